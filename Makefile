@@ -1,0 +1,1 @@
+# A thin front over meson; see README.md.

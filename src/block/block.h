@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* what: a disk image as devices see it: sectors of 512 bytes, read, written and flushed asynchronously
+ *
+ * A format sits behind block_ops. Requests are completed from the I/O thread with the device lock held.
+ * To begin with the work is done by one worker thread per disk, so neither vCPU nor loop waits for the host's disk.
+ */
+#ifndef BLOCK_BLOCK_H
+#define BLOCK_BLOCK_H
+
+#include <sys/uio.h>
+
+#include "base/base.h"
+#include "base/loop.h"
+
+struct block;
+
+enum block_op { BLOCK_READ, BLOCK_WRITE, BLOCK_FLUSH };
+#define BLOCK_MAX_IOV 256
+struct block_req {
+	enum block_op op;
+	uint64_t offset; /* bytes, multiple of 512 */
+	struct iovec *iov; /* the caller's, valid until done; lengths add up to a multiple of 512 */
+	unsigned niov;
+	/* result 0 or negative errno. Lock held, I/O thread. Never called from inside block_submit. */
+	void (*done)(struct block_req *req, int result);
+	void *opaque;
+	struct block_req *next;
+	int result;
+};
+
+struct block_opts {
+	bool readonly;
+	bool snapshot; /* writes go to an unlinked temporary overlay; the image stays untouched */
+	const char *format; /* NULL or "raw" */
+};
+/* Opens the image (locked against a second writer with an OFD lock; readers of readonly images share). */
+struct block *block_open(struct loop *loop, const char *path, const struct block_opts *opts, struct err *err);
+/* Waits for requests under way, flushes. */
+void block_close(struct block *blk);
+uint64_t block_size(const struct block *blk); /* bytes, rounded down to 512 */
+bool block_readonly(const struct block *blk);
+/* Lock held. A request beyond the end fails with -EINVAL; a write to a read-only image with -EROFS. */
+void block_submit(struct block *blk, struct block_req *req);
+/* For firmware-time users and tests: waits. Lock not held. */
+int block_read_sync(struct block *blk, uint64_t offset, void *buf, size_t len);
+
+#endif
