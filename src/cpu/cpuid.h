@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* what: CPU models: what CPUID answers and which control bits and MSRs exist, derived once from the host
+ *
+ * CPUID itself costs 12 us under a hypervisor, so it is executed at start only, for the leaves we keep.
+ */
+#ifndef CPU_CPUID_H
+#define CPU_CPUID_H
+
+#include "cpu/cpu.h"
+
+struct cpuid_leaf {
+	uint32_t leaf, sub;
+	bool has_sub;
+	uint32_t eax, ebx, ecx, edx;
+};
+struct cpu_model {
+	const char *name;
+	struct cpuid_leaf leaf[64];
+	unsigned nleaves;
+	uint64_t cr4_valid;   /* bits a guest may set */
+	uint64_t xcr0_valid;  /* 0: no XSAVE */
+	uint64_t efer_valid;
+	bool long_mode, nx, pcid, invpcid, smap, x2apic, tsc_deadline, rdtscp, fsgsbase, umip, page1g, pse, pae, pge, sysenter, cmpxchg16b, xsave, avx, avx512;
+	unsigned phys_bits;   /* MAXPHYADDR */
+	uint64_t tsc_hz;
+};
+
+/* name: NULL or "host" (the host less what cannot be virtualized), "x86-64-v1".."x86-64-v4", "486", "pentium", "pentium3", "core2", "max" = host.
+ * Refuses models with features the host lacks. Caller frees with free(). */
+struct cpu_model *cpuid_model_new(const char *name, struct err *err);
+/* NULL-terminated list of names with one-line descriptions, for --help. */
+struct cpuid_model_name { const char *name, *what; };
+const struct cpuid_model_name *cpuid_model_names(void);
+/* Answer CPUID, dynamic bits (OSXSAVE, APIC enable, XSAVE size of XCR0, OSPKE...) included. */
+void cpuid_answer(const struct cpu *cpu, uint32_t leaf, uint32_t sub, uint32_t out[4]);
+
+#endif

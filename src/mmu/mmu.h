@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* what: guest linear addresses to memory: page walk, software TLB, and checked access for helpers
+ *
+ * Functions ending in _raise leave by #PF (or #GP/#SS for addresses that are not canonical) at s.rip and
+ * have had no effect when they do. Compiled with -mgeneral-regs-only; MMIO goes through cpu_fpu_park().
+ */
+#ifndef MMU_MMU_H
+#define MMU_MMU_H
+
+#include "cpu/cpu.h"
+#include "mem/mem.h"
+
+/* Access kinds. */
+enum {
+	MMU_READ = 0,
+	MMU_WRITE = 1,
+	MMU_EXEC = 2,
+	MMU_SYS = 4,   /* implicit supervisor access whatever the CPL: descriptor tables, TSS (SDM vol 3 4.6) */
+	MMU_SS = 8,    /* stack segment: non-canonical raises #SS(0), not #GP(0) */
+	MMU_USER = 16, /* force user privilege (pushes to an outer stack are checked at the new CPL: set cpl first instead; for tests) */
+};
+
+/* Translate for kind; raises. Sets A and D bits. Returns the physical address (A20 applied). */
+gpa_t mmu_translate_raise(struct cpu *cpu, gla_t gla, unsigned kind);
+/* The same without raising and without touching A/D bits: false if not mapped for reads by the supervisor. For debuggers and disassembly. */
+bool mmu_peek(struct cpu *cpu, gla_t gla, gpa_t *out);
+
+/* Scalar access, any size 1, 2, 4, 8, crossing pages if need be (both pages are checked before anything is written). */
+uint64_t mmu_load_raise(struct cpu *cpu, gla_t gla, unsigned size, unsigned kind);
+void mmu_store_raise(struct cpu *cpu, gla_t gla, uint64_t val, unsigned size, unsigned kind);
+/* Buffers up to CPU_BOUNCE bytes; all pages are checked first. */
+void mmu_read_raise(struct cpu *cpu, gla_t gla, void *buf, size_t len, unsigned kind);
+void mmu_write_raise(struct cpu *cpu, gla_t gla, const void *buf, size_t len, unsigned kind);
+/* Check that [gla, gla+len) is accessible without accessing it. */
+void mmu_probe_raise(struct cpu *cpu, gla_t gla, size_t len, unsigned kind);
+/* Host address of [gla, gla+len) if it lies in one page that may be accessed directly (RAM; for writes no translated code on the page), else NULL.
+ * Raises if the first byte faults. For fast string instructions. */
+uint8_t *mmu_host_raise(struct cpu *cpu, gla_t gla, size_t len, unsigned kind);
+
+/* The slow path of translated code: the inline TLB check missed for [gla, gla+size). Fills the TLB and returns the host address; or,
+ * when there is none to give (crosses pages, MMIO, code page), cpu->bounce with the present bytes loaded, bounce_gla and bounce_len set. kind: MMU_READ or
+ * MMU_WRITE (read-modify-write is MMU_WRITE) | MMU_SS. Raises. For a write that bounced the engine calls mmu_commit afterwards. For write-only
+ * instructions (load = false) MMIO is not read first. */
+void *mmu_slow_raise(struct cpu *cpu, gla_t gla, uint32_t size, unsigned kind, bool load);
+/* Write the bounce buffer to its place; sets bounce_exit if translated code was hit. */
+void mmu_commit(struct cpu *cpu);
+
+/* Forget translations. Each tells cpu->flushed. */
+void mmu_flush_all(struct cpu *cpu);       /* global pages too: CR0.PG, CR4.PGE/PAE/PSE/SMEP.., map changes */
+void mmu_flush_nonglobal(struct cpu *cpu); /* MOV CR3 */
+void mmu_flush_page(struct cpu *cpu, gla_t gla); /* INVLPG: any size of page that holds gla */
+/* MOV CR3 with PCID: val is the full operand (bit 63 = keep). Loads s.cr3, PDPTEs (raises #GP on bad PAE PDPTEs). */
+void mmu_set_cr3_raise(struct cpu *cpu, uint64_t val);
+void mmu_invpcid_raise(struct cpu *cpu, uint64_t type, uint64_t pcid, gla_t gla);
+/* A RAM page came to hold translated code: drop write entries for it in every view. */
+void mmu_protect_code(struct cpu *cpu, uint64_t ram_off);
+/* Make all TLB entries invalid at start. */
+void mmu_init(struct cpu *cpu);
+
+#endif

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* what: one virtual CPU as the board sees it: a thread, interrupt inputs, reset, stop
+ */
+#ifndef VCPU_VCPU_H
+#define VCPU_VCPU_H
+
+#include "base/base.h"
+#include "base/loop.h"
+#include "base/wire.h"
+#include "cpu/cpuid.h"
+#include "mem/mem.h"
+#include "state/state.h"
+
+struct vcpu;
+
+struct vcpu_config {
+	struct mem *mem;
+	struct loop *loop;
+	const struct cpu_model *model;
+	const struct cpu_hooks *hooks; /* APIC's side; copied */
+	struct state_set *states;
+	void *opaque;
+	/* Take the vector of the interrupt to deliver (PIC/APIC acknowledge); -1: spurious, none. Called by the vCPU thread with the device lock held. */
+	int (*ack)(void *opaque);
+	/* Triple fault; device lock held. The board resets or stops the machine (by vcpu_request_reset / vcpu_request_stop). */
+	void (*triple_fault)(void *opaque);
+};
+
+struct vcpu *vcpu_new(const struct vcpu_config *cfg, struct err *err);
+void vcpu_free(struct vcpu *v);
+/* Start the thread; the CPU begins at the reset vector, or at what vcpu_cpu(v)->s says when set up by a loader before. */
+int vcpu_start(struct vcpu *v, struct err *err);
+/* Ask the thread to end and join it. Not from the vCPU thread. Lock not held. */
+void vcpu_stop(struct vcpu *v);
+
+/* Interrupt request level (INTR pin, PIC or APIC). Any thread. */
+void vcpu_set_intr(struct vcpu *v, bool level);
+void vcpu_nmi(struct vcpu *v);
+/* Reset (or INIT) before the next instruction. Any thread, also from device callbacks of the vCPU thread itself. When hard, on_reset of the board ran already. */
+void vcpu_request_reset(struct vcpu *v, bool init);
+/* Make the vCPU thread stop running guest code for good (power off); does not join. */
+void vcpu_request_stop(struct vcpu *v);
+/* The architectural state; only while the thread does not run guest code. */
+struct cpu *vcpu_cpu(struct vcpu *v);
+/* Guest TSC frequency and conversion for the APIC's deadline timer: ns of loop time at which the guest TSC reaches tsc. */
+uint64_t vcpu_tsc_to_ns(struct vcpu *v, uint64_t tsc);
+/* One-line and full dumps of the guest's state to buf, for error reports. */
+void vcpu_dump(struct vcpu *v, char *buf, size_t len);
+/* Did the engine find that this host can run guest code in the given mode? Runs a few guest instructions. For `ring3 doctor`. */
+int vcpu_probe(struct err *err);
+
+#endif
