@@ -37,6 +37,8 @@ int err_prefix(struct err *err, int code, const char *fmt, ...) PRINTF_LIKE(3, 4
 
 /* Our own mistake: print what and where, call the dump hook if one is set, abort. */
 noreturn void must_failed(const char *what, const char *file, int line);
+/* Called once by the first must() that fails, before abort; NULL: none. */
+void must_set_dump(void (*dump)(void *opaque), void *opaque);
 #define must(cond) ((cond) ? (void)0 : must_failed(#cond, __FILE__, __LINE__))
 #ifdef NDEBUG
 #define dassert(cond) ((void)0)

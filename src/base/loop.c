@@ -1,0 +1,443 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* what: the I/O thread: sleeps in ppoll until the first timer, a descriptor or a wake-up, then calls back
+ *
+ *   vCPU: loop_timer_set() --(only if earlier than `asleep_until`)--> eventfd --> ppoll returns
+ *
+ * I1  `asleep` and `asleep_until` are set under the lock before ppoll and cleared under it after: who holds
+ *     the lock and sees !asleep may change anything without a wake-up, because the thread looks again.
+ * I2  heap[0] is the earliest timer; heap[t->heap_pos] == t for every armed timer.
+ * I3  A callback may add, delete or re-arm anything, itself included: nothing is cached across a callback.
+ *
+ * Descriptors are few (a terminal, sockets, one eventfd for each disk), so poll is as good as epoll and
+ * a linear list as good as a table.
+ */
+#include "base/loop.h"
+
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#define NS_PER_S 1000000000ull
+#define NEVER UINT64_MAX
+/* Timers fired before the lock is offered to others again. */
+#define TIMER_BATCH 32
+#define MAX_FDS 64
+
+struct loop {
+	pthread_mutex_t lock;
+	bool stepped;
+	uint64_t start;          /* host time of guest time 0 */
+	_Atomic uint64_t now;    /* stepped loops only */
+	struct loop_timer **heap;
+	uint32_t heap_len, heap_cap;
+	struct loop_fd *fds;
+	struct loop_task *tasks, **tasks_end;
+	pthread_t thread;
+	bool running, stopping;
+	bool asleep;
+	uint64_t asleep_until;
+	int wake_fd;
+};
+
+static uint64_t host_now(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * NS_PER_S + (uint64_t)ts.tv_nsec;
+}
+
+static struct loop *loop_make(bool stepped)
+{
+	struct loop *l = xalloc(sizeof(*l));
+
+	must(pthread_mutex_init(&l->lock, NULL) == 0);
+	l->stepped = stepped;
+	l->start = host_now();
+	l->tasks_end = &l->tasks;
+	l->wake_fd = -1;
+	return l;
+}
+
+struct loop *loop_new(struct err *err)
+{
+	struct loop *l = loop_make(false);
+
+	l->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (l->wake_fd < 0) {
+		err_set(err, -errno, "cannot make an eventfd for the I/O thread: %s", strerror(errno));
+		loop_free(l);
+		return NULL;
+	}
+	return l;
+}
+
+struct loop *loop_new_stepped(void)
+{
+	return loop_make(true);
+}
+
+void loop_free(struct loop *l)
+{
+	if (!l)
+		return;
+	loop_stop(l);
+	if (l->wake_fd >= 0)
+		close(l->wake_fd);
+	pthread_mutex_destroy(&l->lock);
+	free(l->heap);
+	free(l);
+}
+
+void loop_lock(struct loop *l)
+{
+	pthread_mutex_lock(&l->lock);
+}
+
+void loop_unlock(struct loop *l)
+{
+	pthread_mutex_unlock(&l->lock);
+}
+
+uint64_t loop_now(const struct loop *l)
+{
+	if (l->stepped)
+		return l->now;
+	return host_now() - l->start;
+}
+
+static void wake(struct loop *l)
+{
+	uint64_t one = 1;
+	ssize_t n;
+
+	if (!l->asleep)
+		return;
+	l->asleep = false; /* one write is enough; the thread sets it again before it sleeps */
+	n = write(l->wake_fd, &one, sizeof(one));
+	(void)n; /* EAGAIN: the counter is full, so it is readable */
+}
+
+/* --- the heap --- */
+
+static void heap_put(struct loop *l, uint32_t pos, struct loop_timer *t)
+{
+	l->heap[pos] = t;
+	t->heap_pos = pos;
+}
+
+static void heap_up(struct loop *l, uint32_t pos, struct loop_timer *t)
+{
+	while (pos > 0) {
+		uint32_t parent = (pos - 1) / 2;
+
+		if (l->heap[parent]->when <= t->when)
+			break;
+		heap_put(l, pos, l->heap[parent]);
+		pos = parent;
+	}
+	heap_put(l, pos, t);
+}
+
+static void heap_down(struct loop *l, uint32_t pos, struct loop_timer *t)
+{
+	for (;;) {
+		uint32_t child = 2 * pos + 1;
+
+		if (child + 1 < l->heap_len && l->heap[child + 1]->when < l->heap[child]->when)
+			child++;
+		if (child >= l->heap_len || l->heap[child]->when >= t->when)
+			break;
+		heap_put(l, pos, l->heap[child]);
+		pos = child;
+	}
+	heap_put(l, pos, t);
+}
+
+/* t sits at pos but its key may be out of order either way. */
+static void heap_fix(struct loop *l, uint32_t pos, struct loop_timer *t)
+{
+	if (pos > 0 && l->heap[(pos - 1) / 2]->when > t->when)
+		heap_up(l, pos, t);
+	else
+		heap_down(l, pos, t);
+}
+
+static void heap_add(struct loop *l, struct loop_timer *t)
+{
+	if (l->heap_len == l->heap_cap) {
+		l->heap_cap = l->heap_cap ? 2 * l->heap_cap : 32;
+		l->heap = realloc(l->heap, l->heap_cap * sizeof(struct loop_timer *));
+		must(l->heap != NULL);
+	}
+	heap_up(l, l->heap_len++, t);
+}
+
+static void heap_remove(struct loop *l, struct loop_timer *t)
+{
+	uint32_t pos = t->heap_pos;
+	struct loop_timer *last = l->heap[--l->heap_len];
+
+	dassert(pos <= l->heap_len);
+	if (last != t)
+		heap_fix(l, pos, last);
+}
+
+/* --- timers --- */
+
+void loop_timer_init(struct loop_timer *t, struct loop *loop, void (*fire)(void *), void *opaque)
+{
+	*t = (struct loop_timer){ .loop = loop, .fire = fire, .opaque = opaque };
+}
+
+void loop_timer_set(struct loop_timer *t, uint64_t when)
+{
+	struct loop *l = t->loop;
+
+	t->when = when;
+	if (t->armed)
+		heap_fix(l, t->heap_pos, t);
+	else
+		heap_add(l, t);
+	t->armed = true;
+	if (when < l->asleep_until)
+		wake(l);
+}
+
+void loop_timer_cancel(struct loop_timer *t)
+{
+	if (!t->armed)
+		return;
+	heap_remove(t->loop, t);
+	t->armed = false;
+}
+
+/* Fire the earliest timer if it is due by then. */
+static bool timer_run_one(struct loop *l, uint64_t then)
+{
+	struct loop_timer *t = l->heap_len ? l->heap[0] : NULL;
+
+	if (!t || t->when > then)
+		return false;
+	if (l->stepped && t->when > l->now)
+		l->now = t->when;
+	loop_timer_cancel(t);
+	t->fire(t->opaque);
+	return true;
+}
+
+/* --- tasks --- */
+
+void loop_post(struct loop *l, struct loop_task *task)
+{
+	if (task->queued)
+		return;
+	task->queued = true;
+	task->next = NULL;
+	*l->tasks_end = task;
+	l->tasks_end = &task->next;
+	wake(l);
+}
+
+/* Those queued now; what they post runs in the next round. */
+static void tasks_run(struct loop *l)
+{
+	struct loop_task *list = l->tasks;
+
+	l->tasks = NULL;
+	l->tasks_end = &l->tasks;
+	while (list) {
+		struct loop_task *task = list;
+
+		list = task->next;
+		task->queued = false;
+		task->fn(task->opaque);
+	}
+}
+
+/* --- descriptors --- */
+
+void loop_fd_add(struct loop_fd *f, struct loop *loop, int fd, short events, void (*ready)(void *, short), void *opaque)
+{
+	*f = (struct loop_fd){ .loop = loop, .fd = fd, .events = events, .ready = ready, .opaque = opaque, .next = loop->fds };
+	loop->fds = f;
+	wake(loop);
+}
+
+void loop_fd_set(struct loop_fd *f, short events)
+{
+	if (f->events == events)
+		return;
+	f->events = events;
+	wake(f->loop);
+}
+
+void loop_fd_del(struct loop_fd *f)
+{
+	struct loop_fd **at;
+
+	if (!f->loop)
+		return;
+	for (at = &f->loop->fds; *at; at = &(*at)->next) {
+		if (*at == f) {
+			*at = f->next;
+			break;
+		}
+	}
+	wake(f->loop);
+	f->loop = NULL;
+}
+
+static bool fd_present(const struct loop *l, const struct loop_fd *f, int fd)
+{
+	const struct loop_fd *at;
+
+	for (at = l->fds; at && at != f; at = at->next)
+		;
+	return at && at->fd == fd;
+}
+
+struct poll_set {
+	struct pollfd pfd[MAX_FDS + 1];
+	struct loop_fd *owner[MAX_FDS + 1];
+	unsigned n;
+};
+
+/* A descriptor watched for nothing is left out: poll would report its hang-up for ever. */
+static void poll_set_fill(const struct loop *l, struct poll_set *ps)
+{
+	ps->n = 0;
+	for (struct loop_fd *f = l->fds; f; f = f->next) {
+		if (!f->events)
+			continue;
+		must(ps->n < MAX_FDS);
+		ps->pfd[ps->n] = (struct pollfd){ .fd = f->fd, .events = f->events };
+		ps->owner[ps->n++] = f;
+	}
+}
+
+static void poll_set_dispatch(struct loop *l, const struct poll_set *ps)
+{
+	for (unsigned i = 0; i < ps->n; i++) {
+		struct loop_fd *f = ps->owner[i];
+
+		if (ps->pfd[i].revents && fd_present(l, f, ps->pfd[i].fd) && f->events)
+			f->ready(f->opaque, ps->pfd[i].revents);
+	}
+}
+
+/* --- stepped loops --- */
+
+void loop_step(struct loop *l, uint64_t ns)
+{
+	uint64_t target;
+	struct poll_set ps;
+
+	must(l->stepped);
+	loop_lock(l);
+	target = l->now + ns;
+	poll_set_fill(l, &ps);
+	if (ps.n && poll(ps.pfd, ps.n, 0) > 0)
+		poll_set_dispatch(l, &ps);
+	tasks_run(l);
+	while (timer_run_one(l, target))
+		tasks_run(l);
+	l->now = target;
+	loop_unlock(l);
+}
+
+/* --- the thread --- */
+
+static void timers_run(struct loop *l)
+{
+	uint64_t now = loop_now(l);
+
+	for (int i = 0; i < TIMER_BATCH && timer_run_one(l, now); i++)
+		;
+}
+
+static uint64_t next_wakeup(const struct loop *l)
+{
+	if (l->tasks)
+		return 0;
+	return l->heap_len ? l->heap[0]->when : NEVER;
+}
+
+/* Sleep without the lock until `until` (guest time), a descriptor or wake(). */
+static void poll_sleep(struct loop *l, struct poll_set *ps, uint64_t until)
+{
+	uint64_t now = loop_now(l), ns = until > now ? until - now : 0;
+	struct timespec ts = { .tv_sec = (time_t)(ns / NS_PER_S), .tv_nsec = (long)(ns % NS_PER_S) };
+	unsigned wake_at = ps->n;
+
+	ps->pfd[wake_at] = (struct pollfd){ .fd = l->wake_fd, .events = POLLIN };
+	loop_unlock(l);
+	if (ppoll(ps->pfd, wake_at + 1, until == NEVER ? NULL : &ts, NULL) <= 0) {
+		for (unsigned i = 0; i <= wake_at; i++)
+			ps->pfd[i].revents = 0;
+	}
+	if (ps->pfd[wake_at].revents) {
+		uint64_t count;
+		ssize_t n = read(l->wake_fd, &count, sizeof(count));
+
+		(void)n; /* EAGAIN: nothing to clear */
+	}
+	loop_lock(l);
+}
+
+static void *loop_main(void *arg)
+{
+	struct loop *l = arg;
+	struct poll_set ps;
+
+	pthread_setname_np(pthread_self(), "ring3-io");
+	loop_lock(l);
+	while (!l->stopping) {
+		poll_set_fill(l, &ps);
+		l->asleep_until = next_wakeup(l);
+		l->asleep = true;
+		poll_sleep(l, &ps, l->asleep_until);
+		l->asleep = false;
+		l->asleep_until = 0;
+		poll_set_dispatch(l, &ps);
+		tasks_run(l);
+		timers_run(l);
+	}
+	loop_unlock(l);
+	return NULL;
+}
+
+int loop_start(struct loop *l, struct err *err)
+{
+	sigset_t all, old;
+	int rc;
+
+	must(!l->stepped && !l->running);
+	l->stopping = false;
+	/* Signals are the vCPU's and main thread's business. */
+	sigfillset(&all);
+	pthread_sigmask(SIG_BLOCK, &all, &old);
+	rc = pthread_create(&l->thread, NULL, loop_main, l);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	if (rc)
+		return err_set(err, -rc, "cannot start the I/O thread: %s", strerror(rc));
+	l->running = true;
+	return 0;
+}
+
+void loop_stop(struct loop *l)
+{
+	if (!l->running)
+		return;
+	loop_lock(l);
+	l->stopping = true;
+	wake(l);
+	loop_unlock(l);
+	pthread_join(l->thread, NULL);
+	l->running = false;
+}

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* what: tests of error text and fallible allocation */
+#include "unit.h"
+
+static void set_and_prefix(void **state)
+{
+	/* A message gets its context in front and stays terminated however long it grows. */
+	struct err err;
+
+	assert_int_equal(err_set(&err, -ENOENT, "no %s", "file"), -ENOENT);
+	assert_int_equal(err_prefix(&err, -EINVAL, "disk %d", 3), -EINVAL);
+	assert_string_equal(err.msg, "disk 3: no file");
+	for (int i = 0; i < 100; i++)
+		err_prefix(&err, 0, "and again");
+	assert_true(strlen(err.msg) < sizeof(err.msg));
+	assert_int_equal(err_set(NULL, -EIO, "nobody reads this"), -EIO);
+}
+
+static void limits(void **state)
+{
+	/* Sizes from outside are refused above the limit. */
+	void *p = try_alloc(16, 16);
+
+	assert_non_null(p);
+	assert_null(try_alloc(17, 16));
+	free(p);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = { cmocka_unit_test(set_and_prefix), cmocka_unit_test(limits) };
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* what: tests of the device loop: order of timers, stepping, wake-ups, descriptors and tasks */
+#include "unit.h"
+
+#include <poll.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <unistd.h>
+
+#include "base/loop.h"
+
+#define N 200
+
+static struct loop *the_loop;
+static uint64_t last;
+static int fired;
+
+static void in_order(void *opaque)
+{
+	const struct loop_timer *t = opaque;
+
+	assert_true(t->when >= last);
+	assert_int_equal(loop_now(the_loop), t->when);
+	last = t->when;
+	fired++;
+}
+
+static void timers_in_order(void **state)
+{
+	/* Timers fire in order of expiry at exactly their time, whatever was cancelled or re-armed. */
+	struct loop_timer t[N];
+	int armed = 0;
+
+	the_loop = loop_new_stepped();
+	fired = 0;
+	last = 0;
+	srand(1);
+	for (int i = 0; i < N; i++) {
+		loop_timer_init(&t[i], the_loop, in_order, &t[i]);
+		loop_timer_set(&t[i], (uint64_t)(rand() % 1000));
+	}
+	for (int i = 0; i < N; i++) {
+		if (i % 3 == 0)
+			loop_timer_cancel(&t[i]);
+		else if (i % 3 == 1)
+			loop_timer_set(&t[i], (uint64_t)(rand() % 1000));
+	}
+	for (int i = 0; i < N; i++)
+		armed += t[i].armed;
+	loop_step(the_loop, 400);
+	assert_int_equal(loop_now(the_loop), 400);
+	for (int i = 0; i < N; i++)
+		assert_true(!t[i].armed || t[i].when > 400);
+	loop_step(the_loop, 600);
+	assert_int_equal(fired, armed);
+	loop_free(the_loop);
+}
+
+static struct loop_timer periodic;
+static void rearm(void *opaque)
+{
+	fired++;
+	loop_timer_set(&periodic, periodic.when + 10);
+}
+
+static void callback_rearms(void **state)
+{
+	/* A callback may re-arm its own timer; the new expiry counts within the same step. */
+	the_loop = loop_new_stepped();
+	fired = 0;
+	loop_timer_init(&periodic, the_loop, rearm, NULL);
+	loop_timer_set(&periodic, 10);
+	loop_step(the_loop, 100);
+	assert_int_equal(fired, 10);
+	loop_free(the_loop);
+}
+
+static void count_up(void *opaque)
+{
+	atomic_fetch_add((atomic_int *)opaque, 1);
+}
+
+static void wait_for(atomic_int *n, int want)
+{
+	for (int i = 0; i < 2000 && atomic_load(n) < want; i++)
+		usleep(1000);
+	assert_int_equal(atomic_load(n), want);
+}
+
+static void thread_wakes(void **state)
+{
+	/* An earlier timer, a task and a descriptor each reach a thread that sleeps for ever. */
+	struct loop *l = loop_new(NULL);
+	atomic_int n = 0;
+	struct loop_timer late, early;
+	struct loop_task task = { .fn = count_up, .opaque = &n };
+
+	assert_int_equal(loop_start(l, NULL), 0);
+	usleep(20000);
+	loop_lock(l);
+	loop_timer_init(&late, l, count_up, &n);
+	loop_timer_init(&early, l, count_up, &n);
+	loop_timer_set(&late, loop_now(l) + 3600 * 1000000000ull);
+	loop_unlock(l);
+	usleep(20000);
+	loop_lock(l);
+	loop_timer_set(&early, loop_now(l) + 1000000);
+	loop_unlock(l);
+	wait_for(&n, 1);
+	loop_lock(l);
+	loop_post(l, &task);
+	loop_unlock(l);
+	wait_for(&n, 2);
+	loop_lock(l);
+	loop_timer_cancel(&late);
+	loop_unlock(l);
+	loop_stop(l);
+	loop_free(l);
+}
+
+static struct loop_fd watched;
+static void drain(void *opaque, short revents)
+{
+	char c;
+
+	assert_int_equal(read(watched.fd, &c, 1), 1);
+	count_up(opaque);
+	if (c == 'x')
+		loop_fd_del(&watched);
+}
+
+static void descriptors(void **state)
+{
+	/* A descriptor calls back while watched for something, and may remove itself from its callback. */
+	struct loop *l = loop_new(NULL);
+	atomic_int n = 0;
+	int p[2];
+
+	assert_int_equal(pipe(p), 0);
+	assert_int_equal(loop_start(l, NULL), 0);
+	loop_lock(l);
+	loop_fd_add(&watched, l, p[0], 0, drain, &n);
+	loop_unlock(l);
+	assert_int_equal(write(p[1], "ax", 2), 2);
+	usleep(20000);
+	assert_int_equal(atomic_load(&n), 0);
+	loop_lock(l);
+	loop_fd_set(&watched, POLLIN);
+	loop_unlock(l);
+	wait_for(&n, 2);
+	loop_stop(l);
+	assert_null(watched.loop);
+	loop_free(l);
+	close(p[0]);
+	close(p[1]);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(timers_in_order), cmocka_unit_test(callback_rearms),
+		cmocka_unit_test(thread_wakes), cmocka_unit_test(descriptors),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
