@@ -82,6 +82,11 @@ struct loop *loop_new_stepped(void)
 	return loop_make(true);
 }
 
+bool loop_is_stepped(const struct loop *l)
+{
+	return l->stepped;
+}
+
 void loop_free(struct loop *l)
 {
 	if (!l)

@@ -16,6 +16,8 @@ struct loop;
 struct loop *loop_new(struct err *err);
 /* For tests: no thread, time starts at 0 and moves only by loop_step(). */
 struct loop *loop_new_stepped(void);
+/* Made by loop_new_stepped: who has threads of its own must do without them. */
+bool loop_is_stepped(const struct loop *loop);
 void loop_free(struct loop *loop);
 
 /* Start and stop the I/O thread (loop_new only). loop_stop joins it. */
