@@ -196,13 +196,16 @@ struct cpu {
 	uint64_t tmp[4];
 	uint64_t host_flags;     /* arithmetic flags at the last exit, as host EFLAGS image */
 	uint64_t host_pc;        /* host return address in translated code of the running helper; 0: s.rip is right */
-	uint64_t jc_mask;        /* constant JC_SIZE - 1, for pext */
-	uint64_t rmax[6];        /* highest offset + 1 that reads of the segment may reach; 0: always check in C */
-	uint64_t wmax[6];
-	/* bounce */
-	uint64_t bounce_gla;
+	uint64_t host_rsp;       /* the run loop's stack pointer while translated code runs */
+	uint64_t jc_mask;        /* RIP bits that select a jump cache slot, for pext */
+	const void *thunk[8];    /* enum xlate_thunk: where translated code calls out */
 	uint32_t bounce_len;     /* 0: the access went straight to memory */
 	bool bounce_exit;        /* the write hit translated code: leave after this instruction */
+	uint8_t pad_[3];
+	uint64_t bounce_gla;
+	/* ---- members above are at offsets known to entry.S (xlate/offsets.h) ---- */
+	uint64_t rmax[6];        /* highest offset + 1 that reads of the segment may reach; 0: always check in C */
+	uint64_t wmax[6];
 	/* mode */
 	bool mode_dirty;
 	bool fpu_live;
