@@ -12,7 +12,7 @@ struct pic;
 struct pic_config {
 	struct state_set *states; /* may be NULL */
 	struct mem *mem;          /* may be NULL: no ports */
-	struct wire intr;         /* INTR of the CPU (or LINT0); also called with an unchanged level */
+	struct wire intr;         /* INTR of the CPU (or LINT0) */
 };
 
 /* All functions: device lock held. */
