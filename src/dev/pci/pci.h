@@ -39,21 +39,33 @@ struct pci_dev {
 	uint8_t w1cmask[256];       /* write-1-to-clear bits */
 	/* After config bytes [off, off+len) changed by a guest write; may be NULL. */
 	void (*config_written)(struct pci_dev *dev, unsigned off, unsigned len);
+	/* Before the guest reads config bytes [off, off+len): refresh bytes that are not memory; may be NULL. */
+	void (*config_reading)(struct pci_dev *dev, unsigned off, unsigned len);
 	void *opaque;
 	bool intx; /* level last given to pci_set_intx */
+	struct pci_msix_state *msix; /* set by pci_msix_init */
+	uint32_t msix_table_off;
+	uint16_t msix_nvec;
+	uint8_t msix_cap;
+	uint8_t next_cap;            /* where pci_add_cap puts the next one; 0: at 0x40 */
 	struct pci_dev *next;
 };
 
-/* intx[0..3]: the four PIRQ inputs of the south bridge; slot s pin p (0=A) drives intx[(s + p - 1) & 3] as on i440FX boards. */
+/* intx[0..3]: the four PIRQ inputs of the south bridge; slot s pin p (0=A) drives intx[(s + p - 1) & 3] as on i440FX boards.
+ * NULL: not connected yet (the south bridge is itself on this bus and connects itself with pci_bus_set_intx). */
 struct pci_bus *pci_bus_new(struct mem *mem, const struct wire intx[4]);
+void pci_bus_set_intx(struct pci_bus *bus, const struct wire intx[4]);
+struct mem *pci_bus_mem(const struct pci_bus *bus);
 void pci_bus_free(struct pci_bus *bus);
-/* Fill in ids (vendor, device, class are in s.config already), BARs and interrupt pin before. */
+/* The bus only forgets its functions: their owners free them after it, or without it. Fill in ids (vendor, device, class are in s.config already), BARs and interrupt pin before. */
 void pci_add(struct pci_bus *bus, struct pci_dev *dev, uint8_t devfn);
 /* Reset all functions' command and BAR registers to power-on values and unmap. */
 void pci_bus_reset(struct pci_bus *bus);
 void pci_set_intx(struct pci_dev *dev, bool level);
 /* Memory of the function may be reached by its DMA only while the bus master bit is set. */
 bool pci_master_enabled(const struct pci_dev *dev);
+/* Register the function's configuration space as "<name>.pci". */
+void pci_register_state(struct pci_dev *dev, struct state_set *states, const char *name);
 /* Convenience for constructors: ids and class into config space. class24: 0xccsspp. pin: 0 none, 1 = INTA. */
 void pci_set_ids(struct pci_dev *dev, uint16_t vendor, uint16_t device, uint32_t class24, uint8_t rev, uint16_t subvendor, uint16_t subdevice, uint8_t pin);
 /* Add a capability of len bytes (header included); returns its offset. Body is zero and read-only until the caller sets wmask. */
@@ -75,6 +87,9 @@ uint64_t pci_msix_read(struct pci_dev *dev, struct pci_msix_state *ms, uint64_t 
 void pci_msix_write(struct pci_dev *dev, struct pci_msix_state *ms, uint64_t off, uint64_t val, unsigned size);
 bool pci_msix_enabled(const struct pci_dev *dev);
 void pci_msix_fire(struct pci_dev *dev, struct pci_msix_state *ms, unsigned vec);
+/* The function's mask or bus master bit changed: send what is pending and no longer masked. */
+void pci_msix_unmasked(struct pci_dev *dev);
+void pci_bus_send_msi(struct pci_bus *bus, uint64_t addr, uint32_t data);
 /* Where MSI messages go (the local APIC's message decoder); set by the board. */
 void pci_bus_set_msi_sink(struct pci_bus *bus, void (*msi)(void *opaque, uint64_t addr, uint32_t data), void *opaque);
 
