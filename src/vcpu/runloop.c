@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* what: the run loop: requests, interrupts, exceptions, single steps, and translated code in between
+ *
+ * One turn of the loop stands at an instruction boundary. It does the first of these that applies (SDM vol 3
+ * 6.9, priority among events): requests from outside, delivery of the exception under way, pending debug traps,
+ * NMI, external interrupt, sleep in HLT, one instruction (TF, breakpoints, an interrupt shadow), translated code.
+ *
+ * Guest exceptions come back here through cpu->unwind. Compiled with -mgeneral-regs-only: it runs with the
+ * guest's FPU state in place.
+ */
+#include "vcpu/vcpu_int.h"
+
+#define DR7_ENABLES 0xff
+#define DR6_BS (1u << 14)
+
+static bool intr_ready(const struct cpu *cpu)
+{
+	return __atomic_load_n(&cpu->intr, __ATOMIC_SEQ_CST) && cpu->s.rflags & FL_IF && !cpu->s.int_shadow;
+}
+
+static bool nmi_ready(const struct cpu *cpu)
+{
+	return cpu->s.nmi_pending && !cpu->s.nmi_blocked && !(cpu->s.int_shadow && cpu->s.shadow_ss);
+}
+
+static uint32_t take_requests(struct cpu *cpu)
+{
+	__atomic_store_n(&cpu->poll, (uint64_t)(uintptr_t)&cpu->poll_target, __ATOMIC_SEQ_CST);
+	return __atomic_exchange_n(&cpu->request, 0, __ATOMIC_SEQ_CST);
+}
+
+static void reset(struct vcpu *v)
+{
+	cpu_fpu_park(v->cpu);
+	cpu_reset(v->cpu, v->init_reset);
+	v->init_reset = true;
+	v->have_event = v->delivering = false;
+	mmu_flush_all(v->cpu);
+	xlate_flush(v->xlate);
+}
+
+/* False: stop. */
+static bool do_requests(struct vcpu *v)
+{
+	struct cpu *cpu = v->cpu;
+	uint32_t req = take_requests(cpu);
+	if (!req)
+		return true;
+	if (req & REQ_STOP)
+		return false;
+	if (req & REQ_RESET)
+		reset(v);
+	if (req & REQ_FLUSH) {
+		mmu_flush_all(cpu);
+		xlate_flush(v->xlate);
+	}
+	if (req & REQ_CODE)
+		vcpu_drain_code(v);
+	if (req & REQ_NMI)
+		cpu->s.nmi_pending = true;
+	return true;
+}
+
+static void set_event(struct vcpu *v, struct cpu_event ev)
+{
+	v->event = ev;
+	v->have_event = true;
+}
+
+/* x87 errors with CR0.NE = 0 are reported by FERR# and IRQ 13, not by #MF (SDM vol 1 8.7.2). */
+static bool native_fpu_error(const struct vcpu *v, const struct cpu_event *ev)
+{
+	return ev->vector == EXC_MF && !(v->cpu->s.cr0 & CR0_NE);
+}
+
+/* A guest exception unwound: it becomes the event to deliver, alone or with the one it interrupted. */
+static void caught(struct vcpu *v)
+{
+	struct cpu *cpu = v->cpu;
+	xlate_sync(v->xlate);
+	if (!v->delivering && native_fpu_error(v, &cpu->event)) {
+		vcpu_ferr(v);
+		return;
+	}
+	if (!v->delivering) {
+		set_event(v, cpu->event);
+		return;
+	}
+	v->delivering = false;
+	if (!insn_combine(&v->event, &cpu->event)) {
+		v->have_event = false;
+		vcpu_triple_fault(v);
+	}
+}
+
+static void deliver(struct vcpu *v)
+{
+	struct cpu *cpu = v->cpu;
+	cpu->s.halted = false;
+	cpu->s.int_shadow = cpu->s.shadow_ss = false;
+	v->delivering = true;
+	insn_deliver_raise(cpu, &v->event);
+	v->delivering = false;
+	v->have_event = false;
+}
+
+static bool take_interrupt(struct vcpu *v)
+{
+	struct cpu *cpu = v->cpu;
+	if (nmi_ready(cpu)) {
+		cpu->s.nmi_pending = false;
+		cpu->s.nmi_blocked = true;
+		set_event(v, (struct cpu_event){ .vector = EXC_NMI, .ext = true });
+		return true;
+	}
+	if (!intr_ready(cpu))
+		return false;
+	int vector = vcpu_ack(v);
+	if (vector < 0)
+		return false;
+	set_event(v, (struct cpu_event){ .vector = (uint8_t)vector, .ext = true });
+	return true;
+}
+
+/* Instruction breakpoints, SDM vol 3 17.2.4: R/W = 0, L or G set. */
+static uint64_t breakpoint_hits(const struct cpu *cpu)
+{
+	uint64_t dr7 = cpu->s.dr[7], hits = 0;
+	gla_t at = cpu->s.rip + (cpu_code64(cpu) ? 0 : cpu->s.seg[SEG_CS].base);
+	for (unsigned k = 0; k < 4; k++)
+		if (dr7 >> (2 * k) & 3 && !(dr7 >> (16 + 4 * k) & 3) && cpu->s.dr[k] == at)
+			hits |= 1u << k;
+	return cpu->s.rflags & FL_RF ? 0 : hits;
+}
+
+/* Exactly one instruction, with what debugging asks for around it. */
+static void one_instruction(struct vcpu *v)
+{
+	struct cpu *cpu = v->cpu;
+	bool tf = cpu->s.rflags & FL_TF;
+	bool shadow = cpu->s.int_shadow;
+	uint64_t hits = cpu->s.dr[7] & DR7_ENABLES ? breakpoint_hits(cpu) : 0;
+	if (hits && !shadow)
+		cpu_raise_db(cpu, hits, false);
+	cpu->s.int_shadow = cpu->s.shadow_ss = false;
+	cpu->s.rflags &= ~(uint64_t)FL_RF;
+	xlate_step(v->xlate);
+	if (tf && !xlate_stepped_int(v->xlate))
+		cpu->s.pending_dbg |= DR6_BS;
+}
+
+static void run_guest(struct vcpu *v)
+{
+	struct cpu *cpu = v->cpu;
+	if (cpu->s.rflags & FL_TF || cpu->s.dr[7] & DR7_ENABLES || cpu->s.int_shadow) {
+		one_instruction(v);
+		return;
+	}
+	cpu->s.rflags &= ~(uint64_t)FL_RF;
+	xlate_run(v->xlate);
+}
+
+static void pending_debug(struct vcpu *v)
+{
+	struct cpu *cpu = v->cpu;
+	uint64_t dr6 = cpu->s.pending_dbg;
+	cpu->s.pending_dbg = 0;
+	set_event(v, (struct cpu_event){ .vector = EXC_DB, .dr6 = dr6 });
+}
+
+static void turn(struct vcpu *v)
+{
+	struct cpu *cpu = v->cpu;
+	if (v->have_event)
+		deliver(v);
+	else if (cpu->s.pending_dbg && !cpu->s.shadow_ss)
+		pending_debug(v);
+	else if (take_interrupt(v))
+		return;
+	else if (cpu->s.halted)
+		vcpu_sleep(v);
+	else
+		run_guest(v);
+}
+
+/* One turn, with a place for exceptions to land. Its own function: nothing lives across the setjmp. */
+static __attribute__((noinline)) void guarded_turn(struct vcpu *v)
+{
+	if (__builtin_setjmp(v->cpu->unwind))
+		caught(v->cpu->vcpu);
+	else
+		turn(v);
+}
+
+void vcpu_loop(struct vcpu *v)
+{
+	while (do_requests(v))
+		guarded_turn(v);
+	cpu_fpu_park(v->cpu);
+}

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* what: struct vcpu, for the run loop and the thread around it
+ *
+ * A kick is two stores: a request (or the intr level), then cpu->poll = 0, which the next safe point of translated
+ * code trips over. A halted vCPU sleeps on `sleeping`, a futex.
+ */
+#ifndef VCPU_VCPU_INT_H
+#define VCPU_VCPU_INT_H
+
+#include <pthread.h>
+
+#include "insn/insn.h"
+#include "mmu/mmu.h"
+#include "vcpu/vcpu.h"
+#include "xlate/xlate.h"
+
+#define VCPU_CODE_RING 64
+
+struct vcpu {
+	struct vcpu_config cfg;
+	struct cpu_hooks hooks;
+	struct cpu *cpu;
+	struct xlate *xlate;
+	pthread_t thread;
+	bool started, joined;
+	struct cpu_event event; /* being delivered or to be delivered */
+	bool have_event;
+	bool delivering;        /* an exception now comes from the delivery of event */
+	uint32_t sleeping;      /* futex: 1 while the thread waits in HLT */
+	bool init_reset;
+	/* RAM ranges with translated code that devices wrote; under code_lock */
+	pthread_mutex_t code_lock;
+	struct { uint64_t off, len; } code_ring[VCPU_CODE_RING];
+	unsigned ncode;
+};
+
+/* loop.c: run until asked to stop. */
+void vcpu_loop(struct vcpu *v);
+
+/* kick.c: services for the loop that call the world outside (FPU parked). */
+void vcpu_sleep(struct vcpu *v);
+int vcpu_ack(struct vcpu *v);
+void vcpu_triple_fault(struct vcpu *v);
+void vcpu_drain_code(struct vcpu *v);
+void vcpu_ferr(struct vcpu *v);
+
+#endif

@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* what: the translator's memory: the vCPU's arena, the doubly mapped code cache, the directories
+ *
+ * The code cache is one memfd mapped twice, writable and executable, never both (DESIGN.md section 3,
+ * Isolation). The arena holds the monitor's stack below struct cpu, with a guard page beneath.
+ */
+#include <sys/mman.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "xlate/xlate_int.h"
+
+#define ARENA_STACK (1u << 20)
+#define META_SIZE (96u << 20)
+
+static size_t arena_size(void)
+{
+	return ARENA_STACK + ((sizeof(struct cpu) + 4095) & ~(size_t)4095);
+}
+
+struct cpu *xlate_arena_new(struct err *err)
+{
+	uint8_t *p = mmap(NULL, arena_size(), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (p == MAP_FAILED) {
+		err_set(err, -ENOMEM, "cannot map %zu bytes for a virtual CPU: %s", arena_size(), strerror(errno));
+		return NULL;
+	}
+	mprotect(p, 4096, PROT_NONE);
+	return (struct cpu *)(p + ARENA_STACK);
+}
+
+void xlate_arena_free(struct cpu *cpu)
+{
+	if (cpu)
+		munmap((uint8_t *)cpu - ARENA_STACK, arena_size());
+}
+
+static void *map_anon(size_t size)
+{
+	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	return p == MAP_FAILED ? NULL : p;
+}
+
+static int map_code(struct xlate *x, struct err *err)
+{
+	x->fd = memfd_create("ring3-code", MFD_CLOEXEC);
+	if (x->fd < 0 || ftruncate(x->fd, CODE_SIZE) < 0)
+		return err_set(err, -errno, "cannot make a memfd for translated code: %s", strerror(errno));
+	x->rw = mmap(NULL, CODE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, x->fd, 0);
+	x->rx = mmap(NULL, CODE_SIZE, PROT_READ | PROT_EXEC, MAP_SHARED, x->fd, 0);
+	if (x->rw == MAP_FAILED || x->rx == MAP_FAILED)
+		return err_set(err, -errno, "this host does not let a process execute from a memfd: %s", strerror(errno));
+	return 0;
+}
+
+
+struct xlate *xlate_new(struct cpu *cpu, struct err *err)
+{
+	struct xlate *x = xalloc(sizeof(*x));
+	x->cpu = cpu;
+	x->mem = cpu->mem;
+	x->fd = -1;
+	x->rw = x->rx = MAP_FAILED;
+	x->npages = mem_ram_size(cpu->mem) >> 12;
+	x->pages = map_anon(x->npages * sizeof(*x->pages));
+	x->arena_size = META_SIZE;
+	x->arena = map_anon(META_SIZE);
+	x->cap_blocks = 1u << 19;
+	x->by_host = map_anon(x->cap_blocks * sizeof(*x->by_host));
+	x->tr = xalloc(sizeof(*x->tr));
+	if (!x->pages || !x->arena || !x->by_host) {
+		err_set(err, -ENOMEM, "not enough memory for the translator's tables");
+		goto fail;
+	}
+	if (map_code(x, err) < 0)
+		goto fail;
+	x->used = 64;
+	x->pext = __builtin_cpu_supports("bmi2");
+	xlate_attach(x);
+	return x;
+fail:
+	xlate_free(x);
+	return NULL;
+}
+
+void xlate_free(struct xlate *x)
+{
+	if (!x)
+		return;
+	if (x->rw != MAP_FAILED)
+		munmap(x->rw, CODE_SIZE);
+	if (x->rx != MAP_FAILED)
+		munmap(x->rx, CODE_SIZE);
+	if (x->fd >= 0)
+		close(x->fd);
+	if (x->pages)
+		munmap(x->pages, x->npages * sizeof(*x->pages));
+	if (x->arena)
+		munmap(x->arena, x->arena_size);
+	if (x->by_host)
+		munmap(x->by_host, x->cap_blocks * sizeof(*x->by_host));
+	free(x->tr);
+	free(x);
+}

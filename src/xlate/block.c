@@ -1,0 +1,340 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* what: finding and making blocks: fetch, decode, flag liveness, lowering in order, exits
+ *
+ * A block is a run of guest instructions that starts where control entered and goes on past conditional
+ * jumps that are not taken, up to an unconditional transfer, a helper that ends it, the page's end or
+ * BLOCK_MAX_INSNS. It never spans a page, except that its only instruction may cross into the next one.
+ *
+ *     host code:   [checked entry] [entry] insn insn ... exit | cold stubs | exit stubs
+ *
+ * I1  Guest state is exact at every instruction boundary, in the places emit.h names.
+ * I2  A block is only entered while its key is the CPU's, its CS base too, and its bytes are unchanged.
+ */
+#include "xlate/xlate_int.h"
+
+/* Bytes of guest code at the block's start, as far as one page goes, or two for a crossing instruction. */
+struct fetch {
+	const uint8_t *bytes;
+	unsigned len;
+	gpa_t gpa, gpa2;
+	uint64_t ram[2];
+	uint8_t copy[32];
+	bool cacheable;
+};
+
+static gla_t linear_rip(const struct cpu *cpu, uint64_t rip)
+{
+	gla_t gla = rip + (cpu_code64(cpu) ? 0 : cpu->s.seg[SEG_CS].base);
+	return cpu_code64(cpu) ? gla : (uint32_t)gla;
+}
+
+static void fetch_page(struct xlate *x, struct fetch *f)
+{
+	struct cpu *cpu = x->cpu;
+	struct mem_page pg;
+	gla_t gla = linear_rip(cpu, cpu->s.rip);
+	f->gpa = mmu_translate_raise(cpu, gla, MMU_EXEC);
+	f->gpa2 = UINT64_MAX;
+	f->ram[0] = f->ram[1] = UINT64_MAX;
+	f->len = 4096 - (f->gpa & 4095);
+	mem_lookup(x->mem, f->gpa, &pg);
+	f->cacheable = pg.read;
+	if (pg.read) {
+		f->bytes = pg.read + (f->gpa & 4095);
+		if (pg.is_ram)
+			f->ram[0] = mem_ram_offset(x->mem, f->gpa & ~4095ull);
+		return;
+	}
+	cpu_fpu_park(cpu);
+	f->len = MIN(f->len, 15u);
+	mem_read(x->mem, f->gpa, f->copy, f->len);
+	f->bytes = f->copy;
+}
+
+/* The first instruction needs the next page as well: join up to 15 bytes. */
+static void fetch_second(struct xlate *x, struct fetch *f)
+{
+	struct cpu *cpu = x->cpu;
+	struct mem_page pg;
+	gla_t gla = linear_rip(cpu, cpu->s.rip);
+	gla_t next = (gla & ~4095ull) + 4096;
+	if (!cpu_code64(cpu))
+		next = (uint32_t)next;
+	f->gpa2 = mmu_translate_raise(cpu, next, MMU_EXEC);
+	mem_lookup(x->mem, f->gpa2, &pg);
+	unsigned have = f->len;
+	must(have < 15);
+	if (f->bytes != f->copy)
+		memcpy(f->copy, f->bytes, have);
+	if (pg.read) {
+		memcpy(f->copy + have, pg.read, 15);
+		if (pg.is_ram)
+			f->ram[1] = mem_ram_offset(x->mem, f->gpa2);
+	} else {
+		f->cacheable = false;
+		mem_read(x->mem, f->gpa2, f->copy + have, 15);
+	}
+	f->bytes = f->copy;
+	f->len = have + 15;
+}
+
+/* Does the instruction's last byte pass the end of a code segment that is not flat? */
+static bool beyond_limit(const struct tr *t, uint64_t rip, unsigned len)
+{
+	if (t->key & KEY_FLAT_CS)
+		return false;
+	uint64_t last = rip + len - 1;
+	return last > t->cpu->s.seg[SEG_CS].limit;
+}
+
+/* Decode one instruction at offset off. False: the block ends before it. */
+static bool decode_next(struct tr *t, struct fetch *f, unsigned off)
+{
+	struct dec *d = &t->dec[t->n];
+	uint64_t rip = t->b->rip + off;
+	bool first = t->n == 0;
+	enum dec_status st = dec_decode(d, t->key, t->key & KEY_REAL, f->bytes + off, f->len - off);
+	if (st == DEC_MORE && first) {
+		fetch_second(t->x, f);
+		st = dec_decode(d, t->key, t->key & KEY_REAL, f->bytes, f->len);
+	}
+	if ((st != DEC_OK && st != DEC_UD) || (st == DEC_OK && beyond_limit(t, rip, d->in.len))) {
+		if (first)
+			cpu_raise(t->cpu, EXC_GP, 0);
+		return false;
+	}
+	if (st == DEC_UD) {
+		memset(d, 0, sizeof(*d));
+		d->cls = DC_HELPER;
+		d->in.op = OP_UD;
+		d->in.len = 1;
+		d->ends = true;
+	}
+	t->rips[t->n] = rip;
+	t->n++;
+	return true;
+}
+
+static bool ends_block(const struct dec *d)
+{
+	return d->ends || d->cls == DC_RET || d->cls == DC_CALL || d->cls == DC_JMP;
+}
+
+static void decode_block(struct tr *t, struct fetch *f)
+{
+	unsigned off = 0, max = t->step ? 1 : BLOCK_MAX_INSNS, jumps = 0;
+	while (t->n < max && jumps < BLOCK_MAX_EXITS - 2 && off < f->len) {
+		if (!decode_next(t, f, off))
+			break;
+		const struct dec *d = &t->dec[t->n - 1];
+		off += d->in.len;
+		jumps += d->cls == DC_JCC || d->cls == DC_LOOP;
+		if (ends_block(d) || f->gpa2 != UINT64_MAX || !f->cacheable)
+			break;
+	}
+	t->rips[t->n] = t->b->rip + off;
+	t->b->guest_len = (uint16_t)off;
+}
+
+/* Which arithmetic flags are needed before each instruction, backwards from all at the end. */
+static void flag_liveness(struct tr *t)
+{
+	uint32_t live = FL_ARITH;
+	for (unsigned i = t->n; i-- > 0;) {
+		const struct dec *d = &t->dec[i];
+		bool leaves = d->cls == DC_JCC || d->cls == DC_LOOP || (d->cls == DC_HELPER && d->ends);
+		live = leaves ? FL_ARITH : (live & ~d->fl_kill) | d->fl_read;
+		t->live[i] = t->step ? FL_ARITH : live;
+	}
+}
+
+static void copy_body(struct tr *t, const struct dec *d)
+{
+	xlate_copy(t, d, true);
+}
+
+static void lower_insn(struct tr *t, const struct dec *d)
+{
+	switch (d->cls) {
+	case DC_NOP: break;
+	case DC_PUSH: xlate_insn_push(t, d); break;
+	case DC_POP: xlate_insn_pop(t, d); break;
+	case DC_LEAVE: xlate_insn_leave(t, d); break;
+	case DC_LEA: xlate_insn_lea(t, d); break;
+	case DC_BT: xlate_insn_bt(t, d); break;
+	case DC_RET: xlate_insn_ret(t, d); break;
+	case DC_CALL: xlate_insn_call(t, d); break;
+	case DC_JMP: xlate_insn_jmp(t, d); break;
+	case DC_JCC: xlate_insn_jcc(t, d); break;
+	case DC_LOOP: xlate_insn_loop(t, d); break;
+	case DC_HELPER: xlate_insn_helper(t, d); break;
+	default:
+		if (d->in.has_mem)
+			xlate_lower_access(t, d, d->mem_wr, d->mem_rd, d->mem_size, copy_body);
+		else
+			xlate_copy(t, d, false);
+	}
+}
+
+static void emit_checked_entry(struct tr *t)
+{
+	struct emit *e = &t->e;
+	if (t->step || !(t->key & KEY_FLAT_CS))
+		return;
+	bool saved = t->live[0] != 0;
+	if (saved)
+		emit_flags_save(e);
+	emit_mov_imm(e, S1, t->b->rip);
+	emit_op_reg(e, 8, 0x3b, S0, S1);
+	struct cold *c = &t->cold[t->ncold++];
+	*c = (struct cold){ .kind = COLD_CHECKED_MISS, .flags_saved = saved };
+	c->jump = emit_jcc(e, 5);
+	if (saved)
+		emit_flags_restore(e);
+}
+
+static void emit_exit_stubs(struct tr *t)
+{
+	struct block *b = t->b;
+	b->nexits = (uint16_t)t->nexits;
+	b->exits = xlate_cache_alloc(t->x, sizeof(struct xexit) * (t->nexits + 1));
+	for (unsigned k = 0; k < t->nexits; k++) {
+		struct xexit *ex = &b->exits[k];
+		*ex = t->exits[k];
+		ex->from = b;
+		ex->stub_off = (uint32_t)(t->e.p - t->x->rw);
+		emit_patch(t->x->rw + ex->disp_off, t->e.p);
+		emit_mov_imm(&t->e, S1, (uint64_t)(uintptr_t)ex);
+		emit_jmp_cpu(&t->e, CPU_OFF(thunk) + XT_EXIT_DIRECT * 8);
+	}
+}
+
+static void copy_map(struct tr *t)
+{
+	t->b->nmap = (uint16_t)t->nmap;
+	t->b->map = xlate_cache_alloc(t->x, sizeof(struct xmap) * t->nmap);
+	memcpy(t->b->map, t->map, sizeof(struct xmap) * t->nmap);
+}
+
+static void emit_block(struct tr *t, uint32_t host_off)
+{
+	struct block *b = t->b;
+	t->e.p = t->x->rw + host_off;
+	b->host_off = b->checked_off = host_off;
+	emit_checked_entry(t);
+	b->entry_off = (uint32_t)(t->e.p - t->x->rw);
+	for (unsigned i = 0; i < t->n; i++) {
+		t->i = i;
+		t->rip = t->rips[i];
+		t->map[t->nmap++] = (struct xmap){ (uint32_t)(t->e.p - t->x->rw) - host_off, (uint16_t)(t->rip - b->rip), t->dec[i].in.len };
+		lower_insn(t, &t->dec[i]);
+	}
+	if (!t->ended)
+		xlate_exit_to(t, cpu_code64(t->cpu) ? t->rips[t->n] : (uint32_t)t->rips[t->n]);
+	xlate_lower_cold(t);
+	emit_exit_stubs(t);
+	copy_map(t);
+	b->host_len = (uint32_t)(t->e.p - t->x->rw) - host_off;
+	b->ninsns = (uint16_t)t->n;
+}
+
+static void set_identity(struct xlate *x, struct block *b, const struct fetch *f)
+{
+	struct cpu *cpu = x->cpu;
+	b->rip = cpu->s.rip;
+	b->cs_base = cpu_code64(cpu) ? 0 : cpu->s.seg[SEG_CS].base;
+	b->cs_limit = cpu->s.seg[SEG_CS].limit;
+	b->ks = cpu->ks;
+	b->gpa = f->gpa;
+}
+
+static struct tr *begin(struct xlate *x, struct block *b, bool step)
+{
+	struct tr *t = x->tr;
+	t->x = x;
+	t->cpu = x->cpu;
+	t->b = b;
+	t->key = x->cpu->key;
+	t->step = step;
+	t->n = t->ncold = t->nexits = t->nmap = 0;
+	t->ended = false;
+	return t;
+}
+
+static void finish(struct tr *t, struct fetch *f)
+{
+	t->b->gpa2 = f->gpa2;
+	t->b->ram[0] = f->ram[0];
+	t->b->ram[1] = f->ram[1];
+}
+
+static struct block *translate(struct xlate *x, struct fetch *f)
+{
+	cpu_fpu_park(x->cpu);
+	if (x->used + BLOCK_MAX_INSNS * INSN_MAX_HOST > CODE_SIZE - STEP_SIZE || x->nblocks == x->cap_blocks)
+		xlate_cache_flush(x);
+	struct block *b = xlate_cache_alloc(x, sizeof(*b));
+	struct tr *t = begin(x, b, false);
+	set_identity(x, b, f);
+	decode_block(t, f);
+	finish(t, f);
+	flag_liveness(t);
+	emit_block(t, x->used);
+	xlate_cache_publish(x, b);
+	x->stats.blocks++;
+	x->stats.insns += t->n;
+	x->stats.host_bytes += b->host_len;
+	return b;
+}
+
+static bool matches(const struct xlate *x, const struct block *b, gpa_t gpa)
+{
+	const struct cpu *cpu = x->cpu;
+	if (b->rip != cpu->s.rip || b->ks != cpu->ks || b->gpa != gpa)
+		return false;
+	if (cpu->key & KEY_FLAT_CS)
+		return true;
+	return b->cs_base == cpu->s.seg[SEG_CS].base && b->cs_limit == cpu->s.seg[SEG_CS].limit;
+}
+
+/* A crossing block also depends on where its second page is. */
+static bool second_page_matches(struct xlate *x, const struct block *b)
+{
+	if (b->gpa2 == UINT64_MAX)
+		return true;
+	gla_t next = (linear_rip(x->cpu, b->rip) & ~4095ull) + 4096;
+	return mmu_translate_raise(x->cpu, cpu_code64(x->cpu) ? next : (uint32_t)next, MMU_EXEC) == b->gpa2;
+}
+
+struct block *xlate_block_find(struct xlate *x)
+{
+	struct fetch f;
+	fetch_page(x, &f);
+	if (!f.cacheable)
+		return xlate_block_step(x);
+	for (struct block *b = x->hash[xlate_cache_hash(x->cpu->s.rip, x->cpu->ks)]; b; b = b->next_hash)
+		if (matches(x, b, f.gpa) && second_page_matches(x, b))
+			return b;
+	return translate(x, &f);
+}
+
+struct block *xlate_block_step(struct xlate *x)
+{
+	struct fetch f;
+	fetch_page(x, &f);
+	cpu_fpu_park(x->cpu);
+	/* sites and exits of single steps come from the arena too: start afresh before it runs over */
+	if (x->arena_used + 65536 > x->arena_size)
+		xlate_cache_flush(x);
+	struct block *b = &x->step_block;
+	memset(b, 0, sizeof(*b));
+	struct tr *t = begin(x, b, true);
+	set_identity(x, b, &f);
+	decode_block(t, &f);
+	finish(t, &f);
+	flag_liveness(t);
+	emit_block(t, CODE_SIZE - STEP_SIZE);
+	x->stats.steps++;
+	x->step_op = t->dec[0].cls == DC_HELPER ? t->dec[0].in.op : OP_COUNT;
+	return b;
+}

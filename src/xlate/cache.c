@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* what: the code cache and its directory: allocation, look-up by host address, invalidation, flush
+ *
+ * Host code and everything that describes it are allocated upwards and freed all at once when either
+ * runs full: a block that dies before only becomes unreachable. I1: by_host is ordered by host_off, because
+ * host code is allocated upwards.
+ */
+#include "xlate/xlate_int.h"
+
+void *xlate_cache_alloc(struct xlate *x, size_t size)
+{
+	size = (size + 15) & ~(size_t)15;
+	must(x->arena_used + size <= x->arena_size);
+	void *p = x->arena + x->arena_used;
+	x->arena_used += size;
+	memset(p, 0, size);
+	return p;
+}
+
+uint32_t xlate_cache_hash(uint64_t rip, uint32_t ks)
+{
+	uint64_t h = (rip + ks * 0x9e3779b97f4a7c15ull) * 0x9e3779b97f4a7c15ull;
+	return (uint32_t)(h >> (64 - HASH_BITS));
+}
+
+static uint64_t granules(uint64_t first, uint64_t last)
+{
+	unsigned a = first >> 6 & 63, b = last >> 6 & 63;
+	return (~0ull >> (63 - b)) & (~0ull << a);
+}
+
+/* The part of b that lies on page i of it, as offsets in the page. */
+static void part(const struct block *b, unsigned i, uint64_t *first, uint64_t *last)
+{
+	uint64_t start = b->gpa & 4095, end = start + MAX(b->guest_len, 1) - 1;
+	*first = i ? 0 : start;
+	*last = i ? (end >= 4096 ? end - 4096 : 0) : MIN(end, 4095u);
+}
+
+static void add_to_page(struct xlate *x, struct block *b, unsigned i)
+{
+	uint64_t page = b->ram[i] >> 12, first, last;
+	if (b->ram[i] == UINT64_MAX || page >= x->npages)
+		return;
+	struct code_page *cp = &x->pages[page];
+	part(b, i, &first, &last);
+	if (!cp->list) {
+		mem_code_map(x->mem)[page] = 1;
+		mmu_protect_code(x->cpu, page << 12);
+	}
+	b->next_page[i] = cp->list;
+	cp->list = b;
+	cp->granules |= granules(first, last);
+}
+
+void xlate_cache_publish(struct xlate *x, struct block *b)
+{
+	uint32_t h = xlate_cache_hash(b->rip, b->ks);
+	b->next_hash = x->hash[h];
+	x->hash[h] = b;
+	x->by_host[x->nblocks++] = b;
+	x->used = (b->host_off + b->host_len + 15u) & ~15u;
+	add_to_page(x, b, 0);
+	if (b->ram[1] != b->ram[0])
+		add_to_page(x, b, 1);
+}
+
+struct block *xlate_cache_at(struct xlate *x, uint64_t host_pc)
+{
+	uint64_t base = (uint64_t)(uintptr_t)x->rx;
+	if (host_pc < base || host_pc - base >= CODE_SIZE)
+		return NULL;
+	uint32_t off = (uint32_t)(host_pc - base);
+	if (off >= CODE_SIZE - STEP_SIZE)
+		return &x->step_block;
+	uint32_t lo = 0, hi = x->nblocks;
+	while (hi - lo > 1) {
+		uint32_t mid = (lo + hi) / 2;
+		if (x->by_host[mid]->host_off <= off)
+			lo = mid;
+		else
+			hi = mid;
+	}
+	return lo < hi ? x->by_host[lo] : NULL;
+}
+
+static void remove_from_hash(struct xlate *x, struct block *b)
+{
+	struct block **p = &x->hash[xlate_cache_hash(b->rip, b->ks)];
+	while (*p && *p != b)
+		p = &(*p)->next_hash;
+	if (*p)
+		*p = b->next_hash;
+}
+
+static unsigned page_index(const struct block *b, uint64_t page)
+{
+	return b->ram[0] >> 12 == page && b->ram[0] != UINT64_MAX ? 0 : 1;
+}
+
+static void remove_from_page(struct xlate *x, struct block *b, unsigned i)
+{
+	uint64_t page = b->ram[i] >> 12;
+	if (b->ram[i] == UINT64_MAX || page >= x->npages || (i && b->ram[1] == b->ram[0]))
+		return;
+	struct block **p = &x->pages[page].list;
+	while (*p && *p != b)
+		p = &(*p)->next_page[page_index(*p, page)];
+	if (*p)
+		*p = b->next_page[i];
+}
+
+void xlate_cache_kill(struct xlate *x, struct block *b)
+{
+	b->dead = true;
+	while (b->in)
+		xlate_link_unchain(x, b->in);
+	for (unsigned k = 0; k < b->nexits; k++)
+		if (b->exits[k].to)
+			xlate_link_unchain(x, &b->exits[k]);
+	xlate_link_jc_drop(x, b);
+	remove_from_hash(x, b);
+	remove_from_page(x, b, 0);
+	remove_from_page(x, b, 1);
+	x->stats.invalidations++;
+}
+
+static bool overlaps(const struct block *b, uint64_t page, uint64_t first, uint64_t last)
+{
+	uint64_t a, z;
+	part(b, page_index(b, page), &a, &z);
+	return a <= last && first <= z;
+}
+
+static void recount(struct xlate *x, uint64_t page)
+{
+	struct code_page *cp = &x->pages[page];
+	uint64_t first, last;
+	cp->granules = 0;
+	for (struct block *b = cp->list; b; b = b->next_page[page_index(b, page)]) {
+		part(b, page_index(b, page), &first, &last);
+		cp->granules |= granules(first, last);
+	}
+	if (!cp->list)
+		mem_code_map(x->mem)[page] = 0;
+}
+
+static void written_in_page(struct xlate *x, uint64_t page, uint64_t first, uint64_t last)
+{
+	struct code_page *cp = &x->pages[page];
+	bool any = false;
+	if (!(cp->granules & granules(first, last)))
+		return;
+	for (struct block *b = cp->list, *next; b; b = next) {
+		next = b->next_page[page_index(b, page)];
+		if (overlaps(b, page, first, last)) {
+			xlate_cache_kill(x, b);
+			any = true;
+		}
+	}
+	if (any) {
+		recount(x, page);
+		x->cpu->bounce_exit = true;
+	}
+}
+
+void xlate_cache_written(struct xlate *x, uint64_t off, uint64_t len)
+{
+	for (uint64_t end = off + len; off < end;) {
+		uint64_t n = MIN(end - off, 4096 - (off & 4095));
+		if (off >> 12 < x->npages)
+			written_in_page(x, off >> 12, off & 4095, (off & 4095) + n - 1);
+		off += n;
+	}
+}
+
+void xlate_cache_flush(struct xlate *x)
+{
+	for (uint32_t i = 0; i < x->nblocks; i++)
+		for (unsigned k = 0; k < 2; k++) {
+			uint64_t page = x->by_host[i]->ram[k] >> 12;
+			if (x->by_host[i]->ram[k] == UINT64_MAX || page >= x->npages)
+				continue;
+			x->pages[page] = (struct code_page){ 0 };
+			mem_code_map(x->mem)[page] = 0;
+		}
+	memset(x->hash, 0, sizeof(x->hash));
+	for (uint32_t ks = 0; ks < KS_COUNT; ks++)
+		xlate_link_jc_clear(x, ks);
+	x->nblocks = 0;
+	x->used = 64;
+	x->arena_used = 0;
+	x->nkeys = 0;
+	x->cpu->mode_dirty = true;
+	x->flush_wanted = false;
+	x->stats.flushes++;
+	/* the key space of the block under translation */
+	x->cpu->key = key_of(x->cpu);
+	x->cpu->ks = xlate_keyspace(x, x->cpu->key);
+	x->cpu->mode_dirty = false;
+}
+
+uint32_t xlate_keyspace(struct xlate *x, uint32_t key)
+{
+	for (unsigned k = 0; k < x->nkeys; k++)
+		if (x->keys[k] == key)
+			return k;
+	if (x->nkeys == KS_COUNT) {
+		x->flush_wanted = true;
+		return 0;
+	}
+	x->keys[x->nkeys] = key;
+	return x->nkeys++;
+}

@@ -1,0 +1,254 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* what: control transfers: exits of a block, calls, returns, conditional jumps, loops
+ *
+ * Three ways out of a block, cheapest first:
+ *   chained     a jump within the page whose target is known: rel32, patched once the target exists (link.c)
+ *   jump cache  S0 = target RIP, jump through cpu->jc: another page, or a computed target. Every block has a
+ *               checked entry that compares S0 with its own RIP, so a slot never needs a tag
+ *   run loop    everything else, and all jumps of code whose CS is not flat
+ *
+ * Safe points: before a jump backwards and before a computed jump the code loads from *cpu->poll. A kick
+ * makes that 0; the fault brings the vCPU back with guest state exact (fault_sig.c).
+ */
+#include "xlate/xlate_int.h"
+
+static bool flat_code(const struct tr *t)
+{
+	return t->key & KEY_FLAT_CS;
+}
+
+static void emit_poll(struct tr *t)
+{
+	emit_ld_cpu(&t->e, 8, S1, CPU_OFF(poll));
+	emit_op_mem(&t->e, 4, 0x8b, S1, S1, H_NONE, 1, 0);
+}
+
+static uint32_t here(const struct tr *t)
+{
+	return (uint32_t)(t->e.p - t->x->rw);
+}
+
+static struct xexit *new_exit(struct tr *t, uint64_t target)
+{
+	must(t->nexits < BLOCK_MAX_EXITS);
+	struct xexit *ex = &t->exits[t->nexits++];
+	*ex = (struct xexit){ .target = target };
+	return ex;
+}
+
+static bool same_page(const struct tr *t, uint64_t target)
+{
+	uint64_t a = t->b->rip + t->b->cs_base, b = target + t->b->cs_base;
+	return !((a ^ b) & (key_code64(t->key) ? ~0xfffull : 0xfffff000u));
+}
+
+/* S0 = target RIP, already truncated. */
+static void exit_indirect(struct tr *t)
+{
+	struct emit *e = &t->e;
+	if (t->step || !flat_code(t)) {
+		emit_jmp_cpu(e, CPU_OFF(thunk) + XT_EXIT_INDIRECT * 8);
+		return;
+	}
+	emit_poll(t);
+	if (t->x->pext) {
+		/* pext S1, S0, [jc_mask] */
+		e2(e, 0xc4, 0x42 | 0x20); /* R'=0 (S1 is R10), X'=1, B'=1, map 0F38 */
+		e3(e, 0x80 | (~S0 & 15u) << 3 | 2, 0xf5, 0x80 | (S1 & 7) << 3 | 4);
+		e1(e, 0x24);
+		e_32(e, CPU_OFF(jc_mask));
+	} else {
+		emit_rex(e, false, S1, H_NONE, S0, true);
+		e3(e, 0x0f, 0xb6, 0xc0 | (S1 & 7) << 3 | (S0 & 7)); /* movzx S1d, S0b */
+	}
+	emit_rex(e, false, 0, S1, H_RSP, false);
+	e1(e, 0xff);
+	emit_modrm_mem(e, 4, H_RSP, S1, 8, (int32_t)(CPU_OFF(jc) + t->b->ks * JC_SIZE * 8));
+}
+
+static void exit_via_cache(struct tr *t, uint64_t target)
+{
+	emit_mov_imm(&t->e, S0, target);
+	if (target <= t->rip)
+		emit_poll(t);
+	emit_jmp_cpu(&t->e, CPU_OFF(jc) + t->b->ks * JC_SIZE * 8 + xlate_jc_slot(t->x, target) * 8);
+}
+
+void xlate_exit_to(struct tr *t, uint64_t target)
+{
+	bool near = !t->step && same_page(t, target);
+	if (!t->step && !near && flat_code(t)) {
+		exit_via_cache(t, target);
+		return;
+	}
+	struct xexit *ex = new_exit(t, target);
+	ex->linkable = near;
+	if (near && target <= t->rip) {
+		ex->poll_off = here(t);
+		emit_poll(t);
+		ex->poll_off = here(t) - 3; /* the load that faults */
+	}
+	ex->disp_off = (uint32_t)(emit_jcc(&t->e, -1) - t->x->rw);
+}
+
+static uint64_t branch_target(const struct tr *t, const struct dec *d)
+{
+	uint64_t to = t->rip + d->in.len + d->in.imm;
+	return d->in.opsize == 8 ? to : d->in.opsize == 4 ? (uint32_t)to : (uint16_t)to;
+}
+
+static void truncate_s0(struct tr *t, unsigned size)
+{
+	if (size == 4)
+		emit_mov(&t->e, 4, S0, S0);
+	if (size == 2) {
+		emit_rex(&t->e, false, S0, H_NONE, S0, false);
+		e3(&t->e, 0x0f, 0xb7, 0xc0 | (S0 & 7) << 3 | (S0 & 7));
+	}
+}
+
+static void load_target(struct emit *e, unsigned size, unsigned dst)
+{
+	if (size == 2) {
+		emit_rex(e, false, dst, H_NONE, S0, false);
+		e2(e, 0x0f, 0xb7);
+		emit_modrm_mem(e, dst, S0, H_NONE, 1, 0);
+	} else {
+		emit_op_mem(e, size, 0x8b, dst, S0, H_NONE, 1, 0);
+	}
+}
+
+static void ret_body(struct tr *t, const struct dec *d)
+{
+	load_target(&t->e, d->in.opsize, S0);
+	xlate_stack_add(t, (int32_t)(d->in.opsize + (d->in.imm & 0xffff)));
+}
+
+void xlate_insn_ret(struct tr *t, const struct dec *d)
+{
+	unsigned st = d->in.stsize;
+	emit_mov(&t->e, st == 8 ? 8 : 4, S0, H_GSP);
+	if (st == 2)
+		truncate_s0(t, 2);
+	xlate_lower_checked(t, SEG_SS, st, false, true, d->in.opsize, ret_body);
+	exit_indirect(t);
+	t->ended = true;
+}
+
+static void target_to_tmp(struct tr *t, const struct dec *d)
+{
+	load_target(&t->e, d->in.opsize, S1);
+	emit_st_cpu(&t->e, 8, CPU_OFF(tmp), S1);
+}
+
+static void push_return_body(struct tr *t, const struct dec *d)
+{
+	struct emit *e = &t->e;
+	unsigned size = d->in.opsize;
+	uint64_t ret = t->rip + d->in.len;
+	emit_mov_imm(e, S1, size == 8 ? ret : size == 4 ? (uint32_t)ret : (uint16_t)ret);
+	emit_op_mem(e, size, 0x89, S1, S0, H_NONE, 1, 0);
+	xlate_stack_add(t, -(int32_t)size);
+}
+
+void xlate_insn_call(struct tr *t, const struct dec *d)
+{
+	struct emit *e = &t->e;
+	unsigned st = d->in.stsize;
+	if (d->in.has_mem) {
+		xlate_lower_access(t, d, false, true, d->in.opsize, target_to_tmp);
+	} else if (!d->imm_target) {
+		unsigned r = xlate_lower_reg(t, d->f_rm.num, S1);
+		emit_st_cpu(e, 8, CPU_OFF(tmp), r);
+	}
+	emit_lea(e, st == 8 ? 8 : 4, S0, H_GSP, H_NONE, 1, -(int32_t)d->in.opsize);
+	if (st == 2)
+		truncate_s0(t, 2);
+	xlate_lower_checked(t, SEG_SS, st, true, false, d->in.opsize, push_return_body);
+	t->ended = true;
+	if (d->imm_target) {
+		xlate_exit_to(t, branch_target(t, d));
+		return;
+	}
+	emit_ld_cpu(e, 8, S0, CPU_OFF(tmp));
+	truncate_s0(t, d->in.opsize);
+	exit_indirect(t);
+}
+
+static void jmp_body(struct tr *t, const struct dec *d)
+{
+	load_target(&t->e, d->in.opsize, S0);
+}
+
+void xlate_insn_jmp(struct tr *t, const struct dec *d)
+{
+	t->ended = true;
+	if (d->imm_target) {
+		xlate_exit_to(t, branch_target(t, d));
+		return;
+	}
+	if (d->in.has_mem) {
+		xlate_lower_access(t, d, false, true, d->in.opsize, jmp_body);
+	} else {
+		emit_mov(&t->e, 8, S0, xlate_lower_reg(t, d->f_rm.num, S0));
+		truncate_s0(t, d->in.opsize);
+	}
+	exit_indirect(t);
+}
+
+void xlate_insn_jcc(struct tr *t, const struct dec *d)
+{
+	uint64_t target = branch_target(t, d);
+	if (!t->step && same_page(t, target) && target > t->rip) {
+		struct xexit *ex = new_exit(t, target);
+		ex->linkable = true;
+		ex->disp_off = (uint32_t)(emit_jcc(&t->e, d->cc) - t->x->rw);
+		return;
+	}
+	uint8_t *over = emit_jcc(&t->e, d->cc ^ 1);
+	xlate_exit_to(t, target);
+	emit_patch(over, t->e.p);
+}
+
+/* LOOP, LOOPE, LOOPNE, JCXZ by address size; flags stay as they are (SDM LOOP). */
+void xlate_insn_loop(struct tr *t, const struct dec *d)
+{
+	struct emit *e = &t->e;
+	unsigned ad = d->in.adsize;
+	bool jcxz = d->cc == 0xe3;
+	uint8_t *not_zf = NULL;
+	if (!jcxz && ad == 2) {
+		emit_lea(e, 4, S1, H_RCX, H_NONE, 1, -1);
+		emit_mov(e, 2, H_RCX, S1);
+	} else if (!jcxz) {
+		emit_lea(e, ad, H_RCX, H_RCX, H_NONE, 1, -1);
+	}
+	if (d->cc == 0xe0 || d->cc == 0xe1)
+		not_zf = emit_jcc(e, d->cc == 0xe1 ? 5 : 4); /* LOOPE ends on ZF = 0, LOOPNE on ZF = 1 */
+	emit_mov(e, 8, S2, H_RCX);
+	if (ad == 2) {
+		e3(e, 0x0f, 0xb7, 0xc9); /* movzx ecx, cx */
+	} else if (ad == 4) {
+		emit_mov(e, 4, H_RCX, H_RCX);
+	}
+	e2(e, 0xe3, 0); /* jrcxz */
+	uint8_t *zero = e->p;
+	emit_mov(e, 8, H_RCX, S2);
+	if (jcxz) {
+		uint8_t *out = emit_jcc(e, -1);
+		zero[-1] = (uint8_t)(e->p - zero);
+		emit_mov(e, 8, H_RCX, S2);
+		xlate_exit_to(t, branch_target(t, d));
+		emit_patch(out, e->p);
+		return;
+	}
+	uint8_t *taken = emit_jcc(e, -1);
+	zero[-1] = (uint8_t)(e->p - zero);
+	emit_mov(e, 8, H_RCX, S2);
+	uint8_t *out = emit_jcc(e, -1);
+	emit_patch(taken, e->p);
+	xlate_exit_to(t, branch_target(t, d));
+	emit_patch(out, e->p);
+	if (not_zf)
+		emit_patch(not_zf, e->p);
+}

@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* what: the same instruction again, re-encoded for the host: registers mapped, memory operand replaced by [S0]
+ *
+ * The opcode, its prefixes and immediates stay; what changes is the register numbers and the form of the
+ * memory operand. Three things need care:
+ *   - guest registers homed in struct cpu come to scratch registers and go back,
+ *   - AH CH DH BH cannot be named in an instruction with REX, so their bytes are swapped down around it,
+ *   - opcodes that 64-bit mode took away (INC r 40+, DEC r 48+, 82, moffs with short addresses) get their long form.
+ */
+#include "xlate/xlate_int.h"
+
+/* A register field on its way to the host's encoding. */
+struct slot {
+	const struct dec_field *f;
+	unsigned host; /* host register number, or the raw number of another kind */
+	bool store;    /* homed: write back */
+};
+
+struct recode {
+	struct tr *t;
+	const struct dec *d;
+	bool mem;
+	struct slot reg, rm, vvvv, opc;
+	unsigned scratch_used;
+	uint8_t homed[3], homed_in[3];
+	unsigned swap; /* register whose low bytes are swapped around the instruction, or H_NONE */
+};
+
+static unsigned scratch_for(struct recode *r, unsigned g, bool load)
+{
+	static const uint8_t order[3] = { S1, S2, S0 };
+	for (unsigned k = 0; k < r->scratch_used; k++)
+		if (r->homed[k] == g)
+			return r->homed_in[k];
+	must(r->scratch_used < (r->mem ? 2u : 3u));
+	unsigned s = order[r->scratch_used];
+	r->homed[r->scratch_used] = (uint8_t)g;
+	r->homed_in[r->scratch_used++] = (uint8_t)s;
+	if (load)
+		emit_ld_cpu(&r->t->e, 8, s, g * 8);
+	return s;
+}
+
+static void map_field(struct recode *r, struct slot *s, const struct dec_field *f, bool used)
+{
+	s->f = f;
+	s->host = f->num;
+	if (!used || !f->gpr)
+		return;
+	if (f->high)
+		return;
+	if (xlate_lower_homed(f->num)) {
+		s->host = scratch_for(r, f->num, true);
+		s->store = f->wr;
+	} else {
+		s->host = xlate_lower_host(f->num);
+	}
+}
+
+/* A byte register other than AL CL DL BL needs REX to be itself. */
+static bool wants_rex(const struct slot *s)
+{
+	return s->f->gpr && !s->f->high && (s->host & 8 || (s->f->size == 1 && s->host >= 4));
+}
+
+static void swap_bytes(struct emit *e, unsigned n)
+{
+	e2(e, 0x86, 0xc0 | (4 + n) << 3 | n);
+}
+
+/* Give a high byte register a place that REX can name. */
+static void place_high(struct recode *r, struct slot *s)
+{
+	struct emit *e = &r->t->e;
+	if (!s->f->gpr || !s->f->high)
+		return;
+	swap_bytes(e, s->f->num);
+	if (s->f->wr) {
+		r->swap = s->f->num;
+		s->host = s->f->num;
+		return;
+	}
+	unsigned sc = scratch_for(r, 0x80 | s->f->num, false);
+	emit_op_reg(e, 1, 0x8a, sc, s->f->num);
+	swap_bytes(e, s->f->num);
+	s->host = sc;
+}
+
+static void emit_prefixes(struct recode *r)
+{
+	struct emit *e = &r->t->e;
+	if (r->d->lock)
+		e1(e, 0xf0);
+	if (r->d->pfx66)
+		e1(e, 0x66);
+	if (r->d->pfxrep)
+		e1(e, r->d->pfxrep);
+}
+
+static void emit_opcode_map(struct emit *e, unsigned map)
+{
+	if (map)
+		e1(e, 0x0f);
+	if (map == 2)
+		e1(e, 0x38);
+	if (map == 3)
+		e1(e, 0x3a);
+}
+
+static void emit_modrm(struct recode *r, unsigned reg, unsigned rm)
+{
+	struct emit *e = &r->t->e;
+	if (r->mem)
+		emit_modrm_mem(e, reg, S0, H_NONE, 1, 0);
+	else
+		e1(e, 0xc0 | (reg & 7) << 3 | (rm & 7));
+}
+
+static bool is_moffs(const struct dec *d)
+{
+	return d->enc == ENC_LEGACY && d->map == 0 && d->opcode >= 0xa0 && d->opcode <= 0xa3;
+}
+
+static bool is_short_incdec(const struct dec *d)
+{
+	return d->enc == ENC_LEGACY && d->map == 0 && (d->opcode & 0xf0) == 0x40;
+}
+
+static void emit_legacy(struct recode *r, bool high)
+{
+	struct emit *e = &r->t->e;
+	const struct dec *d = r->d;
+	emit_prefixes(r);
+	bool force = wants_rex(&r->reg) || wants_rex(&r->rm) || wants_rex(&r->opc);
+	unsigned opcode = d->opcode == 0x82 && d->map == 0 ? 0x80 : d->opcode;
+	if (is_moffs(d)) {
+		static const uint8_t form[4] = { 0x8a, 0x8b, 0x88, 0x89 };
+		emit_rex(e, d->rexw, 0, H_NONE, S0, false);
+		e1(e, form[d->opcode - 0xa0]);
+		emit_modrm(r, 0, 0);
+		return;
+	}
+	if (is_short_incdec(d)) {
+		emit_rex(e, false, 0, H_NONE, r->opc.host, false);
+		e2(e, 0xff, 0xc0 | (d->opcode & 8) | (r->opc.host & 7));
+		return;
+	}
+	unsigned hi = high ? 4 : 0; /* AH.. keep their own numbers when no REX is needed */
+	unsigned reg = r->reg.host + (r->reg.f->high ? hi : 0), rm = r->rm.host + (r->rm.f->high ? hi : 0);
+	unsigned opc = r->opc.host + (r->opc.f->high ? hi : 0);
+	bool has_opc = r->opc.f->gpr;
+	emit_rex(e, d->rexw, d->modrm ? reg : 0, H_NONE, has_opc ? opc : r->mem ? S0 : d->modrm ? rm : 0, force && !high);
+	emit_opcode_map(e, d->map);
+	e1(e, has_opc ? (opcode & 0xf8) | (opc & 7) : opcode);
+	if (d->modrm)
+		emit_modrm(r, reg, rm);
+}
+
+/* SDM vol 2 2.3: three-byte VEX; register bits are inverted. */
+static void emit_vex(struct recode *r)
+{
+	struct emit *e = &r->t->e;
+	const struct dec *d = r->d;
+	unsigned b = r->mem ? S0 >> 3 & 1u : r->rm.host >> 3 & 1u;
+	e2(e, 0xc4, (~r->reg.host >> 3 & 1u) << 7 | 1u << 6 | (b ^ 1u) << 5 | d->map);
+	e2(e, (unsigned)d->v_w << 7 | (~r->vvvv.host & 15u) << 3 | (unsigned)d->v_l << 2 | d->v_pp, d->opcode);
+	if (d->modrm)
+		emit_modrm(r, r->reg.host, r->rm.host);
+}
+
+/* SDM vol 2 2.7: EVEX. P0: R X B R' 0 mmm; R and R' extend reg, X and B rm. */
+static void emit_evex(struct recode *r)
+{
+	struct emit *e = &r->t->e;
+	const struct dec *d = r->d;
+	unsigned p0 = d->evex[0], p1 = d->evex[1];
+	if (r->reg.f->gpr)
+		p0 = (p0 & 0x6fu) | 0x10u | (~r->reg.host >> 3 & 1u) << 7;
+	if (r->mem)
+		p0 = (p0 & ~0x20u) | 0x40u;
+	else if (r->rm.f->gpr)
+		p0 = (p0 & ~0x20u) | 0x40u | (~r->rm.host >> 3 & 1u) << 5;
+	if (r->vvvv.f->gpr)
+		p1 = (p1 & 0x87u) | (~r->vvvv.host & 15u) << 3;
+	e1(e, 0x62);
+	e3(e, p0, p1, d->evex[2]);
+	e1(e, d->opcode);
+	emit_modrm(r, r->reg.host, r->rm.host);
+}
+
+static void store_homed(struct recode *r)
+{
+	const struct slot *s[4] = { &r->reg, &r->rm, &r->vvvv, &r->opc };
+	for (unsigned k = 0; k < 4; k++)
+		if (s[k]->store)
+			emit_st_cpu(&r->t->e, 8, s[k]->f->num * 8u, s[k]->host);
+}
+
+void xlate_copy(struct tr *t, const struct dec *d, bool mem_in_s0)
+{
+	struct recode r = { .t = t, .d = d, .mem = mem_in_s0, .swap = H_NONE };
+	map_field(&r, &r.reg, &d->f_reg, true);
+	map_field(&r, &r.rm, &d->f_rm, !mem_in_s0);
+	map_field(&r, &r.vvvv, &d->f_vvvv, true);
+	map_field(&r, &r.opc, &d->f_opc, true);
+	bool any_high = (d->f_reg.gpr && d->f_reg.high) || (!mem_in_s0 && d->f_rm.gpr && d->f_rm.high) || (d->f_opc.gpr && d->f_opc.high);
+	bool rex = d->rexw || mem_in_s0 || wants_rex(&r.reg) || (!mem_in_s0 && wants_rex(&r.rm)) || wants_rex(&r.opc);
+	if (any_high && rex) {
+		place_high(&r, &r.reg);
+		if (!mem_in_s0)
+			place_high(&r, &r.rm);
+		place_high(&r, &r.opc);
+	}
+	if (d->enc == ENC_VEX)
+		emit_vex(&r);
+	else if (d->enc == ENC_EVEX)
+		emit_evex(&r);
+	else
+		emit_legacy(&r, any_high && !rex);
+	if (!is_moffs(d))
+		for (unsigned k = 0; k < d->imm_len; k++)
+			e1(&t->e, d->in.raw[d->imm_off + k]);
+	if (r.swap != H_NONE)
+		swap_bytes(&t->e, r.swap);
+	store_homed(&r);
+}

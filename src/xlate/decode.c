@@ -1,0 +1,501 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* what: decoding of guest instructions with Zydis, and their classes; the only file that sees Zydis
+ *
+ * The class of a mnemonic comes from policy.def. Operand forms that change the class (MOV to a control
+ * register, PUSH of a segment, a far JMP) are told apart here, so that no later stage looks at bytes.
+ */
+#include "xlate/decode.h"
+
+#include <Zydis/Zydis.h>
+#include <string.h>
+
+#include "xlate/key.h"
+
+struct policy {
+	uint8_t set, cls, op;
+};
+
+static const struct policy policies[ZYDIS_MNEMONIC_MAX_VALUE + 1] = {
+#define POLICY(mnemonic, class, helper) [ZYDIS_MNEMONIC_##mnemonic] = { 1, DC_##class, OP_##helper },
+#include "xlate/policy.def"
+#undef POLICY
+};
+
+/* Extensions the CPU model never shows; their instructions are undefined to the guest. */
+static bool hidden_extension(ZydisISAExt ext)
+{
+	switch (ext) {
+	case ZYDIS_ISA_EXT_AMD3DNOW: case ZYDIS_ISA_EXT_AMX_BF16: case ZYDIS_ISA_EXT_AMX_INT8: case ZYDIS_ISA_EXT_AMX_TILE:
+	case ZYDIS_ISA_EXT_AMD_INVLPGB: case ZYDIS_ISA_EXT_CET: case ZYDIS_ISA_EXT_ENQCMD: case ZYDIS_ISA_EXT_HRESET:
+	case ZYDIS_ISA_EXT_KEYLOCKER: case ZYDIS_ISA_EXT_KEYLOCKER_WIDE: case ZYDIS_ISA_EXT_KNC: case ZYDIS_ISA_EXT_KNCE:
+	case ZYDIS_ISA_EXT_KNCV: case ZYDIS_ISA_EXT_MCOMMIT: case ZYDIS_ISA_EXT_MONITORX: case ZYDIS_ISA_EXT_MPX:
+	case ZYDIS_ISA_EXT_PADLOCK: case ZYDIS_ISA_EXT_PCONFIG: case ZYDIS_ISA_EXT_PKU: case ZYDIS_ISA_EXT_PT:
+	case ZYDIS_ISA_EXT_RTM: case ZYDIS_ISA_EXT_SGX: case ZYDIS_ISA_EXT_SGX_ENCLV: case ZYDIS_ISA_EXT_SMX:
+	case ZYDIS_ISA_EXT_SNP: case ZYDIS_ISA_EXT_SVM: case ZYDIS_ISA_EXT_TDX: case ZYDIS_ISA_EXT_TSX_LDTRK:
+	case ZYDIS_ISA_EXT_UINTR: case ZYDIS_ISA_EXT_VMFUNC: case ZYDIS_ISA_EXT_VTX: case ZYDIS_ISA_EXT_WAITPKG:
+	case ZYDIS_ISA_EXT_XOP: case ZYDIS_ISA_EXT_FMA4: case ZYDIS_ISA_EXT_TBM: case ZYDIS_ISA_EXT_SERIALIZE:
+		return true;
+	default:
+		return false;
+	}
+}
+
+static ZydisMachineMode machine_mode(uint32_t key, bool real)
+{
+	switch (key & KEY_SIZE) {
+	case 2:
+		return ZYDIS_MACHINE_MODE_LONG_64;
+	case 1:
+		return ZYDIS_MACHINE_MODE_LEGACY_32;
+	default:
+		return real ? ZYDIS_MACHINE_MODE_REAL_16 : ZYDIS_MACHINE_MODE_LEGACY_16;
+	}
+}
+
+static bool is_gpr(ZydisRegister r)
+{
+	ZydisRegisterClass c = ZydisRegisterGetClass(r);
+	return c == ZYDIS_REGCLASS_GPR8 || c == ZYDIS_REGCLASS_GPR16 || c == ZYDIS_REGCLASS_GPR32 || c == ZYDIS_REGCLASS_GPR64;
+}
+
+static bool is_high(ZydisRegister r)
+{
+	return r >= ZYDIS_REGISTER_AH && r <= ZYDIS_REGISTER_BH;
+}
+
+/* Number 0-15 of a general register; AH..BH give 0-3. */
+static uint8_t gpr_num(ZydisRegister r)
+{
+	if (r >= ZYDIS_REGISTER_AL && r <= ZYDIS_REGISTER_BL)
+		return (uint8_t)(r - ZYDIS_REGISTER_AL);
+	if (is_high(r))
+		return (uint8_t)(r - ZYDIS_REGISTER_AH);
+	if (r >= ZYDIS_REGISTER_SPL && r <= ZYDIS_REGISTER_R15B)
+		return (uint8_t)(r - ZYDIS_REGISTER_SPL + 4);
+	if (r >= ZYDIS_REGISTER_AX && r <= ZYDIS_REGISTER_R15W)
+		return (uint8_t)(r - ZYDIS_REGISTER_AX);
+	if (r >= ZYDIS_REGISTER_EAX && r <= ZYDIS_REGISTER_R15D)
+		return (uint8_t)(r - ZYDIS_REGISTER_EAX);
+	if (r >= ZYDIS_REGISTER_RAX && r <= ZYDIS_REGISTER_R15)
+		return (uint8_t)(r - ZYDIS_REGISTER_RAX);
+	return INSN_NOREG;
+}
+
+static uint8_t seg_num(ZydisRegister r)
+{
+	switch (r) {
+	case ZYDIS_REGISTER_ES: return SEG_ES;
+	case ZYDIS_REGISTER_CS: return SEG_CS;
+	case ZYDIS_REGISTER_SS: return SEG_SS;
+	case ZYDIS_REGISTER_FS: return SEG_FS;
+	case ZYDIS_REGISTER_GS: return SEG_GS;
+	default: return SEG_DS;
+	}
+}
+
+static bool op_writes(const ZydisDecodedOperand *op)
+{
+	return op->actions & (ZYDIS_OPERAND_ACTION_WRITE | ZYDIS_OPERAND_ACTION_CONDWRITE);
+}
+
+/* A field that is only sometimes written keeps its old value otherwise, so it counts as read. */
+static bool op_reads(const ZydisDecodedOperand *op)
+{
+	return op->actions & (ZYDIS_OPERAND_ACTION_READ | ZYDIS_OPERAND_ACTION_CONDREAD | ZYDIS_OPERAND_ACTION_CONDWRITE);
+}
+
+static void set_field(struct dec_field *f, const ZydisDecodedOperand *op)
+{
+	f->rd |= op_reads(op);
+	f->wr |= op_writes(op);
+	if (!is_gpr(op->reg.value))
+		return;
+	f->gpr = true;
+	f->high = is_high(op->reg.value);
+	f->num = gpr_num(op->reg.value);
+	f->size = (uint8_t)(op->size / 8);
+}
+
+static void set_mem(struct dec *d, const ZydisDecodedOperand *op, bool *first)
+{
+	struct insn *in = &d->in;
+	if (op->mem.type == ZYDIS_MEMOP_TYPE_VSIB)
+		d->vsib = true;
+	d->mem_rd |= op_reads(op);
+	d->mem_wr |= op_writes(op);
+	if (!*first)
+		return;
+	*first = false;
+	in->has_mem = true;
+	in->seg = seg_num(op->mem.segment);
+	in->base = op->mem.base == ZYDIS_REGISTER_NONE ? INSN_NOREG
+	         : op->mem.base == ZYDIS_REGISTER_RIP || op->mem.base == ZYDIS_REGISTER_EIP ? INSN_BASE_RIP
+	                                                                                    : gpr_num(op->mem.base);
+	in->index = op->mem.index == ZYDIS_REGISTER_NONE ? INSN_NOREG : gpr_num(op->mem.index);
+	in->scale = op->mem.scale ? op->mem.scale : 1;
+	in->disp = op->mem.disp.has_displacement ? op->mem.disp.value : 0;
+	d->mem_size = (uint16_t)(op->size / 8);
+}
+
+static void scan_operands(struct dec *d, const ZydisDecodedInstruction *zi, const ZydisDecodedOperand *ops)
+{
+	bool first_mem = true;
+	for (unsigned i = 0; i < zi->operand_count; i++) {
+		const ZydisDecodedOperand *op = &ops[i];
+		if (op->type == ZYDIS_OPERAND_TYPE_MEMORY && op->visibility == ZYDIS_OPERAND_VISIBILITY_EXPLICIT)
+			set_mem(d, op, &first_mem);
+		if (op->type != ZYDIS_OPERAND_TYPE_REGISTER)
+			continue;
+		switch (op->encoding) {
+		case ZYDIS_OPERAND_ENCODING_MODRM_REG: set_field(&d->f_reg, op); break;
+		case ZYDIS_OPERAND_ENCODING_MODRM_RM: set_field(&d->f_rm, op); break;
+		case ZYDIS_OPERAND_ENCODING_NDSNDD: set_field(&d->f_vvvv, op); break;
+		case ZYDIS_OPERAND_ENCODING_OPCODE: set_field(&d->f_opc, op); break;
+		case ZYDIS_OPERAND_ENCODING_MASK:
+			if (op->reg.value != ZYDIS_REGISTER_K0)
+				d->masked = true;
+			break;
+		default: break;
+		}
+	}
+}
+
+static unsigned map_num(const ZydisDecodedInstruction *zi)
+{
+	switch (zi->opcode_map) {
+	case ZYDIS_OPCODE_MAP_0F: return 1;
+	case ZYDIS_OPCODE_MAP_0F38: return 2;
+	case ZYDIS_OPCODE_MAP_0F3A: return 3;
+	case ZYDIS_OPCODE_MAP_MAP5: return 5;
+	case ZYDIS_OPCODE_MAP_MAP6: return 6;
+	default: return 0;
+	}
+}
+
+/* Does a 16-bit operand size select the form, as opposed to a 66 that is part of the opcode? */
+static bool has_word_operand(const ZydisDecodedInstruction *zi, const ZydisDecodedOperand *ops)
+{
+	bool word = false;
+	for (unsigned i = 0; i < zi->operand_count; i++) {
+		if (ops[i].type == ZYDIS_OPERAND_TYPE_REGISTER) {
+			ZydisRegisterClass c = ZydisRegisterGetClass(ops[i].reg.value);
+			if (c == ZYDIS_REGCLASS_MMX || c == ZYDIS_REGCLASS_XMM || c == ZYDIS_REGCLASS_X87)
+				return false;
+			word |= c == ZYDIS_REGCLASS_GPR16;
+		} else if (ops[i].type == ZYDIS_OPERAND_TYPE_MEMORY) {
+			word |= ops[i].size == 16;
+		}
+	}
+	return word;
+}
+
+static void set_prefixes(struct dec *d, const ZydisDecodedInstruction *zi, const ZydisDecodedOperand *ops, uint32_t key)
+{
+	for (unsigned i = 0; i < zi->raw.prefix_count; i++) {
+		uint8_t v = zi->raw.prefixes[i].value;
+		bool mandatory = zi->raw.prefixes[i].type == ZYDIS_PREFIX_TYPE_MANDATORY;
+		if (v == 0x66 && (mandatory || key & KEY_SIZE))
+			d->pfx66 = true;
+		if ((v == 0xf2 || v == 0xf3) && mandatory)
+			d->pfxrep = v;
+		if (v == 0xf0)
+			d->lock = true;
+		if ((v == 0xf2 || v == 0xf3) && zi->raw.prefixes[i].type != ZYDIS_PREFIX_TYPE_IGNORED)
+			d->in.rep = v;
+	}
+	if (!(key & KEY_SIZE) && has_word_operand(zi, ops))
+		d->pfx66 = true;
+	d->rexw = zi->raw.rex.W;
+	d->rex = zi->attributes & ZYDIS_ATTRIB_HAS_REX;
+}
+
+static void set_raw_fields(struct dec *d, const ZydisDecodedInstruction *zi)
+{
+	unsigned R = zi->raw.rex.R, B = zi->raw.rex.B;
+	if (zi->encoding == ZYDIS_INSTRUCTION_ENCODING_VEX) {
+		d->enc = ENC_VEX;
+		d->v_w = zi->raw.vex.W;
+		d->v_l = zi->raw.vex.L;
+		d->v_pp = zi->raw.vex.pp;
+		R = !zi->raw.vex.R;
+		B = !zi->raw.vex.B;
+		if (!d->f_vvvv.gpr)
+			d->f_vvvv.num = ~zi->raw.vex.vvvv & 15;
+	} else if (zi->encoding == ZYDIS_INSTRUCTION_ENCODING_EVEX) {
+		d->enc = ENC_EVEX;
+		memcpy(d->evex, d->in.raw + zi->raw.evex.offset + 1, 3);
+		R = !(d->evex[0] >> 7 & 1);
+		B = !(d->evex[0] >> 5 & 1);
+		if (!d->f_vvvv.gpr)
+			d->f_vvvv.num = ~(d->evex[1] >> 3) & 15;
+	}
+	d->modrm = zi->attributes & ZYDIS_ATTRIB_HAS_MODRM;
+	d->mod = zi->raw.modrm.mod;
+	if (!d->f_reg.gpr)
+		d->f_reg.num = (uint8_t)(zi->raw.modrm.reg | R << 3);
+	if (!d->f_rm.gpr)
+		d->f_rm.num = (uint8_t)(zi->raw.modrm.rm | B << 3);
+}
+
+static void set_immediates(struct dec *d, const ZydisDecodedInstruction *zi, const ZydisDecodedOperand *ops)
+{
+	unsigned end = zi->raw.imm[0].size ? zi->raw.imm[0].offset : zi->length;
+	if (d->modrm) {
+		end = zi->raw.modrm.offset + 1u;
+		if (zi->attributes & ZYDIS_ATTRIB_HAS_SIB)
+			end = zi->raw.sib.offset + 1u;
+		if (zi->raw.disp.size)
+			end = zi->raw.disp.offset + zi->raw.disp.size / 8u;
+	}
+	d->imm_off = (uint8_t)end;
+	d->imm_len = (uint8_t)(zi->length - end);
+	unsigned n = 0;
+	for (unsigned i = 0; i < zi->operand_count; i++) {
+		if (ops[i].type == ZYDIS_OPERAND_TYPE_IMMEDIATE) {
+			if (n++ == 0) {
+				d->in.imm = ops[i].imm.value.u;
+				d->imm_target = ops[i].imm.is_relative;
+			} else {
+				d->in.imm2 = ops[i].imm.value.u;
+			}
+		} else if (ops[i].type == ZYDIS_OPERAND_TYPE_POINTER) {
+			d->in.imm = ops[i].ptr.offset;
+			d->in.imm2 = ops[i].ptr.segment;
+		}
+	}
+}
+
+/* Shifts by CL, and by 0, leave the flags alone (SDM SAL/SAR/SHL/SHR), so they kill nothing. */
+static bool may_keep_flags(const struct dec *d)
+{
+	unsigned op = d->opcode;
+	if (d->map == 0)
+		return op == 0xd2 || op == 0xd3 || ((op == 0xc0 || op == 0xc1) && !(d->in.imm & (d->rexw ? 63 : 31)));
+	if (d->map == 1)
+		return op == 0xa5 || op == 0xad || ((op == 0xa4 || op == 0xac) && !(d->in.imm & (d->rexw ? 63 : 31)));
+	return false;
+}
+
+static void set_flags(struct dec *d, const ZydisDecodedInstruction *zi)
+{
+	const ZydisAccessedFlags *f = zi->cpu_flags;
+	if (!f)
+		return;
+	d->fl_read = f->tested & FL_ARITH;
+	d->fl_kill = (f->modified | f->set_0 | f->set_1 | f->undefined) & FL_ARITH;
+	if (may_keep_flags(d))
+		d->fl_kill = 0;
+}
+
+static void to_helper(struct dec *d, unsigned op)
+{
+	d->cls = DC_HELPER;
+	d->in.op = (uint16_t)op;
+}
+
+/* MOV, PUSH and POP with segment, control and debug registers. */
+static void special_registers(struct dec *d, const ZydisDecodedInstruction *zi, const ZydisDecodedOperand *ops)
+{
+	for (unsigned i = 0; i < zi->operand_count_visible && i < 2; i++) {
+		if (ops[i].type != ZYDIS_OPERAND_TYPE_REGISTER)
+			continue;
+		ZydisRegister r = ops[i].reg.value;
+		ZydisRegisterClass c = ZydisRegisterGetClass(r);
+		bool dst = i == 0;
+		if (c == ZYDIS_REGCLASS_SEGMENT) {
+			d->in.reg = seg_num(r);
+			if (zi->mnemonic == ZYDIS_MNEMONIC_PUSH)
+				to_helper(d, OP_PUSH_SEG);
+			else if (zi->mnemonic == ZYDIS_MNEMONIC_POP)
+				to_helper(d, OP_POP_SEG);
+			else
+				to_helper(d, dst ? OP_MOV_TO_SEG : OP_MOV_FROM_SEG);
+			d->ends = d->in.reg == SEG_SS && d->in.op != OP_PUSH_SEG && d->in.op != OP_MOV_FROM_SEG;
+			return;
+		}
+		if (c == ZYDIS_REGCLASS_CONTROL || c == ZYDIS_REGCLASS_DEBUG) {
+			bool cr = c == ZYDIS_REGCLASS_CONTROL;
+			d->in.reg = (uint8_t)(r - (cr ? ZYDIS_REGISTER_CR0 : ZYDIS_REGISTER_DR0));
+			to_helper(d, cr ? (dst ? OP_MOV_TO_CR : OP_MOV_FROM_CR) : dst ? OP_MOV_TO_DR : OP_MOV_FROM_DR);
+			return;
+		}
+		if (c == ZYDIS_REGCLASS_TEST) {
+			d->cls = DC_UD;
+			return;
+		}
+	}
+}
+
+static bool is_masked_vector(ZydisMnemonic m)
+{
+	switch (m) {
+	case ZYDIS_MNEMONIC_VMASKMOVPS: case ZYDIS_MNEMONIC_VMASKMOVPD: case ZYDIS_MNEMONIC_VPMASKMOVD: case ZYDIS_MNEMONIC_VPMASKMOVQ:
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* Helpers need a few fields in places of their own; see insn.def. */
+static void helper_fields(struct dec *d, const ZydisDecodedInstruction *zi, const ZydisDecodedOperand *ops)
+{
+	struct insn *in = &d->in;
+	switch (in->op) {
+	case OP_IN: case OP_OUT: {
+		const ZydisDecodedOperand *port = &ops[in->op == OP_IN ? 1 : 0];
+		in->reg = port->type == ZYDIS_OPERAND_TYPE_REGISTER;
+		in->imm = in->reg ? 0 : in->imm & 0xff;
+		in->opsize = (uint8_t)(ops[in->op == OP_IN ? 0 : 1].size / 8);
+		break;
+	}
+	case OP_INS: case OP_OUTS: case OP_MOVS: case OP_STOS: case OP_LODS: case OP_CMPS: case OP_SCAS:
+		for (unsigned i = 0; i < zi->operand_count; i++)
+			if (ops[i].type == ZYDIS_OPERAND_TYPE_MEMORY) {
+				in->opsize = (uint8_t)(ops[i].size / 8);
+				/* the source's segment may be overridden; the destination is always ES */
+				if (op_reads(&ops[i]) && !(op_writes(&ops[i])) && in->op != OP_SCAS)
+					if (!(in->op == OP_CMPS && i != 0))
+						in->seg = seg_num(ops[i].mem.segment);
+			}
+		break;
+	case OP_LOAD_FAR:
+		in->imm = zi->mnemonic == ZYDIS_MNEMONIC_LDS ? SEG_DS : zi->mnemonic == ZYDIS_MNEMONIC_LES ? SEG_ES
+		        : zi->mnemonic == ZYDIS_MNEMONIC_LSS ? SEG_SS : zi->mnemonic == ZYDIS_MNEMONIC_LFS ? SEG_FS : SEG_GS;
+		d->ends = in->imm == SEG_SS;
+		break;
+	case OP_RDFSGSBASE: case OP_WRFSGSBASE:
+		in->reg = zi->mnemonic == ZYDIS_MNEMONIC_RDFSBASE || zi->mnemonic == ZYDIS_MNEMONIC_WRFSBASE ? SEG_FS : SEG_GS;
+		break;
+	case OP_XLAT: case OP_MASKMOV:
+		for (unsigned i = 0; i < zi->operand_count; i++)
+			if (ops[i].type == ZYDIS_OPERAND_TYPE_MEMORY)
+				in->seg = seg_num(ops[i].mem.segment);
+		break;
+	case OP_ENTER:
+		in->imm2 &= 31;
+		break;
+	case OP_RET_FAR: case OP_AAM: case OP_AAD:
+		break;
+	case OP_SYSRET: case OP_SYSEXIT: case OP_FXSAVE: case OP_FXRSTOR: case OP_XSAVE: case OP_XSAVEC: case OP_XSAVEOPT: case OP_XRSTOR:
+		in->opsize = d->rexw ? 8 : 4;
+		break;
+	default:
+		break;
+	}
+}
+
+static void set_class(struct dec *d, const ZydisDecodedInstruction *zi, const ZydisDecodedOperand *ops)
+{
+	const struct policy *p = &policies[zi->mnemonic];
+	d->cls = DC_COPY;
+	if (p->set) {
+		d->cls = p->cls;
+		d->in.op = p->op;
+	}
+	if (hidden_extension(zi->meta.isa_ext))
+		d->cls = DC_UD;
+	special_registers(d, zi, ops);
+	bool vec = d->enc != ENC_LEGACY;
+	if (zi->mnemonic == ZYDIS_MNEMONIC_MOVSD && !d->modrm)
+		to_helper(d, OP_MOVS);
+	if (zi->mnemonic == ZYDIS_MNEMONIC_CMPSD && !d->modrm)
+		to_helper(d, OP_CMPS);
+	if (zi->meta.branch_type == ZYDIS_BRANCH_TYPE_FAR && d->cls != DC_HELPER)
+		to_helper(d, d->cls == DC_RET ? OP_RET_FAR : d->cls == DC_CALL ? OP_CALL_FAR : OP_JMP_FAR);
+	if (zi->meta.category == ZYDIS_CATEGORY_COND_BR && d->cls == DC_COPY) {
+		d->cls = DC_JCC;
+		d->cc = d->opcode & 15;
+	}
+	if (d->cls == DC_LOOP)
+		d->cc = d->opcode;
+	if (d->cls == DC_COPY && !vec && d->in.has_mem && d->map == 1 &&
+	    (d->opcode == 0xa3 || d->opcode == 0xab || d->opcode == 0xb3 || d->opcode == 0xbb))
+		d->cls = DC_BT;
+	if (d->cls == DC_COPY && (d->vsib || (d->in.has_mem && is_masked_vector(zi->mnemonic))))
+		d->masked = true;
+	if (d->cls == DC_COPY && d->vsib)
+		to_helper(d, OP_VECTOR_MEM);
+}
+
+/* FPU and vector instructions while the guest has them switched off: the helper decides #NM or #UD. */
+static bool is_off(const struct dec *d, const ZydisDecodedInstruction *zi, const ZydisDecodedOperand *ops, uint32_t key)
+{
+	bool mmx = false, xmm = false;
+	if (zi->mnemonic == ZYDIS_MNEMONIC_FWAIT)
+		return key & KEY_WAIT_OFF;
+	if (zi->meta.isa_ext == ZYDIS_ISA_EXT_X87 || zi->mnemonic == ZYDIS_MNEMONIC_FXSAVE || zi->mnemonic == ZYDIS_MNEMONIC_FXRSTOR ||
+	    zi->mnemonic == ZYDIS_MNEMONIC_FXSAVE64 || zi->mnemonic == ZYDIS_MNEMONIC_FXRSTOR64)
+		return key & KEY_X87_OFF;
+	for (unsigned i = 0; i < zi->operand_count; i++) {
+		if (ops[i].type != ZYDIS_OPERAND_TYPE_REGISTER)
+			continue;
+		ZydisRegisterClass c = ZydisRegisterGetClass(ops[i].reg.value);
+		mmx |= c == ZYDIS_REGCLASS_MMX;
+		xmm |= c == ZYDIS_REGCLASS_XMM || c == ZYDIS_REGCLASS_YMM || c == ZYDIS_REGCLASS_ZMM || c == ZYDIS_REGCLASS_MASK;
+	}
+	if (d->enc == ENC_EVEX)
+		return key & KEY_AVX512_OFF;
+	if (d->enc == ENC_VEX) {
+		bool mask = zi->meta.isa_ext == ZYDIS_ISA_EXT_AVX512VEX;
+		bool gpr_only = zi->meta.isa_ext == ZYDIS_ISA_EXT_BMI1 || zi->meta.isa_ext == ZYDIS_ISA_EXT_BMI2;
+		return !gpr_only && key & (mask ? KEY_AVX512_OFF : KEY_AVX_OFF);
+	}
+	if (xmm || zi->mnemonic == ZYDIS_MNEMONIC_LDMXCSR || zi->mnemonic == ZYDIS_MNEMONIC_STMXCSR)
+		return key & KEY_SSE_OFF;
+	return (mmx || zi->meta.isa_ext == ZYDIS_ISA_EXT_MMX) && key & KEY_X87_OFF;
+}
+
+static enum dec_status fetch(ZydisDecodedInstruction *zi, ZydisDecodedOperand *ops, uint32_t key, bool real, const uint8_t *bytes, unsigned len)
+{
+	ZydisDecoder dec;
+	ZydisMachineMode mode = machine_mode(key, real);
+	/* stack_width matters only for the size of implicit stack operands */
+	ZydisStackWidth sw = key_code64(key) ? ZYDIS_STACK_WIDTH_64 : key & KEY_STACK32 ? ZYDIS_STACK_WIDTH_32 : ZYDIS_STACK_WIDTH_16;
+	ZydisDecoderInit(&dec, mode, sw);
+	ZyanStatus st = ZydisDecoderDecodeFull(&dec, bytes, MIN(len, 15u), zi, ops);
+	if (ZYAN_SUCCESS(st))
+		return DEC_OK;
+	if (st == ZYDIS_STATUS_NO_MORE_DATA)
+		return len < 15 ? DEC_MORE : DEC_TOO_LONG;
+	return st == ZYDIS_STATUS_INSTRUCTION_TOO_LONG ? DEC_TOO_LONG : DEC_UD;
+}
+
+enum dec_status dec_decode(struct dec *d, uint32_t key, bool real, const uint8_t *bytes, unsigned len)
+{
+	ZydisDecodedInstruction zi;
+	ZydisDecodedOperand ops[ZYDIS_MAX_OPERAND_COUNT];
+	memset(d, 0, sizeof(*d));
+	enum dec_status st = fetch(&zi, ops, key, real, bytes, len);
+	if (st != DEC_OK)
+		return st;
+	struct insn *in = &d->in;
+	in->len = zi.length;
+	memcpy(in->raw, bytes, zi.length);
+	in->opsize = zi.operand_width / 8;
+	in->adsize = zi.address_width / 8;
+	in->stsize = key_code64(key) ? 8 : key & KEY_STACK32 ? 4 : 2;
+	in->base = in->index = INSN_NOREG;
+	in->scale = 1;
+	in->seg = SEG_DS;
+	d->map = (uint8_t)map_num(&zi);
+	d->opcode = zi.opcode;
+	scan_operands(d, &zi, ops);
+	set_prefixes(d, &zi, ops, key);
+	set_raw_fields(d, &zi);
+	in->reg = d->f_reg.num;
+	in->rm = d->f_rm.num;
+	set_immediates(d, &zi, ops);
+	set_flags(d, &zi);
+	set_class(d, &zi, ops);
+	if (d->cls == DC_HELPER)
+		helper_fields(d, &zi, ops);
+	if (d->cls == DC_UD)
+		to_helper(d, OP_UD);
+	else if (is_off(d, &zi, ops, key))
+		to_helper(d, OP_NM);
+	if (d->cls == DC_HELPER && insn_table[in->op].flags & IF_END)
+		d->ends = true;
+	if (d->cls == DC_HELPER && insn_table[in->op].flags & IF_FLAGS)
+		d->fl_read = FL_ARITH;
+	return DEC_OK;
+}

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* what: one guest instruction, decoded into what the translator needs to copy, rewrite or replace it */
+#ifndef XLATE_DECODE_H
+#define XLATE_DECODE_H
+
+#include "insn/insn.h"
+
+/* How an instruction is lowered. */
+enum dec_class {
+	DC_COPY,   /* same instruction, registers mapped, memory operand through the TLB */
+	DC_HELPER, /* insn_table[in.op] */
+	DC_NOP, DC_PUSH, DC_POP, DC_LEAVE, DC_LEA, DC_RET, DC_CALL, DC_JMP, DC_JCC, DC_LOOP,
+	DC_BT,     /* BT, BTS, BTR, BTC with a memory operand and a register bit offset */
+	DC_UD,
+};
+
+enum dec_enc { ENC_LEGACY, ENC_VEX, ENC_EVEX };
+
+/* What a register field of the encoding names. */
+struct dec_field {
+	bool gpr;   /* a general register; else the raw number is kept (vector, mask, /digit) */
+	bool high;  /* AH CH DH BH: num is 0-3 */
+	bool rd, wr;
+	uint8_t num; /* raw number with extension bits */
+	uint8_t size; /* bytes */
+};
+
+struct dec {
+	uint8_t cls; /* enum dec_class */
+	uint8_t enc; /* enum dec_enc */
+	uint8_t map; /* 0 one-byte, 1 0F, 2 0F38, 3 0F3A, 5, 6 */
+	uint8_t opcode;
+	bool pfx66, lock, rexw, rex; /* as the host's 64-bit encoding needs them; rex: byte registers 4-7 are SPL.. */
+	uint8_t pfxrep;              /* mandatory F2, F3 or 0 */
+	bool modrm;
+	uint8_t mod;
+	struct dec_field f_reg, f_rm, f_vvvv, f_opc;
+	uint8_t v_w, v_l, v_pp;      /* VEX */
+	uint8_t evex[3];             /* EVEX payload bytes as found */
+	bool mem_rd, mem_wr, vsib, masked;
+	uint16_t mem_size;           /* bytes */
+	uint8_t imm_off, imm_len;    /* trailing immediate bytes, copied as they are */
+	uint8_t cc;                  /* Jcc: condition; LOOP: the opcode */
+	bool imm_target;             /* CALL, JMP: relative; target is in in.imm as a displacement */
+	uint32_t fl_read, fl_kill;   /* arithmetic flags read, and surely overwritten */
+	bool ends;                   /* DC_HELPER: IF_END, or a MOV/POP SS */
+	struct insn in;              /* for helpers; in.len, opsize, adsize, seg, base, index, scale, disp for all */
+};
+
+enum dec_status { DEC_OK, DEC_MORE /* needs bytes beyond len */, DEC_UD, DEC_TOO_LONG };
+
+/* key: mode key (key.h) that says code size, stack size and which extensions are switched on. */
+enum dec_status dec_decode(struct dec *d, uint32_t key, bool real, const uint8_t *bytes, unsigned len);
+
+#endif

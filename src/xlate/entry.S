@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* what: the gates between the run loop, translated code and helpers in C
+ *
+ * In translated code RSP is &cpu, so a thunk that was called sees the cpu at RSP + 8. Guest registers are
+ * stored to cpu->s.gpr (offset 0) for C and reloaded behind it. R10, R11, R14 and R15 of the guest live
+ * there always; host R14 holds guest RSP, R15 R10 R11 are scratch (emit.h).
+ */
+#include "xlate/offsets.h"
+
+	.text
+
+/* Guest registers to cpu at \o(%rsp), flags to host_flags. Clobbers RAX. */
+.macro SAVE o
+	movq %rax, (\o+0)(%rsp)
+	lahf
+	seto %al
+	movw %ax, (\o+OFF_HOST_FLAGS)(%rsp)
+	movq %rcx, (\o+8)(%rsp)
+	movq %rdx, (\o+16)(%rsp)
+	movq %rbx, (\o+24)(%rsp)
+	movq %r14, (\o+32)(%rsp)
+	movq %rbp, (\o+40)(%rsp)
+	movq %rsi, (\o+48)(%rsp)
+	movq %rdi, (\o+56)(%rsp)
+	movq %r8, (\o+64)(%rsp)
+	movq %r9, (\o+72)(%rsp)
+	movq %r12, (\o+96)(%rsp)
+	movq %r13, (\o+104)(%rsp)
+.endm
+
+.macro LOAD o
+	movzwl (\o+OFF_HOST_FLAGS)(%rsp), %eax
+	addb $0x7f, %al
+	sahf
+	movq (\o+0)(%rsp), %rax
+	movq (\o+8)(%rsp), %rcx
+	movq (\o+16)(%rsp), %rdx
+	movq (\o+24)(%rsp), %rbx
+	movq (\o+32)(%rsp), %r14
+	movq (\o+40)(%rsp), %rbp
+	movq (\o+48)(%rsp), %rsi
+	movq (\o+56)(%rsp), %rdi
+	movq (\o+64)(%rsp), %r8
+	movq (\o+72)(%rsp), %r9
+	movq (\o+96)(%rsp), %r12
+	movq (\o+104)(%rsp), %r13
+.endm
+
+/* void *xlate_enter(struct cpu *cpu, const void *code): returns the exit record, or NULL. */
+	.globl xlate_enter
+	.type xlate_enter, @function
+xlate_enter:
+	pushq %rbx
+	pushq %rbp
+	pushq %r12
+	pushq %r13
+	pushq %r14
+	pushq %r15
+	movq %rsp, OFF_HOST_RSP(%rdi)
+	movq %rdi, %rsp
+	movq %rsi, OFF_TMP(%rsp)
+	LOAD 0
+	jmp *OFF_TMP(%rsp)
+
+/* Direct exit: S1 (R10) = exit record. */
+	.globl xlate_exit_direct
+xlate_exit_direct:
+	SAVE 0
+	movq %r10, %rax
+	jmp back
+
+/* Indirect exit: S0 (R15) = guest RIP. xlate_jc_empty is the same under an address of its own: a slot never used. */
+	.globl xlate_jc_empty
+xlate_jc_empty:
+	nop
+	.globl xlate_exit_indirect
+xlate_exit_indirect:
+	SAVE 0
+	movq %r15, OFF_RIP(%rsp)
+	xorl %eax, %eax
+	jmp back
+
+/* Registers are in cpu already: a helper or the signal handler put them there. RSP = cpu. */
+	.globl xlate_leave
+xlate_leave:
+	xorl %eax, %eax
+back:
+	movq OFF_HOST_RSP(%rsp), %rsp
+	popq %r15
+	popq %r14
+	popq %r13
+	popq %r12
+	popq %rbp
+	popq %rbx
+	ret
+	.size xlate_enter, . - xlate_enter
+
+/* Helper: S0 (R15) = struct xsite. */
+	.globl xlate_thunk_helper
+xlate_thunk_helper:
+	SAVE 8
+	leaq 8(%rsp), %rdi
+	movq %r15, %rsi
+	subq $8, %rsp
+	call xlate_helper
+	addq $8, %rsp
+	testl %eax, %eax
+	jnz 1f
+	LOAD 8
+	ret
+1:	addq $8, %rsp
+	jmp xlate_leave
+
+/* TLB miss: S0 (R15) = linear address, S1 (R10) = descriptor; gives the host address in S0. */
+	.globl xlate_thunk_slow
+xlate_thunk_slow:
+	SAVE 8
+	movq (%rsp), %rax
+	movq %rax, (8+OFF_HOST_PC)(%rsp)
+	leaq 8(%rsp), %rdi
+	movq %r15, %rsi
+	movl %r10d, %edx
+	subq $8, %rsp
+	call xlate_slow
+	addq $8, %rsp
+	movq %rax, %r15
+	LOAD 8
+	ret
+
+/* Segment check failed inline: S0 = offset, S1 = descriptor; gives the linear address in S0. */
+	.globl xlate_thunk_segment
+xlate_thunk_segment:
+	SAVE 8
+	movq (%rsp), %rax
+	movq %rax, (8+OFF_HOST_PC)(%rsp)
+	leaq 8(%rsp), %rdi
+	movq %r15, %rsi
+	movl %r10d, %edx
+	subq $8, %rsp
+	call xlate_segment
+	addq $8, %rsp
+	movq %rax, %r15
+	LOAD 8
+	ret
+
+/* After a store that may have bounced: S1 (R10) = next RIP. */
+	.globl xlate_thunk_commit
+xlate_thunk_commit:
+	movq %rcx, %r11
+	movl (8+OFF_BOUNCE_LEN)(%rsp), %ecx
+	jrcxz 1f
+	jmp 3f
+1:	movq %r11, %rcx
+	ret
+3:	movq %r11, %rcx
+	SAVE 8
+	leaq 8(%rsp), %rdi
+	movq %r10, %rsi
+	subq $8, %rsp
+	call xlate_commit
+	addq $8, %rsp
+	testl %eax, %eax
+	jnz 2f
+	LOAD 8
+	ret
+2:	addq $8, %rsp
+	jmp xlate_leave
+
+	.section .note.GNU-stack, "", @progbits

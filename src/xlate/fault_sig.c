@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* what: host signals that translated code takes: safe points, and exceptions the guest's own instructions raise
+ *
+ * A fault in translated code happens at a guest instruction whose checks are done, so guest state is that
+ * of the instruction's beginning (I1 of block.c): registers are taken from the signal frame, RIP from the block's
+ * map. The handler then makes the thread continue in xlate_leave, as if the block had left by itself.
+ * A fault anywhere else is a bug of ours and ends the process with a message.
+ */
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <ucontext.h>
+#include <unistd.h>
+
+#include "xlate/xlate_int.h"
+
+#define ALT_STACK (256u << 10)
+
+/* The translator of this thread: a signal handler has no other way to find it. */
+static __thread struct xlate *current;
+static __thread void *alt_stack;
+
+static void save_registers(struct cpu *cpu, const greg_t *g)
+{
+	static const struct { uint8_t reg; uint8_t from; } map[] = {
+		{ RAX, REG_RAX }, { RCX, REG_RCX }, { RDX, REG_RDX }, { RBX, REG_RBX }, { RSP, REG_R14 }, { RBP, REG_RBP },
+		{ RSI, REG_RSI }, { RDI, REG_RDI }, { R8, REG_R8 }, { R9, REG_R9 }, { R12, REG_R12 }, { R13, REG_R13 },
+	};
+	for (unsigned k = 0; k < ARRAY_LEN(map); k++)
+		cpu->s.gpr[map[k].reg] = (uint64_t)g[map[k].from];
+	uint64_t f = (uint64_t)g[REG_EFL];
+	cpu->host_flags = (f & 0xd7) << 8 | (f >> 11 & 1);
+}
+
+/* RIP at which the guest goes on after a safe point. */
+static uint64_t poll_target(const struct xlate *x, const struct block *b, uint32_t pc_off, const greg_t *g)
+{
+	for (unsigned k = 0; k < b->nexits; k++)
+		if (b->exits[k].poll_off == pc_off)
+			return b->exits[k].target;
+	(void)x;
+	return (uint64_t)g[REG_R15];
+}
+
+static noreturn void our_fault(int sig, const siginfo_t *si, const greg_t *g)
+{
+	char buf[256];
+	int n = snprintf(buf, sizeof(buf), "ring3: internal error: signal %d at host address 0x%llx, access to %p%s\n", sig,
+	                 (unsigned long long)g[REG_RIP], si->si_addr, current ? "" : " (not a vCPU thread)");
+	if (n > 0 && write(2, buf, (size_t)MIN((size_t)n, sizeof(buf))) < 0)
+		_exit(1);
+	signal(sig, SIG_DFL);
+	raise(sig);
+	_exit(1);
+}
+
+/* Exception vectors that a guest's instruction may raise natively. */
+static bool is_guest_vector(greg_t trap)
+{
+	return trap == EXC_DE || trap == EXC_UD || trap == EXC_GP || trap == EXC_MF || trap == EXC_XM || trap == EXC_AC || trap == EXC_SS;
+}
+
+static void on_fault(int sig, siginfo_t *si, void *ctx)
+{
+	ucontext_t *uc = ctx;
+	greg_t *g = uc->uc_mcontext.gregs;
+	struct xlate *x = current;
+	const struct block *b = x ? xlate_cache_at(x, (uint64_t)g[REG_RIP]) : NULL;
+	bool poll = b && g[REG_TRAPNO] == EXC_PF && si->si_addr == NULL && g[REG_R10] == 0;
+	if (!b || (!poll && !is_guest_vector(g[REG_TRAPNO])))
+		our_fault(sig, si, g);
+	struct cpu *cpu = x->cpu;
+	save_registers(cpu, g);
+	if (poll) {
+		cpu->s.rip = poll_target(x, b, (uint32_t)((uint64_t)g[REG_RIP] - (uint64_t)(uintptr_t)x->rx), g);
+	} else {
+		cpu->s.rip = cpu->guest_rip_of(cpu, (uint64_t)g[REG_RIP]);
+		x->sig_event = true;
+		x->sig_vector = (uint8_t)g[REG_TRAPNO];
+		x->sig_error = 0;
+	}
+	g[REG_RSP] = (greg_t)(uintptr_t)cpu;
+	g[REG_RIP] = (greg_t)(uintptr_t)xlate_leave;
+}
+
+int xlate_thread_init(struct xlate *x, struct err *err)
+{
+	static const int sigs[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL };
+	struct sigaction sa = { .sa_sigaction = on_fault, .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER };
+	void *p = mmap(NULL, ALT_STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	stack_t ss = { .ss_sp = p, .ss_size = ALT_STACK };
+	if (p == MAP_FAILED || sigaltstack(&ss, NULL) < 0)
+		return err_set(err, -errno, "cannot set up a signal stack");
+	alt_stack = p;
+	current = x;
+	for (unsigned k = 0; k < ARRAY_LEN(sigs); k++)
+		if (sigaction(sigs[k], &sa, NULL) < 0)
+			return err_set(err, -errno, "cannot handle signal %d", sigs[k]);
+	return 0;
+}
+
+void xlate_thread_fini(struct xlate *x)
+{
+	stack_t ss = { .ss_flags = SS_DISABLE };
+	if (current != x)
+		return;
+	current = NULL;
+	sigaltstack(&ss, NULL);
+	munmap(alt_stack, ALT_STACK);
+}

@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* what: memory operands lowered to a software TLB check and an access through a host pointer in S0
+ *
+ * The check, for an operand of size bytes at linear address ea:
+ *
+ *     S1 = slot offset of ea          mov, shr, and
+ *     S0 = ea - tag                   sub S0, [tlb + S1]
+ *     miss unless S0 <= 4096 - size   cmp, ja     (catches another page and a page crossing at once)
+ *     S0 = host address               add S0, [tlb + S1 + 8]
+ *
+ * It clobbers arithmetic flags. Where liveness says that they are needed, they wait in AX meanwhile (RAX in S2).
+ *
+ * A miss goes to a cold stub behind the block: it recovers ea, puts flags and RAX back, calls xlate_slow and
+ * resumes. A missed write may have to go through the bounce buffer, so its stub runs the instruction once more on
+ * whatever pointer it got and then commits.
+ */
+#include "xlate/xlate_int.h"
+
+bool xlate_lower_homed(unsigned g)
+{
+	return g == 10 || g == 11 || g == 14 || g == 15;
+}
+
+unsigned xlate_lower_host(unsigned g)
+{
+	return g == RSP ? H_GSP : g;
+}
+
+unsigned xlate_lower_reg(struct tr *t, unsigned g, unsigned scratch)
+{
+	if (!xlate_lower_homed(g))
+		return xlate_lower_host(g);
+	emit_ld_cpu(&t->e, 8, scratch, g * 8);
+	return scratch;
+}
+
+static uint64_t truncate(uint64_t v, unsigned size)
+{
+	return size == 8 ? v : size == 4 ? (uint32_t)v : (uint16_t)v;
+}
+
+static void movzx16(struct emit *e, unsigned dst, unsigned src)
+{
+	emit_rex(e, false, dst, H_NONE, src, false);
+	e3(e, 0x0f, 0xb7, 0xc0 | (dst & 7) << 3 | (src & 7));
+}
+
+void xlate_lower_ea(struct tr *t, const struct dec *d, int32_t extra)
+{
+	const struct insn *in = &d->in;
+	int64_t disp = in->disp + extra;
+	if (in->base == INSN_BASE_RIP || (in->base == INSN_NOREG && in->index == INSN_NOREG)) {
+		uint64_t at = (in->base == INSN_BASE_RIP ? t->rip + in->len : 0) + (uint64_t)disp;
+		emit_mov_imm(&t->e, S0, truncate(at, in->adsize));
+		return;
+	}
+	unsigned base = in->base == INSN_NOREG ? H_NONE : xlate_lower_reg(t, in->base, S0);
+	unsigned index = in->index == INSN_NOREG ? H_NONE : xlate_lower_reg(t, in->index, S1);
+	emit_lea(&t->e, in->adsize == 8 ? 8 : 4, S0, base, index, in->scale, (int32_t)disp);
+	if (in->adsize == 2)
+		movzx16(&t->e, S0, S0);
+}
+
+static struct cold *new_cold(struct tr *t, unsigned kind, bool saved, uint32_t desc)
+{
+	must(t->ncold < BLOCK_MAX_SITES);
+	struct cold *c = &t->cold[t->ncold++];
+	*c = (struct cold){ .kind = (uint8_t)kind, .flags_saved = saved, .insn = (uint8_t)t->i, .desc = desc };
+	return c;
+}
+
+/* Add the segment's base to S0, after a limit check for segments that are not flat. */
+static void add_base(struct tr *t, unsigned seg, unsigned size, bool saved, uint32_t desc)
+{
+	struct emit *e = &t->e;
+	uint32_t base = (uint32_t)(offsetof(struct cpu, s.seg) + seg * sizeof(struct cpu_seg) + offsetof(struct cpu_seg, base));
+	if (key_code64(t->key)) {
+		if (seg == SEG_FS || seg == SEG_GS)
+			emit_op_mem(e, 8, 0x03, S0, H_RSP, H_NONE, 1, (int32_t)base);
+		return;
+	}
+	if (key_flat(t->key, seg))
+		return;
+	uint32_t max = desc & DESC_WRITE ? CPU_OFF(wmax) : CPU_OFF(rmax);
+	struct cold *c = new_cold(t, COLD_SEGMENT, saved, desc);
+	emit_lea(e, 8, S1, S0, H_NONE, 1, (int32_t)size);
+	emit_op_mem(e, 8, 0x3b, S1, H_RSP, H_NONE, 1, (int32_t)(max + seg * 8));
+	c->jump = emit_jcc(e, 7); /* ja */
+	emit_op_mem(e, 4, 0x03, S0, H_RSP, H_NONE, 1, (int32_t)base);
+	c->resume = e->p;
+}
+
+static void check_tlb(struct tr *t, struct cold *c, unsigned size)
+{
+	struct emit *e = &t->e;
+	emit_mov(e, 4, S1, S0);
+	e3(e, 0x41, 0xc1, 0xe8 | (S1 & 7)); /* shr S1d, 8 */
+	e1(e, 8);
+	e3(e, 0x41, 0x81, 0xe0 | (S1 & 7)); /* and S1d, slots * 16 */
+	e_32(e, (TLB_SIZE - 1) << 4);
+	emit_op_mem(e, 8, 0x2b, S0, H_RSP, S1, 1, c->tlb_off);
+	e3(e, 0x49, 0x81, 0xf8 | (S0 & 7)); /* cmp S0, 4096 - size */
+	e_32(e, 4096 - size);
+	c->jump = emit_jcc(e, 7);
+	emit_op_mem(e, 8, 0x03, S0, H_RSP, S1, 1, c->tlb_off + 8);
+}
+
+void xlate_lower_checked(struct tr *t, unsigned seg, unsigned adsize, bool write, bool load, unsigned size, body_fn *body)
+{
+	(void)adsize;
+	bool saved = t->live[t->i] != 0;
+	bool ss = seg == SEG_SS;
+	uint32_t desc = size | (write ? DESC_WRITE : 0) | (load ? DESC_LOAD : 0) | (ss ? DESC_SS : 0) | seg << DESC_SEG_SHIFT;
+	if (saved)
+		emit_flags_save(&t->e);
+	add_base(t, seg, size, saved, desc);
+	struct cold *c = new_cold(t, write ? COLD_WRITE : COLD_READ, saved, desc);
+	if (t->dec[t->i].masked)
+		c->kind = COLD_VECTOR;
+	c->tlb_off = (int32_t)(CPU_OFF(tlb) + (key_view(t->key) * TLB_RW_COUNT + (write ? TLB_WRITE : TLB_READ)) * sizeof(struct cpu_tlbe) * TLB_SIZE);
+	check_tlb(t, c, size);
+	if (saved)
+		emit_flags_restore(&t->e);
+	if (c->kind == COLD_READ)
+		c->resume = t->e.p;
+	body(t, &t->dec[t->i]);
+	if (c->kind != COLD_READ)
+		c->resume = t->e.p;
+	c->body = body;
+}
+
+void xlate_lower_access(struct tr *t, const struct dec *d, bool write, bool load, unsigned size, body_fn *body)
+{
+	xlate_lower_ea(t, d, 0);
+	xlate_lower_checked(t, d->in.seg, d->in.adsize, write, load, size, body);
+}
+
+static void add_map(struct tr *t, unsigned insn)
+{
+	t->map[t->nmap++] = (struct xmap){ .host = (uint32_t)(t->e.p - t->x->rw) - t->b->host_off,
+		.guest = (uint16_t)(t->rips[insn] - t->b->rip), .len = t->dec[insn].in.len };
+}
+
+static void emit_segment_stub(struct tr *t, const struct cold *c)
+{
+	struct emit *e = &t->e;
+	if (c->flags_saved)
+		emit_flags_restore(e);
+	emit_mov_imm(e, S1, c->desc);
+	emit_call_cpu(e, CPU_OFF(thunk) + XT_SEGMENT * 8);
+	if (c->flags_saved)
+		emit_flags_save(e);
+	emit_jcc_to(e, -1, c->resume);
+}
+
+/* A masked vector access whose full width is not accessible: elements that are off must not fault. */
+static void emit_vector_stub(struct tr *t, const struct cold *c)
+{
+	if (c->flags_saved)
+		emit_flags_restore(&t->e);
+	struct dec d = t->dec[c->insn];
+	d.in.op = OP_VECTOR_MEM;
+	xlate_insn_helper(t, &d);
+	emit_jcc_to(&t->e, -1, c->resume);
+}
+
+static void emit_miss_stub(struct tr *t, const struct cold *c)
+{
+	struct emit *e = &t->e;
+	emit_op_mem(e, 8, 0x03, S0, H_RSP, S1, 1, c->tlb_off);
+	if (c->flags_saved)
+		emit_flags_restore(e);
+	emit_mov_imm(e, S1, c->desc);
+	emit_call_cpu(e, CPU_OFF(thunk) + XT_SLOW * 8);
+	if (c->kind == COLD_WRITE) {
+		c->body(t, &t->dec[c->insn]);
+		emit_mov_imm(e, S1, t->rips[c->insn + 1]);
+		emit_call_cpu(e, CPU_OFF(thunk) + XT_COMMIT * 8);
+	}
+	emit_jcc_to(e, -1, c->resume);
+}
+
+static void emit_checked_miss(struct tr *t, const struct cold *c)
+{
+	if (c->flags_saved)
+		emit_flags_restore(&t->e);
+	emit_jmp_cpu(&t->e, CPU_OFF(thunk) + XT_EXIT_INDIRECT * 8);
+}
+
+void xlate_lower_cold(struct tr *t)
+{
+	for (unsigned k = 0; k < t->ncold; k++) {
+		const struct cold *c = &t->cold[k];
+		emit_patch(c->jump, t->e.p);
+		t->i = c->insn;
+		t->rip = t->rips[c->insn];
+		add_map(t, c->insn);
+		switch (c->kind) {
+		case COLD_SEGMENT: emit_segment_stub(t, c); break;
+		case COLD_VECTOR: emit_vector_stub(t, c); break;
+		case COLD_CHECKED_MISS: emit_checked_miss(t, c); break;
+		default: emit_miss_stub(t, c); break;
+		}
+	}
+}

@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* what: instructions with a lowering of their own that are not control flow: stack, LEA, bit tests, helper calls
+ *
+ * Every check of an instruction comes before its first change of guest state, so that a fault leaves the
+ * state of the instruction's beginning. Values that live across a second access wait in cpu->tmp.
+ */
+#include "xlate/xlate_int.h"
+
+static void load_s0(struct emit *e, unsigned width, unsigned dst)
+{
+	if (width == 2) {
+		/* movzx, so that scratch registers have no stale upper part */
+		emit_rex(e, false, dst, H_NONE, S0, false);
+		e2(e, 0x0f, 0xb7);
+		emit_modrm_mem(e, dst, S0, H_NONE, 1, 0);
+		return;
+	}
+	emit_op_mem(e, width, 0x8b, dst, S0, H_NONE, 1, 0);
+}
+
+static void store_s0(struct emit *e, unsigned width, unsigned src)
+{
+	emit_op_mem(e, width, 0x89, src, S0, H_NONE, 1, 0);
+}
+
+void xlate_stack_add(struct tr *t, int32_t n)
+{
+	unsigned st = t->dec[t->i].in.stsize;
+	if (st != 2) {
+		emit_lea(&t->e, st, H_GSP, H_GSP, H_NONE, 1, n);
+		return;
+	}
+	emit_lea(&t->e, 4, S1, H_GSP, H_NONE, 1, n);
+	emit_mov(&t->e, 2, H_GSP, S1);
+}
+
+/* S0 = stack pointer + n as an offset in SS. */
+static void stack_offset(struct tr *t, unsigned reg, int32_t n)
+{
+	unsigned st = t->dec[t->i].in.stsize;
+	emit_lea(&t->e, st == 8 ? 8 : 4, S0, reg, H_NONE, 1, n);
+	if (st == 2) {
+		emit_rex(&t->e, false, S0, H_NONE, S0, false);
+		e3(&t->e, 0x0f, 0xb7, 0xc0 | (S0 & 7) << 3 | (S0 & 7));
+	}
+}
+
+static void store_imm(struct tr *t, unsigned width, uint64_t imm)
+{
+	struct emit *e = &t->e;
+	if (width == 8 && (int64_t)imm != (int32_t)imm) {
+		emit_mov_imm(e, S1, imm);
+		store_s0(e, 8, S1);
+		return;
+	}
+	if (width == 2)
+		e1(e, 0x66);
+	emit_rex(e, width == 8, 0, H_NONE, S0, false);
+	e1(e, 0xc7);
+	emit_modrm_mem(e, 0, S0, H_NONE, 1, 0);
+	if (width == 2)
+		e2(e, imm & 0xff, imm >> 8 & 0xff);
+	else
+		e_32(e, (uint32_t)imm);
+}
+
+static const struct dec_field *push_reg(const struct dec *d)
+{
+	return d->f_opc.gpr ? &d->f_opc : d->f_rm.gpr && !d->in.has_mem ? &d->f_rm : NULL;
+}
+
+static void push_body(struct tr *t, const struct dec *d)
+{
+	const struct dec_field *f = push_reg(d);
+	unsigned size = d->in.opsize;
+	if (d->in.has_mem) {
+		emit_ld_cpu(&t->e, 8, S1, CPU_OFF(tmp));
+		store_s0(&t->e, size, S1);
+	} else if (f) {
+		store_s0(&t->e, size, xlate_lower_reg(t, f->num, S1));
+	} else {
+		store_imm(t, size, d->in.imm);
+	}
+	xlate_stack_add(t, -(int32_t)size);
+}
+
+static void value_to_tmp(struct tr *t, const struct dec *d)
+{
+	load_s0(&t->e, d->in.opsize, S1);
+	emit_st_cpu(&t->e, 8, CPU_OFF(tmp), S1);
+}
+
+void xlate_insn_push(struct tr *t, const struct dec *d)
+{
+	if (d->in.has_mem)
+		xlate_lower_access(t, d, false, true, d->in.opsize, value_to_tmp);
+	stack_offset(t, H_GSP, -(int32_t)d->in.opsize);
+	xlate_lower_checked(t, SEG_SS, d->in.stsize, true, false, d->in.opsize, push_body);
+}
+
+/* Put S0's memory into guest register g after the stack pointer moved (POP SP loads what was popped). */
+static void pop_reg_body(struct tr *t, const struct dec *d)
+{
+	unsigned g = push_reg(d)->num, size = d->in.opsize;
+	xlate_stack_add(t, (int32_t)size);
+	if (xlate_lower_homed(g)) {
+		emit_op_mem(&t->e, size, 0x8b, S1, S0, H_NONE, 1, 0);
+		emit_st_cpu(&t->e, size == 4 ? 8 : size, g * 8, S1);
+	} else {
+		emit_op_mem(&t->e, size, 0x8b, xlate_lower_host(g), S0, H_NONE, 1, 0);
+	}
+}
+
+static void pop_mem_body(struct tr *t, const struct dec *d)
+{
+	emit_ld_cpu(&t->e, 8, S1, CPU_OFF(tmp));
+	store_s0(&t->e, d->in.opsize, S1);
+	xlate_stack_add(t, d->in.opsize);
+}
+
+void xlate_insn_pop(struct tr *t, const struct dec *d)
+{
+	stack_offset(t, H_GSP, 0);
+	if (!d->in.has_mem) {
+		xlate_lower_checked(t, SEG_SS, d->in.stsize, false, true, d->in.opsize, pop_reg_body);
+		return;
+	}
+	xlate_lower_checked(t, SEG_SS, d->in.stsize, false, true, d->in.opsize, value_to_tmp);
+	/* the address is computed with the stack pointer already raised (SDM POP) */
+	xlate_lower_ea(t, d, d->in.base == RSP ? d->in.opsize : 0);
+	xlate_lower_checked(t, d->in.seg, d->in.adsize, true, false, d->in.opsize, pop_mem_body);
+}
+
+static void leave_body(struct tr *t, const struct dec *d)
+{
+	struct emit *e = &t->e;
+	unsigned size = d->in.opsize, st = d->in.stsize;
+	if (st == 2) {
+		emit_lea(e, 4, S1, H_RBP, H_NONE, 1, (int32_t)size);
+		emit_mov(e, 2, H_GSP, S1);
+	} else {
+		emit_lea(e, st, H_GSP, H_RBP, H_NONE, 1, (int32_t)size);
+	}
+	emit_op_mem(e, size, 0x8b, H_RBP, S0, H_NONE, 1, 0);
+}
+
+void xlate_insn_leave(struct tr *t, const struct dec *d)
+{
+	stack_offset(t, H_RBP, 0);
+	xlate_lower_checked(t, SEG_SS, d->in.stsize, false, true, d->in.opsize, leave_body);
+}
+
+void xlate_insn_lea(struct tr *t, const struct dec *d)
+{
+	struct emit *e = &t->e;
+	unsigned g = d->f_reg.num, size = d->in.opsize;
+	xlate_lower_ea(t, d, 0);
+	if (!xlate_lower_homed(g)) {
+		emit_mov(e, size, xlate_lower_host(g), S0);
+		return;
+	}
+	if (size == 4)
+		emit_mov(e, 4, S0, S0);
+	emit_st_cpu(e, size == 4 ? 8 : size, g * 8, S0);
+}
+
+/* The host adds the bit offset's part of the address by itself: take it off the pointer first (tmp[1] = minus it). */
+static void bt_body(struct tr *t, const struct dec *d)
+{
+	emit_ld_cpu(&t->e, 8, S1, CPU_OFF(tmp) + 8);
+	emit_lea(&t->e, 8, S0, S0, S1, 1, 0);
+	xlate_copy(t, d, true);
+}
+
+/* BT family with a register bit offset reaches memory beyond the operand: address + (offset >> n) operands (SDM BT). */
+void xlate_insn_bt(struct tr *t, const struct dec *d)
+{
+	struct emit *e = &t->e;
+	unsigned size = d->in.opsize, log = size == 8 ? 6 : size == 4 ? 5 : 4;
+	bool saved = t->live[t->i] != 0;
+	xlate_lower_ea(t, d, 0);
+	unsigned src = xlate_lower_reg(t, d->f_reg.num, S1);
+	if (size == 2) {
+		emit_rex(e, true, S1, H_NONE, src, true);
+		e3(e, 0x0f, 0xbf, 0xc0 | (S1 & 7) << 3 | (src & 7)); /* movsx r64, r16 */
+	} else {
+		emit_op_reg(e, 8, size == 8 ? 0x8b : 0x63, S1, src);
+	}
+	if (saved)
+		emit_flags_save(e);
+	e3(e, 0x49, 0xc1, 0xf8 | (S1 & 7)); /* sar S1, log */
+	e1(e, log);
+	e3(e, 0x49, 0xc1, 0xe0 | (S1 & 7)); /* shl S1, log - 3 */
+	e1(e, log - 3);
+	emit_op_reg(e, d->in.adsize == 8 ? 8 : 4, 0x03, S0, S1);
+	e3(e, 0x49, 0xf7, 0xd8 | (S1 & 7)); /* neg S1 */
+	emit_st_cpu(e, 8, CPU_OFF(tmp) + 8, S1);
+	if (d->in.adsize == 2) {
+		emit_rex(e, false, S0, H_NONE, S0, false);
+		e3(e, 0x0f, 0xb7, 0xc0 | (S0 & 7) << 3 | (S0 & 7));
+	}
+	if (saved)
+		emit_flags_restore(e);
+	xlate_lower_checked(t, d->in.seg, d->in.adsize, d->mem_wr, true, size, bt_body);
+}
+
+void xlate_insn_helper(struct tr *t, const struct dec *d)
+{
+	struct xsite *site = xlate_cache_alloc(t->x, sizeof(*site));
+	site->in = d->in;
+	site->rip = t->rip;
+	site->ends = d->ends;
+	emit_mov_imm(&t->e, S0, (uint64_t)(uintptr_t)site);
+	emit_call_cpu(&t->e, CPU_OFF(thunk) + XT_HELPER * 8);
+	if (d->ends)
+		t->ended = true;
+}

@@ -1,0 +1,254 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* what: running translated code: the dispatcher, and the C side of the thunks
+ *
+ *     vcpu loop -> xlate_run -> xlate_enter (entry.S) -> blocks ... -> exit -> xlate_run finds, links, enters again
+ *                                    |-> thunks -> xlate_helper, xlate_slow, xlate_commit (here) -> insn, mmu
+ *
+ * All of this runs while guest FPU state is in the host's registers, so it is compiled with
+ * -mgeneral-regs-only and parks the FPU before it translates.
+ */
+#include "xlate/xlate_int.h"
+
+#include "xlate/offsets.h"
+
+_Static_assert(offsetof(struct cpu, s.gpr) == 0, "entry.S");
+_Static_assert(offsetof(struct cpu, s.rip) == OFF_RIP, "entry.S");
+_Static_assert(offsetof(struct cpu, tmp) == OFF_TMP, "entry.S");
+_Static_assert(offsetof(struct cpu, host_flags) == OFF_HOST_FLAGS, "entry.S");
+_Static_assert(offsetof(struct cpu, host_pc) == OFF_HOST_PC, "entry.S");
+_Static_assert(offsetof(struct cpu, host_rsp) == OFF_HOST_RSP, "entry.S");
+_Static_assert(offsetof(struct cpu, bounce_len) == OFF_BOUNCE_LEN, "entry.S");
+
+/* host_flags is AX after LAHF and SETO AL: SF ZF AF PF CF in bits 8-15, OF in bit 0. */
+static void flags_from_host(struct cpu *cpu)
+{
+	uint64_t f = cpu->host_flags;
+	cpu->s.rflags = (cpu->s.rflags & ~(uint64_t)FL_ARITH) | (f >> 8 & 0xd5) | (f & 1) << 11;
+}
+
+static void flags_to_host(struct cpu *cpu)
+{
+	uint64_t f = cpu->s.rflags;
+	cpu->host_flags = (f & 0xd5) << 8 | 2 << 8 | (f >> 11 & 1);
+}
+
+/* Did the mode key change since the running block was entered? */
+static bool key_changed(struct cpu *cpu)
+{
+	if (!cpu->mode_dirty)
+		return false;
+	if (key_of(cpu) != cpu->key)
+		return true;
+	cpu->mode_dirty = false;
+	return false;
+}
+
+int xlate_helper(struct cpu *cpu, const struct xsite *site)
+{
+	struct xlate *x = cpu->engine;
+	uint64_t next = site->rip + site->in.len;
+	x->stats.helpers++;
+	flags_from_host(cpu);
+	if (!cpu_code64(cpu))
+		next = (uint32_t)next;
+	cpu->s.rip = site->rip;
+	cpu->next_rip = next;
+	cpu->host_pc = 0;
+	insn_table[site->in.op].fn(cpu, &site->in);
+	flags_to_host(cpu);
+	if (site->ends || cpu->next_rip != next || key_changed(cpu) || cpu->s.pending_dbg || cpu->bounce_exit ||
+	    __atomic_load_n(&cpu->request, __ATOMIC_RELAXED)) {
+		cpu->bounce_exit = false;
+		cpu->s.rip = cpu->next_rip;
+		return 1;
+	}
+	if (!cpu->fpu_live)
+		cpu_fpu_load(cpu);
+	return 0;
+}
+
+static unsigned desc_kind(uint32_t desc)
+{
+	return (desc & DESC_WRITE ? MMU_WRITE : MMU_READ) | (desc & DESC_SS ? MMU_SS : 0);
+}
+
+void *xlate_slow(struct cpu *cpu, gla_t gla, uint32_t desc)
+{
+	struct xlate *x = cpu->engine;
+	x->stats.slow++;
+	void *p = mmu_slow_raise(cpu, gla, desc & DESC_SIZE, desc_kind(desc), desc & DESC_LOAD);
+	cpu->host_pc = 0;
+	if (!cpu->fpu_live)
+		cpu_fpu_load(cpu);
+	return p;
+}
+
+uint64_t xlate_segment(struct cpu *cpu, uint64_t off, uint32_t desc)
+{
+	gla_t gla = insn_linear_raise(cpu, desc >> DESC_SEG_SHIFT, off, desc & DESC_SIZE, desc_kind(desc));
+	cpu->host_pc = 0;
+	return gla;
+}
+
+int xlate_commit(struct cpu *cpu, uint64_t next_rip)
+{
+	mmu_commit(cpu);
+	if (cpu->bounce_exit) {
+		cpu->bounce_exit = false;
+		cpu->s.rip = next_rip;
+		return 1;
+	}
+	if (!cpu->fpu_live)
+		cpu_fpu_load(cpu);
+	return 0;
+}
+
+/* The guest instruction that host code at off within b belongs to. */
+static const struct xmap *map_at(const struct block *b, uint32_t off)
+{
+	unsigned lo = 0, hi = b->nmap;
+	while (hi - lo > 1) {
+		unsigned mid = (lo + hi) / 2;
+		if (b->map[mid].host <= off)
+			lo = mid;
+		else
+			hi = mid;
+	}
+	return &b->map[lo];
+}
+
+static uint64_t guest_rip_of(struct cpu *cpu, uint64_t host_pc)
+{
+	struct xlate *x = cpu->engine;
+	const struct block *b = xlate_cache_at(x, host_pc);
+	if (!b || !b->nmap)
+		return 0;
+	uint32_t off = (uint32_t)(host_pc - (uint64_t)(uintptr_t)x->rx) - b->host_off;
+	return b->rip + map_at(b, off)->guest;
+}
+
+void xlate_sync(struct xlate *x)
+{
+	struct cpu *cpu = x->cpu;
+	if (!cpu->host_pc)
+		return;
+	cpu->s.rip = guest_rip_of(cpu, cpu->host_pc - 1);
+	flags_from_host(cpu);
+	cpu->host_pc = 0;
+}
+
+static void refresh_mode(struct xlate *x)
+{
+	struct cpu *cpu = x->cpu;
+	if (cpu->mode_dirty) {
+		cpu->key = key_of(cpu);
+		cpu->ks = xlate_keyspace(x, cpu->key);
+		cpu->mode_dirty = false;
+	}
+	if (x->flush_wanted)
+		xlate_flush(x);
+}
+
+/* Enter code and come back with s complete; raises what the signal handler found. */
+static struct xexit *enter(struct xlate *x, uint32_t code_off)
+{
+	struct cpu *cpu = x->cpu;
+	if (!cpu->fpu_live)
+		cpu_fpu_load(cpu);
+	flags_to_host(cpu);
+	struct xexit *ex = xlate_enter(cpu, xlate_rx(x, code_off));
+	flags_from_host(cpu);
+	cpu->host_pc = 0;
+	if (x->sig_event) {
+		x->sig_event = false;
+		cpu_raise(cpu, x->sig_vector, x->sig_error);
+	}
+	return ex;
+}
+
+static bool wanted(const struct cpu *cpu)
+{
+	return !__atomic_load_n(&cpu->poll, __ATOMIC_RELAXED);
+}
+
+void xlate_run(struct xlate *x)
+{
+	struct cpu *cpu = x->cpu;
+	struct xexit *from = NULL;
+	do {
+		refresh_mode(x);
+		uint64_t flushes = x->stats.flushes;
+		struct block *b = xlate_block_find(x);
+		if (from && flushes == x->stats.flushes)
+			xlate_link_chain(x, from, b);
+		else if (!from)
+			xlate_link_jc_fill(x, b);
+		from = enter(x, b->entry_off);
+		x->stats.exits++;
+		if (from)
+			cpu->s.rip = from->target;
+		if (from && !from->linkable)
+			from = NULL;
+	} while (!wanted(cpu) && !cpu->s.halted && !cpu->s.int_shadow && !cpu->s.pending_dbg && !(cpu->s.rflags & FL_TF) &&
+	         !(cpu->intr && cpu->s.rflags & FL_IF) && !cpu->s.nmi_pending);
+}
+
+void xlate_step(struct xlate *x)
+{
+	refresh_mode(x);
+	struct block *b = xlate_block_step(x);
+	struct xexit *ex = enter(x, b->entry_off);
+	if (ex)
+		x->cpu->s.rip = ex->target;
+}
+
+bool xlate_stepped_int(const struct xlate *x)
+{
+	return x->step_op == OP_INT || x->step_op == OP_INT3 || x->step_op == OP_INTO || x->step_op == OP_INT1;
+}
+
+void xlate_flush(struct xlate *x)
+{
+	cpu_fpu_park(x->cpu);
+	xlate_cache_flush(x);
+}
+
+void xlate_invalidate(struct xlate *x, uint64_t off, uint64_t len)
+{
+	xlate_cache_written(x, off, len);
+	x->cpu->bounce_exit = false;
+}
+
+static void code_written(struct cpu *cpu, uint64_t off, uint64_t len)
+{
+	xlate_cache_written(cpu->engine, off, len);
+}
+
+const struct xlate_stats *xlate_stats(const struct xlate *x)
+{
+	return &x->stats;
+}
+
+void xlate_attach(struct xlate *x)
+{
+	struct cpu *cpu = x->cpu;
+	cpu->engine = x;
+	cpu->flushed = xlate_link_flushed;
+	cpu->code_written = code_written;
+	cpu->guest_rip_of = guest_rip_of;
+	cpu->jc_mask = (JC_SIZE - 1) << 2;
+	cpu->thunk[XT_EXIT_DIRECT] = (const void *)xlate_exit_direct;
+	cpu->thunk[XT_EXIT_INDIRECT] = (const void *)xlate_exit_indirect;
+	cpu->thunk[XT_HELPER] = (const void *)xlate_thunk_helper;
+	cpu->thunk[XT_SLOW] = (const void *)xlate_thunk_slow;
+	cpu->thunk[XT_SEGMENT] = (const void *)xlate_thunk_segment;
+	cpu->thunk[XT_COMMIT] = (const void *)xlate_thunk_commit;
+	cpu->thunk[XT_LEAVE] = (const void *)xlate_leave;
+	x->jc_empty = (const void *)xlate_jc_empty;
+	for (unsigned ks = 0; ks < KS_COUNT; ks++)
+		for (unsigned k = 0; k < JC_SIZE; k++)
+			cpu->jc[ks][k] = (uint64_t)(uintptr_t)x->jc_empty;
+	cpu->poll_target = 0;
+	cpu->poll = (uint64_t)(uintptr_t)&cpu->poll_target;
+	cpu->mode_dirty = true;
+}

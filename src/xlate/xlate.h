@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* what: the binary translator: guest code in, safe host code out, cached, run until something needs C
+ */
+#ifndef XLATE_XLATE_H
+#define XLATE_XLATE_H
+
+#include "cpu/cpu.h"
+
+struct xlate;
+
+/* What xlate keeps count of; for --stats and tests. */
+struct xlate_stats {
+	uint64_t blocks, insns, host_bytes, exits, links, flushes, invalidations, steps, slow, helpers;
+};
+
+/* cpu must outlive it and must lie in an arena made by xlate_arena_new (its stack lies below it). */
+struct xlate *xlate_new(struct cpu *cpu, struct err *err);
+void xlate_free(struct xlate *x);
+/* One mapping that holds a monitor stack and, above it, struct cpu (zeroed). NULL and err on failure. */
+struct cpu *xlate_arena_new(struct err *err);
+void xlate_arena_free(struct cpu *cpu);
+
+/* Run guest code from s until something asks for the run loop: a kick, a block-ending helper, or a mode change. Leaves by cpu->unwind on guest
+ * exceptions. The thread must have called xlate_thread_init. */
+void xlate_run(struct xlate *x);
+/* Run exactly one guest instruction at s.rip (flags exact, nothing chained). */
+void xlate_step(struct xlate *x);
+/* Was the instruction last stepped an INT n, INT3, INTO, INT1 (their delivery clears TF, so no trap follows)? */
+bool xlate_stepped_int(const struct xlate *x);
+/* After a guest exception unwound: make s.rip, s.rflags (arithmetic part) and s.gpr those of the faulting instruction. */
+void xlate_sync(struct xlate *x);
+/* Drop every translation (memory map changed). */
+void xlate_flush(struct xlate *x);
+/* RAM [off, off+len) was written from outside the vCPU (DMA): drop translations of it. */
+void xlate_invalidate(struct xlate *x, uint64_t off, uint64_t len);
+const struct xlate_stats *xlate_stats(const struct xlate *x);
+
+/* Signal handling of the calling thread, for faults of translated code. */
+int xlate_thread_init(struct xlate *x, struct err *err);
+void xlate_thread_fini(struct xlate *x);
+
+#endif

@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* what: the translator's own structures: blocks, exits, sites, the cache and the translation under way */
+#ifndef XLATE_XLATE_INT_H
+#define XLATE_XLATE_INT_H
+
+#include "mem/mem.h"
+#include "mmu/mmu.h"
+#include "xlate/decode.h"
+#include "xlate/emit.h"
+#include "xlate/key.h"
+#include "xlate/xlate.h"
+
+/* Order of cpu->thunk[]. */
+enum xlate_thunk { XT_EXIT_DIRECT, XT_EXIT_INDIRECT, XT_HELPER, XT_SLOW, XT_SEGMENT, XT_COMMIT, XT_LEAVE };
+
+#define BLOCK_MAX_INSNS 48
+#define BLOCK_MAX_EXITS 12
+#define BLOCK_MAX_SITES (BLOCK_MAX_INSNS * 3)
+/* Host bytes one guest instruction may take at most, cold part included: reserved before translating. */
+#define INSN_MAX_HOST 512
+#define CODE_SIZE (64u << 20)
+#define STEP_SIZE (16u << 10)
+
+/* A direct way out of a block: a rel32 jump, to its stub until it is linked. */
+struct xexit {
+	struct block *from;
+	struct block *to;         /* linked to, or NULL */
+	struct xexit *next_in;    /* others linked to the same block */
+	uint64_t target;          /* guest RIP */
+	uint32_t disp_off;        /* where the jump's displacement is, in the code cache */
+	uint32_t stub_off;        /* what it points to while unlinked */
+	uint32_t poll_off;        /* safe point before the jump, 0: none */
+	bool linkable;            /* same page: may be chained */
+};
+
+/* Host offset (from the block's start) at which code for a guest instruction begins. */
+struct xmap {
+	uint32_t host;
+	uint16_t guest; /* offset of the instruction from the block's rip */
+	uint16_t len;
+};
+
+struct block {
+	uint64_t rip;             /* guest RIP of the first instruction */
+	uint64_t cs_base;
+	uint32_t cs_limit;        /* checked unless CS is flat */
+	uint32_t ks;
+	gpa_t gpa, gpa2;          /* of the first byte; of the second page's start if it crosses, else ~0 */
+	uint64_t ram[2];          /* RAM offsets of the pages it lies on, UINT64_MAX: not RAM */
+	struct block *next_hash;
+	struct block *next_page[2];
+	struct xexit *in;         /* exits linked to this block */
+	struct xexit *exits;
+	struct xmap *map;
+	uint32_t host_off, host_len; /* in the code cache */
+	uint32_t checked_off, entry_off;
+	uint16_t guest_len, nexits, nmap, ninsns;
+	bool dead;
+};
+
+/* What a helper call site knows: allocated with its block. */
+struct xsite {
+	struct insn in;
+	uint64_t rip;
+	bool ends; /* nothing follows in the block: always leave */
+};
+
+struct code_page {
+	struct block *list;
+	uint64_t granules; /* 64-byte pieces of the page that hold code */
+};
+
+#define HASH_BITS 16
+
+struct xlate {
+	struct cpu *cpu;
+	struct mem *mem;
+	uint8_t *rw, *rx;             /* the code cache, mapped twice: writable here, executable there */
+	int fd;
+	uint32_t used;                /* bytes of the cache in use */
+	struct block *hash[1 << HASH_BITS];
+	struct block **by_host;       /* blocks in order of host_off */
+	uint32_t nblocks, cap_blocks;
+	struct code_page *pages;      /* by RAM page */
+	uint64_t npages;
+	uint8_t *arena;               /* blocks, exits, maps, sites: freed together on a flush */
+	size_t arena_used, arena_size;
+	uint32_t keys[KS_COUNT];
+	unsigned nkeys;
+	uint64_t jc_rip[KS_COUNT][JC_SIZE]; /* which RIP an occupied slot is for */
+	uint16_t jc_log[KS_COUNT][JC_SIZE]; /* occupied slots */
+	uint32_t jc_used[KS_COUNT];
+	uint64_t exec_filter[64];     /* hash of pages that have jump cache entries */
+	const void *jc_empty;
+	/* set by the signal handler */
+	bool sig_event;
+	uint8_t sig_vector;
+	uint32_t sig_error;
+	struct block step_block;      /* the block in the step buffer */
+	struct xlate_stats stats;
+	bool pext;                    /* host has BMI2 */
+	bool flush_wanted;
+	struct tr *tr;
+	uint16_t step_op;             /* helper of the last single step, OP_COUNT if none */
+};
+
+/* A deferred cold stub. */
+enum cold_kind { COLD_READ, COLD_WRITE, COLD_SEGMENT, COLD_CHECKED_MISS, COLD_VECTOR };
+struct tr;
+typedef void body_fn(struct tr *t, const struct dec *d);
+struct cold {
+	uint8_t kind;
+	bool flags_saved;
+	uint8_t insn;        /* index into tr->dec */
+	uint32_t desc;       /* access descriptor for the thunk */
+	int32_t tlb_off;     /* to recover the linear address */
+	uint8_t *jump;       /* displacement to patch */
+	uint8_t *resume;     /* where the hot path goes on */
+	body_fn *body;       /* COLD_WRITE: run again on the bounce pointer */
+};
+
+/* Access descriptor passed to slow thunks. */
+#define DESC_SIZE 0x1fff
+#define DESC_WRITE (1u << 13)
+#define DESC_LOAD (1u << 14)
+#define DESC_SS (1u << 15)
+#define DESC_SEG_SHIFT 16
+
+/* A translation under way. */
+struct tr {
+	struct xlate *x;
+	struct cpu *cpu;
+	struct block *b;
+	struct emit e;
+	uint32_t key;
+	uint64_t rip;          /* of the current instruction */
+	unsigned i;            /* its index */
+	unsigned n;
+	bool step;             /* one instruction into the step buffer: strict flags, nothing linked */
+	uint32_t live_out;     /* arithmetic flags needed at the end of the current instruction */
+	uint32_t live[BLOCK_MAX_INSNS + 1]; /* needed before instruction i */
+	struct dec dec[BLOCK_MAX_INSNS];
+	uint64_t rips[BLOCK_MAX_INSNS + 1];
+	struct cold cold[BLOCK_MAX_SITES];
+	unsigned ncold;
+	struct xexit exits[BLOCK_MAX_EXITS];
+	unsigned nexits;
+	struct xmap map[BLOCK_MAX_INSNS + BLOCK_MAX_SITES + 2];
+	unsigned nmap;
+	bool ended;            /* control never falls out of the last instruction */
+};
+
+/* block.c: find or make the block for the CPU's state; raises guest exceptions of the fetch. FPU parked when it translates. */
+struct block *xlate_block_find(struct xlate *x);
+struct block *xlate_block_step(struct xlate *x);
+
+/* cache.c */
+void *xlate_cache_alloc(struct xlate *x, size_t size);
+void xlate_cache_publish(struct xlate *x, struct block *b);
+struct block *xlate_cache_at(struct xlate *x, uint64_t host_pc);
+void xlate_cache_kill(struct xlate *x, struct block *b);
+void xlate_cache_flush(struct xlate *x);
+void xlate_cache_written(struct xlate *x, uint64_t off, uint64_t len);
+uint32_t xlate_cache_hash(uint64_t rip, uint32_t ks);
+uint32_t xlate_keyspace(struct xlate *x, uint32_t key);
+
+/* link.c */
+void xlate_link_chain(struct xlate *x, struct xexit *ex, struct block *to);
+void xlate_link_unchain(struct xlate *x, struct xexit *ex);
+void xlate_link_jc_fill(struct xlate *x, struct block *b);
+void xlate_link_jc_drop(struct xlate *x, struct block *b);
+void xlate_link_flushed(struct cpu *cpu, enum cpu_flush scope, gla_t gla);
+void xlate_link_jc_clear(struct xlate *x, uint32_t ks);
+static inline unsigned xlate_jc_slot(const struct xlate *x, uint64_t rip)
+{
+	return x->pext ? rip >> 2 & (JC_SIZE - 1) : rip & 0xff;
+}
+
+/* lower.c: memory operands */
+/* S0 = host address of the operand of d, all checks done; body is emitted behind it and again in the cold stub of a write. */
+void xlate_lower_access(struct tr *t, const struct dec *d, bool write, bool load, unsigned size, body_fn *body);
+/* Effective address (segment offset) of d's memory operand into S0; S1 is scratch; extra is added to the displacement. */
+void xlate_lower_ea(struct tr *t, const struct dec *d, int32_t extra);
+/* S0 holds an offset in seg: check and translate as xlate_lower_access does. */
+void xlate_lower_checked(struct tr *t, unsigned seg, unsigned adsize, bool write, bool load, unsigned size, body_fn *body);
+void xlate_lower_cold(struct tr *t);
+/* Host register that holds guest register g, loading a homed one into scratch. */
+unsigned xlate_lower_reg(struct tr *t, unsigned g, unsigned scratch);
+bool xlate_lower_homed(unsigned g);
+unsigned xlate_lower_host(unsigned g);
+
+/* copy.c: the same instruction with mapped registers */
+void xlate_copy(struct tr *t, const struct dec *d, bool mem_in_s0);
+
+/* stack.c, control.c: instructions with a lowering of their own; and calls of helpers */
+void xlate_insn_push(struct tr *t, const struct dec *d);
+void xlate_insn_pop(struct tr *t, const struct dec *d);
+void xlate_insn_leave(struct tr *t, const struct dec *d);
+void xlate_insn_lea(struct tr *t, const struct dec *d);
+void xlate_insn_bt(struct tr *t, const struct dec *d);
+void xlate_insn_helper(struct tr *t, const struct dec *d);
+void xlate_insn_ret(struct tr *t, const struct dec *d);
+void xlate_insn_call(struct tr *t, const struct dec *d);
+void xlate_insn_jmp(struct tr *t, const struct dec *d);
+void xlate_insn_jcc(struct tr *t, const struct dec *d);
+void xlate_insn_loop(struct tr *t, const struct dec *d);
+/* Leave for a known RIP. */
+void xlate_exit_to(struct tr *t, uint64_t target);
+/* Move the stack pointer by n, in its address size. Clobbers S1. */
+void xlate_stack_add(struct tr *t, int32_t n);
+
+/* xlate.c: make the CPU call this translator */
+void xlate_attach(struct xlate *x);
+
+/* entry.S */
+void *xlate_enter(struct cpu *cpu, const void *code);
+void xlate_exit_direct(void);
+void xlate_exit_indirect(void);
+void xlate_jc_empty(void);
+void xlate_leave(void);
+void xlate_thunk_helper(void);
+void xlate_thunk_slow(void);
+void xlate_thunk_segment(void);
+void xlate_thunk_commit(void);
+/* called from it */
+int xlate_helper(struct cpu *cpu, const struct xsite *site);
+void *xlate_slow(struct cpu *cpu, gla_t gla, uint32_t desc);
+uint64_t xlate_segment(struct cpu *cpu, uint64_t off, uint32_t desc);
+int xlate_commit(struct cpu *cpu, uint64_t next_rip);
+
+static inline const uint8_t *xlate_rx(const struct xlate *x, uint32_t off)
+{
+	return x->rx + off;
+}
+
+#endif
