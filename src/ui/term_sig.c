@@ -4,10 +4,11 @@
  * The root below is file-scope because a signal handler must find it; a process has one controlling terminal, so
  * one is enough for any number of machines. The handler gives the terminal back, then lets the signal do what
  * it would have done: whoever installed a handler before us still gets it. SIGSEGV belongs to the engine;
- * it may call ui_term_restore(), which is SIGSAFE (tcsetattr, write).
+ * it may call ui_term_restore(), which is SIGSAFE (write, tcsetattr, close).
  */
 #include "ui/ui_int.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,6 +38,7 @@ void ui_term_restore(void)
 		(void)n;
 	}
 	tcsetattr(term.fd, TCSANOW, &term.saved);
+	close(term.fd);
 	errno = saved_errno;
 }
 
@@ -80,13 +82,18 @@ int ui_term_raw(int fd, const char *leave, struct err *err)
 	raw.c_cc[VMIN] = 1;
 	raw.c_cc[VTIME] = 0;
 	/* OPOST stays, so that our own messages on standard error come out straight. */
-	term.fd = fd;
+	term.fd = fcntl(fd, F_DUPFD_CLOEXEC, 3); /* ours, whatever becomes of descriptor 0 */
+	if (term.fd < 0)
+		return err_set(err, -errno, "cannot duplicate the terminal's descriptor: %s", strerror(errno));
 	term.leave = leave;
 	hook_once();
 	term.active = 1;
 	if (tcsetattr(fd, TCSANOW, &raw) < 0) {
+		int rc = -errno;
+
 		term.active = 0;
-		return err_set(err, -errno, "cannot make the terminal raw: %s", strerror(errno));
+		close(term.fd);
+		return err_set(err, rc, "cannot make the terminal raw: %s", strerror(-rc));
 	}
 	return 0;
 }

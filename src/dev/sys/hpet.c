@@ -149,14 +149,14 @@ static void arm(struct hpet_timer *t, bool fresh)
 {
 	struct hpet *h = t->h;
 	struct hpet_timer_state *s = &h->s.t[t->n];
-	uint64_t now = counter(h), mask = width_mask(s), ahead;
+	uint64_t mask = width_mask(s), now = counter(h) & mask, ahead;
 
 	if (!(h->s.conf & CONF_ENABLE) || !(s->conf & (TN_INT_ENB | TN_LEVEL)) || ((s->conf & TN_PERIODIC) && !s->period)) {
 		loop_timer_cancel(&t->timer);
 		return;
 	}
 	ahead = (s->cmp - now) & mask;
-	if (fresh && ((now - s->cmp) & mask) <= LATE_TICKS)
+	if (fresh && s->cmp <= now && now - s->cmp <= LATE_TICKS) /* all ones is never just past */
 		ahead = 0;
 	else if (ahead == 0)
 		ahead = mask; /* it matched already */
