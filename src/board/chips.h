@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* what: the chips a user may choose, one row each */
+#ifndef BOARD_CHIPS_H
+#define BOARD_CHIPS_H
+
+#include "board/pc_int.h"
+
+/* A disk that has been opened and waits for its controller. */
+struct storage_disk {
+	struct block *blk;
+	bool readonly;
+	char boot_path[64]; /* the firmware's name for it */
+	void *chip;         /* the row's: its own controller, if it has one */
+};
+
+/* Ways to connect a disk. The first row is the default. */
+struct chip_disk {
+	const char *name, *what;
+	/* Connect; fills boot_path. Lock held. */
+	int (*attach)(struct storage *st, struct pc *pc, struct storage_disk *d, struct err *err);
+	void (*reset)(struct storage_disk *d); /* NULL: the controller is shared and does it */
+	void (*free)(struct storage_disk *d);
+};
+const struct chip_disk *chip_disk_find(const char *name); /* NULL name: the default */
+
+/* storage.c: a place on the IDE channels. */
+int storage_attach_ide(struct storage *st, struct pc *pc, struct storage_disk *d, struct err *err);
+
+#endif

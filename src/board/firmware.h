@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* what: ROM images: the system firmware below 4 GiB and option ROMs for cards */
+#ifndef BOARD_FIRMWARE_H
+#define BOARD_FIRMWARE_H
+
+#include "mem/mem.h"
+
+struct rom {
+	uint8_t *data; /* page aligned */
+	size_t len;
+	char path[256];
+	struct mem_region region, low; /* below 4 GiB and below 1 MiB */
+};
+
+/* path NULL: the first SeaBIOS found where distributions put it. 64 KiB to 16 MiB in steps of 64 KiB. */
+int firmware_load(struct rom *rom, const char *path, struct err *err);
+/* Map it so that it ends at 4 GiB, and the last 128 KiB at most of it so that they end at 1 MiB. Lock held. */
+void firmware_map(struct rom *rom, struct mem *mem);
+/* The stock VGA BIOS; missing is no error: rom stays empty and false comes back. */
+bool firmware_load_vga(struct rom *rom);
+void firmware_free(struct rom *rom);
+
+#endif

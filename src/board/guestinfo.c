@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* what: what the guest is told about its machine, through firmware or directly
+ *
+ *   with firmware      fw_cfg files and CMOS bytes; the firmware makes the rest of them
+ *   with --kernel      the same ACPI and SMBIOS tables in RAM, a memory map for the boot protocol, chips as
+ *                      firmware would leave them (handover.c), the vCPU at the kernel's entry
+ */
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "board/handover.h"
+#include "board/pc_int.h"
+
+/* Tables without firmware: ACPI at the end of low RAM, what guests search for in the BIOS segment. */
+#define RSDP_AT (E820_BIOS + 0x000)
+#define SMBIOS_ANCHOR_AT (E820_BIOS + 0x100)
+#define SMBIOS_TABLES_AT (E820_BIOS + 0x200)
+
+static void build_acpi(const struct pc *pc, struct acpi_tables *t)
+{
+	acpi_build(t, &(struct acpi_config){
+		.pci_low = (uint32_t)MAX(mem_ram_below4g(pc->mem), MIB(128)),
+		.ncpus = 1,
+		.floppy = pc->cfg.floppy != NULL,
+		.pm_base = PIIX4_PM_BASE,
+		.smi_cmd = PIIX4_PM_SMI_CMD,
+		.acpi_enable = PIIX4_PM_ACPI_ENABLE,
+		.acpi_disable = PIIX4_PM_ACPI_DISABLE,
+	});
+}
+
+static void build_smbios(const struct pc *pc, struct smbios_tables *t)
+{
+	struct smbios_config cfg = {
+		.ram_size = mem_ram_size(pc->mem), .ram_below4g = mem_ram_below4g(pc->mem), .ncpus = 1, .tables_at = SMBIOS_TABLES_AT,
+	};
+
+	for (unsigned i = 0; i < pc->model->nleaves; i++) {
+		if (pc->model->leaf[i].leaf != 1)
+			continue;
+		cfg.cpu_signature = pc->model->leaf[i].eax;
+		cfg.cpu_features = pc->model->leaf[i].edx;
+	}
+	smbios_build(t, &cfg);
+}
+
+static void publish_int(struct pc *pc, const char *name, uint64_t val)
+{
+	uint8_t buf[8];
+
+	put_le64(buf, val);
+	fwcfg_add_file(pc->fwcfg, name, buf, sizeof(buf));
+}
+
+/* RAM only: the firmware knows its own reservations. */
+static void publish_e820(struct pc *pc)
+{
+	uint8_t map[2 * 20] = { 0 };
+	uint64_t above = mem_ram_above4g(pc->mem);
+
+	put_le64(map + 8, mem_ram_below4g(pc->mem));
+	put_le32(map + 16, E820_RAM);
+	put_le64(map + 20, GIB(4));
+	put_le64(map + 28, above);
+	put_le32(map + 36, E820_RAM);
+	fwcfg_add_file(pc->fwcfg, "etc/e820", map, above ? 40 : 20);
+}
+
+static void publish_tables(struct pc *pc)
+{
+	struct acpi_tables acpi;
+	struct smbios_tables smbios;
+
+	build_acpi(pc, &acpi);
+	fwcfg_add_file(pc->fwcfg, "etc/acpi/tables", acpi.tables, acpi.len);
+	fwcfg_add_file(pc->fwcfg, "etc/acpi/rsdp", acpi.rsdp, sizeof(acpi.rsdp));
+	fwcfg_add_file(pc->fwcfg, "etc/table-loader", acpi.script, acpi.ncommands * (uint32_t)sizeof(acpi.script[0]));
+	build_smbios(pc, &smbios);
+	fwcfg_add_file(pc->fwcfg, "etc/smbios/smbios-anchor", smbios.anchor, sizeof(smbios.anchor));
+	fwcfg_add_file(pc->fwcfg, "etc/smbios/smbios-tables", smbios.tables, smbios.len);
+}
+
+/* seabios src/hw/rtc.h and src/boot.c: the CMOS bytes it reads. */
+static void fill_cmos(struct pc *pc, const char *order)
+{
+	uint64_t low = mem_ram_below4g(pc->mem), high = mem_ram_above4g(pc->mem) >> 16;
+	uint32_t ext = (uint32_t)MIN((low - MIB(1)) >> 10, 0xffff);
+	uint32_t above16m = low > MIB(16) ? (uint32_t)((low - MIB(16)) >> 16) : 0;
+	uint32_t seq = 0;
+	const struct { uint8_t index; uint32_t val; } bytes[] = {
+		{ 0x15, 640 & 0xff }, { 0x16, 640 >> 8 },
+		{ 0x17, ext }, { 0x18, ext >> 8 }, { 0x30, ext }, { 0x31, ext >> 8 },
+		{ 0x34, above16m }, { 0x35, above16m >> 8 },
+		{ 0x5b, (uint32_t)high }, { 0x5c, (uint32_t)(high >> 8) }, { 0x5d, (uint32_t)(high >> 16) },
+		{ 0x14, 0x06 | (pc->cfg.floppy ? 1 : 0) }, /* equipment: FPU, mouse port, floppy */
+		{ 0x5f, 0 },                               /* CPUs less one */
+	};
+
+	for (unsigned i = 0; i < ARRAY_LEN(bytes); i++)
+		rtc_set_cmos(pc->rtc, bytes[i].index, (uint8_t)bytes[i].val);
+	/* boot sequence, one nibble a kind: 1 floppy, 2 disk, 3 CD-ROM; bit 0 of byte 0x38: boot floppies without a signature */
+	for (unsigned i = 0; order[i] && i < 3; i++)
+		seq |= (order[i] == 'a' ? 1u : order[i] == 'c' ? 2u : 3u) << 4 * i;
+	rtc_set_cmos(pc->rtc, 0x3d, (uint8_t)seq);
+	rtc_set_cmos(pc->rtc, 0x38, (uint8_t)(1 | (seq >> 4 & 0xf0)));
+	storage_fill_cmos(pc->storage, pc->rtc);
+}
+
+void guestinfo_publish(struct pc *pc)
+{
+	static const uint8_t states[6] = { 0x80, 0, 0, 0, 0, 0x80 }; /* S0 and S5 */
+	const char *order = pc->cfg.boot ? pc->cfg.boot : "cda";
+	uint8_t one[2] = { 1, 0 }, size[8];
+	char paths[1024];
+
+	put_le64(size, mem_ram_below4g(pc->mem));
+	fwcfg_add(pc->fwcfg, FWCFG_RAM_SIZE, size, sizeof(size));
+	fwcfg_add(pc->fwcfg, FWCFG_NB_CPUS, one, sizeof(one));
+	fwcfg_add(pc->fwcfg, FWCFG_MAX_CPUS, one, sizeof(one));
+	publish_e820(pc);
+	publish_tables(pc);
+	storage_boot_order(pc->storage, order, paths, sizeof(paths));
+	if (*paths)
+		fwcfg_add_file(pc->fwcfg, "bootorder", paths, (uint32_t)strlen(paths) + 1);
+	fwcfg_add_file(pc->fwcfg, "etc/system-states", states, sizeof(states));
+	publish_int(pc, "etc/show-boot-menu", 0);
+	/* No screen: the firmware mirrors its text, and what boot loaders print through it, on the first serial port. */
+	if (!pc->cfg.display_text && pc->stream[0])
+		publish_int(pc, "etc/sercon-port", 0x3f8);
+	fill_cmos(pc, order);
+}
+
+/* BIOS data area: what kernels read there (extended BIOS data area, size of conventional memory, video mode). */
+static void put_bios_data(struct pc *pc)
+{
+	uint8_t bda[256] = { 0 }, ebda_kib = 1;
+
+	put_le16(bda + 0x00, 0x3f8);
+	put_le16(bda + 0x02, 0x2f8);
+	put_le16(bda + 0x0e, E820_EBDA >> 4);
+	put_le16(bda + 0x10, 0x0226);
+	put_le16(bda + 0x13, E820_EBDA >> 10);
+	bda[0x49] = 3;
+	put_le16(bda + 0x4a, 80);
+	put_le16(bda + 0x63, 0x3d4);
+	bda[0x84] = 24;
+	put_le16(bda + 0x85, 16);
+	mem_dma_write(pc->mem, 0x400, bda, sizeof(bda));
+	mem_dma_write(pc->mem, E820_EBDA, &ebda_kib, 1);
+}
+
+static void put_tables(struct pc *pc, uint32_t at)
+{
+	struct acpi_tables acpi;
+	struct smbios_tables smbios;
+
+	build_acpi(pc, &acpi);
+	acpi_relocate(&acpi, at);
+	mem_dma_write(pc->mem, at, acpi.tables, acpi.len);
+	mem_dma_write(pc->mem, RSDP_AT, acpi.rsdp, sizeof(acpi.rsdp));
+	build_smbios(pc, &smbios);
+	mem_dma_write(pc->mem, SMBIOS_ANCHOR_AT, smbios.anchor, sizeof(smbios.anchor));
+	mem_dma_write(pc->mem, SMBIOS_TABLES_AT, smbios.tables, smbios.len);
+}
+
+/* Flat 32-bit protected mode (boot.rst "32-bit boot protocol"; Multiboot 0.6.96, 3.2), memory write-back as firmware sets it. */
+static void set_cpu(struct cpu *cpu, const struct kernel_entry *e)
+{
+	const uint16_t code = SEGA_P | SEGA_S | SEGA_CODE | SEGA_W | SEGA_A | SEGA_DB | SEGA_G;
+	const uint16_t data = SEGA_P | SEGA_S | SEGA_W | SEGA_A | SEGA_DB | SEGA_G;
+
+	cpu_reset(cpu, false);
+	cpu->s.cr0 = CR0_PE | CR0_ET;
+	cpu->s.gdt_base = KERNEL_GDT;
+	cpu->s.gdt_limit = 4 * 8 - 1;
+	cpu->s.idt_limit = 0;
+	cpu->s.mtrr_def_type = 0xc06; /* SDM vol 3 12.11.2.1: MTRRs on, write-back */
+	for (unsigned i = 0; i < ARRAY_LEN(cpu->s.mtrr_fix); i++)
+		cpu->s.mtrr_fix[i] = i == 2 ? 0 : 0x0606060606060606; /* 0xa0000: uncached */
+	for (unsigned i = SEG_ES; i <= SEG_GS; i++)
+		cpu_set_seg(cpu, i, i == SEG_CS ? 0x10 : 0x18, 0, 0xffffffff, i == SEG_CS ? code : data);
+	memset(cpu->s.gpr, 0, sizeof(cpu->s.gpr));
+	cpu->s.gpr[RAX] = e->eax;
+	cpu->s.gpr[RBX] = e->ebx;
+	cpu->s.gpr[RSI] = e->esi;
+	cpu->s.gpr[RSP] = KERNEL_INFO;
+	cpu->s.rip = e->eip;
+	cpu->s.rflags = FL_FIXED;
+	cpu_derive(cpu);
+	atomic_fetch_or(&cpu->request, (uint32_t)REQ_FLUSH);
+}
+
+int guestinfo_start_kernel(struct pc *pc, struct err *err)
+{
+	uint64_t low = mem_ram_below4g(pc->mem), tables = (low - PC_TABLES_SIZE) & ~0xffffull;
+	struct kernel_entry entry;
+	struct e820_map map;
+	int ret;
+
+	handover_init(pc->mem, (uint32_t)low, pc->cfg.display_text);
+	e820_build(&map, low, mem_ram_above4g(pc->mem), tables, PC_TABLES_SIZE, 0);
+	loop_lock(pc->loop);
+	put_bios_data(pc);
+	put_tables(pc, (uint32_t)tables);
+	ret = kernel_load(pc->kernel, &(struct kernel_place){
+		.mem = pc->mem, .map = &map, .top = tables, .rsdp = RSDP_AT, .vga_text = pc->cfg.display_text,
+	}, &entry, err);
+	loop_unlock(pc->loop);
+	if (!ret)
+		set_cpu(vcpu_cpu(pc->vcpu), &entry);
+	return ret;
+}

@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* what: the machine's life: start, reset, and the ways it ends
+ *
+ * The caller's thread sits in pc_run(). Chips and signals only say what they want (pc_end_with, pc_ask_reset) and stop
+ * the vCPU at its next instruction; this thread then joins it and does the work. So a reset never pulls a chip away
+ * under a running guest, nor from inside that chip's own callback.
+ *
+ *   chip, lock held --pc_ask_reset--> vCPU stops, eventfd --pc_run--> vcpu_stop, chips reset, kernel reloaded, vcpu_start
+ *
+ * I1  After pc_end_with() no guest instruction runs any more; the first end wins.
+ */
+#include <poll.h>
+#include <stdio.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "board/pc_int.h"
+
+/* A machine whose every boot ends in a triple fault within this time, so many times in a row, is going nowhere. */
+#define FUTILE_NS 2000000000ull
+#define FUTILE_RESETS 10
+
+static void wake(struct pc *pc)
+{
+	uint64_t one = 1;
+
+	vcpu_request_stop(pc->vcpu);
+	/* a full counter wakes as well */
+	if (write(pc->wake_fd, &one, sizeof(one)) < 0)
+		return;
+}
+
+void pc_end_with(struct pc *pc, enum pc_end end)
+{
+	if (pc->end != PC_RUNNING)
+		return;
+	pc->end = end;
+	wake(pc);
+}
+
+void pc_ask_reset(struct pc *pc, bool triple_fault)
+{
+	if (pc->cfg.no_reboot) {
+		pc_end_with(pc, triple_fault ? PC_TRIPLE_FAULT : PC_RESET);
+		return;
+	}
+	pc->reset_wanted = true;
+	pc->reset_is_triple = triple_fault;
+	wake(pc);
+}
+
+static void report_triple_fault(struct pc *pc)
+{
+	char state[4096];
+	uint64_t now = loop_now(pc->loop);
+
+	vcpu_dump(pc->vcpu, state, sizeof(state));
+	log_at(LOG_WARN, "the guest's CPU shut down by a triple fault; the machine resets\n%s", state);
+	pc->futile_resets = now - pc->reset_at < FUTILE_NS ? pc->futile_resets + 1 : 0;
+}
+
+/* vCPU joined. */
+static int do_reset(struct pc *pc, struct err *err)
+{
+	int ret = 0;
+
+	if (pc->reset_is_triple)
+		report_triple_fault(pc);
+	if (pc->futile_resets >= FUTILE_RESETS) {
+		pc->end = PC_STUCK;
+		return 0;
+	}
+	log_at(LOG_INFO, "machine reset");
+	pc->resets++;
+	loop_lock(pc->loop);
+	pc->reset_wanted = false;
+	pc_reset_chips(pc);
+	loop_unlock(pc->loop);
+	pc->reset_at = loop_now(pc->loop);
+	if (pc->kernel)
+		ret = guestinfo_start_kernel(pc, err);
+	else
+		vcpu_request_reset(pc->vcpu, false);
+	return ret ? ret : vcpu_start(pc->vcpu, err);
+}
+
+static uint64_t now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+}
+
+/* Wait until something is wanted or the time is up; turn time and signals into ends. */
+static void wait_for_event(struct pc *pc, uint64_t deadline)
+{
+	struct pollfd fds[2] = { { .fd = pc->wake_fd, .events = POLLIN }, { .fd = pc->cfg.quit_fd, .events = POLLIN } };
+	uint64_t now = now_ms(), count;
+	int timeout = !deadline ? -1 : deadline <= now ? 0 : (int)MIN(deadline - now, 60000);
+
+	poll(fds, 2, timeout);
+	loop_lock(pc->loop);
+	if (fds[1].revents & POLLIN)
+		pc_end_with(pc, PC_SIGNALLED);
+	if (deadline && now_ms() >= deadline)
+		pc_end_with(pc, PC_TIMEOUT);
+	loop_unlock(pc->loop);
+	if (read(pc->wake_fd, &count, sizeof(count)) < 0)
+		return;
+}
+
+static int run_until_end(struct pc *pc, struct err *err)
+{
+	uint64_t deadline = pc->cfg.timeout_ms ? now_ms() + pc->cfg.timeout_ms : 0;
+	bool ended = false, reset;
+	int ret = 0;
+
+	while (!ended && !ret) {
+		wait_for_event(pc, deadline);
+		loop_lock(pc->loop);
+		ended = pc->end != PC_RUNNING;
+		reset = pc->reset_wanted;
+		loop_unlock(pc->loop);
+		if (ended || reset)
+			vcpu_stop(pc->vcpu);
+		if (reset && !ended) {
+			ret = do_reset(pc, err);
+			ended = pc->end != PC_RUNNING;
+		}
+	}
+	return ret;
+}
+
+int pc_run(struct pc *pc, struct pc_result *result, struct err *err)
+{
+	int ret = loop_start(pc->loop, err);
+
+	*result = (struct pc_result){ 0 };
+	if (ret)
+		return ret;
+	ret = vcpu_start(pc->vcpu, err);
+	if (!ret)
+		ret = run_until_end(pc, err);
+	result->end = pc->end;
+	result->code = pc->exit_code;
+	result->resets = pc->resets;
+	vcpu_dump(pc->vcpu, result->state, sizeof(result->state));
+	loop_stop(pc->loop);
+	return ret;
+}
+
+void pc_describe(const struct pc *pc)
+{
+	log_at(LOG_INFO, "engine: binary translation, software TLB");
+	log_at(LOG_INFO, "cpu: %s", pc->model->name);
+	log_at(LOG_INFO, "memory: %llu MiB", (unsigned long long)(mem_ram_size(pc->mem) >> 20));
+	if (pc->kernel)
+		log_at(LOG_INFO, "kernel: %s, %s", pc->cfg.kernel, kernel_what(pc->kernel));
+	else
+		log_at(LOG_INFO, "firmware: %s", pc->firmware.path);
+}

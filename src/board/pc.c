@@ -1,0 +1,498 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* what: the PC's data sheet: memory map, list of chips, wiring
+ *
+ *   0000_0000  RAM, up to 3.5 GiB        PIT PS/2 RTC UARTs FDC IDE ---+   +--> 8259 pair ---> LINT0 of the local APIC
+ *   000a_0000  VGA window                                              v   |
+ *   000c_0000  RAM or ROM (82441FX PAM)                         PIIX3 ISA lines 0-15
+ *   (end)      PCI memory up to febf_ffff                              ^   |
+ *   fec0_0000  IO-APIC                   PCI INTA-D --> PIRQA-D -------+   +--> IO-APIC 0-15 (line 0 at input 2)
+ *   fed0_0000  HPET                      HPET ---------------------------------> IO-APIC 16-23, or lines 0 and 8
+ *   fee0_0000  local APIC
+ *   4G - size  firmware                  local APIC ---> INTR, NMI, INIT of the vCPU
+ *   1_0000_0000  the rest of RAM
+ *
+ * Every chip is made here or, for disks, in storage.c; the order of construction is the order of the state blocks.
+ * The vCPU comes first, because chips are wired to it; it starts in life.c.
+ */
+#include "board/pc.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "board/pc_int.h"
+
+/* Wires */
+
+static void isa_line(void *opaque, int n, bool level)
+{
+	struct pc *pc = opaque;
+
+	pic_set_irq(pc->pic, n, level);
+	ioapic_set_pin(pc->ioapic, n ? n : 2, level);
+}
+
+static void intr_line(void *opaque, int n, bool level)
+{
+	struct pc *pc = opaque;
+
+	vcpu_set_intr(pc->vcpu, level);
+}
+
+static void nmi_line(void *opaque, int n, bool level)
+{
+	struct pc *pc = opaque;
+
+	if (level)
+		vcpu_nmi(pc->vcpu);
+}
+
+static void init_line(void *opaque, int n, bool level)
+{
+	struct pc *pc = opaque;
+
+	if (level)
+		vcpu_request_reset(pc->vcpu, true);
+}
+
+static void reset_line(void *opaque, int n, bool level)
+{
+	if (level)
+		pc_ask_reset(opaque, false);
+}
+
+static void poweroff_line(void *opaque, int n, bool level)
+{
+	if (level)
+		pc_end_with(opaque, PC_POWEROFF);
+}
+
+/* The keyboard controller's gate (n = 0) and the fast gate (n = 1) are ORed. */
+static void a20_line(void *opaque, int n, bool level)
+{
+	struct pc *pc = opaque;
+
+	*(n ? &pc->a20_fast : &pc->a20_kbd) = level;
+	if (mem_a20(pc->mem) != (pc->a20_kbd || pc->a20_fast))
+		mem_set_a20(pc->mem, pc->a20_kbd || pc->a20_fast);
+}
+
+/* HPET spec 1.0a 2.3.5: in legacy replacement mode PIT and RTC do not reach lines 0 and 8. */
+static void timer_line(void *opaque, int n, bool level)
+{
+	struct pc *pc = opaque;
+
+	wire_set(n ? &pc->isa_irq8 : &pc->isa_irq0, level && !pc->hpet_legacy);
+}
+
+static void hpet_legacy_line(void *opaque, int n, bool level)
+{
+	struct pc *pc = opaque;
+
+	pc->hpet_legacy = level;
+	if (level) {
+		wire_set(&pc->isa_irq0, false);
+		wire_set(&pc->isa_irq8, false);
+	}
+}
+
+static void ioapic_line(void *opaque, int n, bool level)
+{
+	struct pc *pc = opaque;
+
+	ioapic_set_pin(pc->ioapic, n, level);
+}
+
+static void on_debug_exit(void *opaque, uint32_t code)
+{
+	struct pc *pc = opaque;
+
+	pc->exit_code = code;
+	pc_end_with(pc, PC_DEBUG_EXIT);
+}
+
+/* Firmware's debug port: whole lines to the log. */
+static void on_debug_byte(void *opaque, uint8_t byte)
+{
+	struct pc *pc = opaque;
+
+	if (byte >= ' ' && pc->debug_len < sizeof(pc->debug_line) - 1)
+		pc->debug_line[pc->debug_len++] = (char)byte;
+	if (byte >= ' ' && pc->debug_len < sizeof(pc->debug_line) - 1)
+		return;
+	pc->debug_line[pc->debug_len] = 0;
+	if (pc->debug_len)
+		log_at(LOG_DEBUG, "firmware: %s", pc->debug_line);
+	pc->debug_len = 0;
+}
+
+static void on_key(void *opaque, const uint8_t *codes, unsigned n)
+{
+	struct pc *pc = opaque;
+
+	i8042_key(pc->i8042, codes, n);
+}
+
+static void on_quit(void *opaque)
+{
+	pc_end_with(opaque, PC_QUIT);
+}
+
+/* What the vCPU asks of the machine. Called by its thread without the lock, but for ack and triple_fault. */
+
+static uint8_t cpu_get_tpr(void *opaque)
+{
+	struct pc *pc = opaque;
+
+	return lapic_get_tpr(pc->lapic);
+}
+
+static void cpu_set_tpr(void *opaque, uint8_t tpr)
+{
+	struct pc *pc = opaque;
+
+	loop_lock(pc->loop);
+	lapic_set_tpr(pc->lapic, tpr);
+	loop_unlock(pc->loop);
+}
+
+static bool cpu_apic_rdmsr(void *opaque, uint32_t msr, uint64_t *val)
+{
+	struct pc *pc = opaque;
+	bool ok;
+
+	loop_lock(pc->loop);
+	ok = lapic_msr_read(pc->lapic, msr, val);
+	loop_unlock(pc->loop);
+	return ok;
+}
+
+static bool cpu_apic_wrmsr(void *opaque, uint32_t msr, uint64_t val)
+{
+	struct pc *pc = opaque;
+	bool ok;
+
+	loop_lock(pc->loop);
+	ok = lapic_msr_write(pc->lapic, msr, &val);
+	loop_unlock(pc->loop);
+	return ok;
+}
+
+static void cpu_ferr(void *opaque, bool level)
+{
+	struct pc *pc = opaque;
+
+	loop_lock(pc->loop);
+	wire_set(&pc->isa_irq13, level);
+	loop_unlock(pc->loop);
+}
+
+static int cpu_ack(void *opaque)
+{
+	struct pc *pc = opaque;
+
+	return lapic_ack(pc->lapic);
+}
+
+static void cpu_triple_fault(void *opaque)
+{
+	pc_ask_reset(opaque, true);
+}
+
+static int extint_ack(void *opaque)
+{
+	struct pc *pc = opaque;
+
+	return pic_ack(pc->pic);
+}
+
+static uint64_t tsc_to_ns(void *opaque, uint64_t tsc)
+{
+	struct pc *pc = opaque;
+
+	return vcpu_tsc_to_ns(pc->vcpu, tsc);
+}
+
+/* Chips */
+
+static int make_vcpu(struct pc *pc, struct err *err)
+{
+	const struct cpu_hooks hooks = {
+		.opaque = pc,
+		.get_tpr = cpu_get_tpr,
+		.set_tpr = cpu_set_tpr,
+		.apic_rdmsr = cpu_apic_rdmsr,
+		.apic_wrmsr = cpu_apic_wrmsr,
+		.ferr = cpu_ferr,
+	};
+
+	pc->vcpu = vcpu_new(&(struct vcpu_config){
+		.mem = pc->mem, .loop = pc->loop, .model = pc->model, .hooks = &hooks, .states = pc->states,
+		.opaque = pc, .ack = cpu_ack, .triple_fault = cpu_triple_fault,
+	}, err);
+	return pc->vcpu ? 0 : -EIO;
+}
+
+static void make_interrupt_chips(struct pc *pc)
+{
+	pc->lapic_bus = lapic_bus_new(pc->mem);
+	pc->lapic = lapic_new(&(struct lapic_config){
+		.loop = pc->loop,
+		.set = pc->states,
+		.bus = pc->lapic_bus,
+		.bsp = true,
+		.x2apic = pc->model->x2apic,
+		.virtual_wire = pc->kernel != NULL,
+		.intr = { intr_line, pc, 0 },
+		.nmi = { nmi_line, pc, 0 },
+		.init = { init_line, pc, 0 },
+		.extint_ack = extint_ack,
+		.extint_opaque = pc,
+		.tsc_to_ns = pc->model->tsc_deadline ? tsc_to_ns : NULL,
+		.tsc_opaque = pc,
+	});
+	pc->ioapic = ioapic_new(&(struct ioapic_config){ .set = pc->states, .mem = pc->mem, .bus = pc->lapic_bus });
+	pc->pic = pic_new(&(struct pic_config){ .states = pc->states, .mem = pc->mem, .intr = { lapic_set_lint, pc->lapic, 0 } });
+}
+
+static void make_chipset(struct pc *pc)
+{
+	struct piix3_config piix = { .states = pc->states };
+	/* PIIX3 sets the INTx wires when it joins the bus */
+	const struct wire none[4] = { { NULL, NULL, 0 } };
+
+	pc->pci = pci_bus_new(pc->mem, none);
+	pci_bus_set_msi_sink(pc->pci, lapic_bus_msi, pc->lapic_bus);
+	pc->i440fx = i440fx_new(&(struct i440fx_config){
+		.mem = pc->mem, .bus = pc->pci, .states = pc->states, .reset = { reset_line, pc, 0 },
+	});
+	piix.bus = pc->pci;
+	for (int i = 0; i < 16; i++)
+		piix.irq[i] = (struct wire){ isa_line, pc, i };
+	pc->piix3 = piix3_new(&piix);
+	pc->pm = piix4_pm_new(&(struct piix4_pm_config){
+		.loop = pc->loop, .mem = pc->mem, .bus = pc->pci, .states = pc->states,
+		.sci = piix3_irq_input(pc->piix3, PIIX4_PM_SCI_IRQ), .poweroff = { poweroff_line, pc, 0 },
+	});
+}
+
+static void make_timers(struct pc *pc)
+{
+	struct hpet_config hpet = { .loop = pc->loop, .set = pc->states, .mem = pc->mem, .route_cap = 0x00ff0000 };
+
+	pc->isa_irq0 = piix3_irq_input(pc->piix3, 0);
+	pc->isa_irq8 = piix3_irq_input(pc->piix3, 8);
+	pc->pit = pit_new(&(struct pit_config){ .states = pc->states, .loop = pc->loop, .mem = pc->mem, .irq0 = { timer_line, pc, 0 } });
+	pc->rtc = rtc_new(&(struct rtc_config){ .states = pc->states, .loop = pc->loop, .mem = pc->mem, .irq8 = { timer_line, pc, 8 } });
+	for (int i = 16; i < 24; i++)
+		hpet.irq[i] = (struct wire){ ioapic_line, pc, i };
+	hpet.legacy[0] = piix3_irq_input(pc->piix3, 0);
+	hpet.legacy[1] = piix3_irq_input(pc->piix3, 8);
+	hpet.legacy_on = (struct wire){ hpet_legacy_line, pc, 0 };
+	pc->hpet = hpet_new(&hpet);
+}
+
+static void make_serials(struct pc *pc)
+{
+	static const struct { const char *name; uint16_t base; uint8_t irq; } com[PC_SERIALS_MAX] = {
+		{ "uart0", 0x3f8, 4 }, { "uart1", 0x2f8, 3 }, { "uart2", 0x3e8, 4 }, { "uart3", 0x2e8, 3 },
+	};
+
+	/* The DSDT promises the first two. */
+	for (unsigned i = 0; i < MAX(pc->cfg.nserials, 2); i++)
+		pc->uart[i] = uart_new(&(struct uart_config){
+			.states = pc->states, .name = com[i].name, .loop = pc->loop, .mem = pc->mem, .base = com[i].base,
+			.irq = piix3_irq_input(pc->piix3, com[i].irq), .stream = pc->stream[i],
+		});
+}
+
+static void make_isa_chips(struct pc *pc)
+{
+	pc->dma = dma_new(&(struct dma_config){ .states = pc->states, .mem = pc->mem });
+	pc->i8042 = i8042_new(&(struct i8042_config){
+		.states = pc->states, .loop = pc->loop, .mem = pc->mem, .irq1 = piix3_irq_input(pc->piix3, 1),
+		.irq12 = piix3_irq_input(pc->piix3, 12), .a20 = { a20_line, pc, 0 }, .reset = { reset_line, pc, 0 },
+	});
+	pc->port92 = port92_new(&(struct port92_config){
+		.states = pc->states, .mem = pc->mem, .a20 = { a20_line, pc, 1 }, .reset = { reset_line, pc, 0 },
+	});
+	pc->fwcfg = fwcfg_new(&(struct fwcfg_config){ .mem = pc->mem, .states = pc->states });
+	pc->debugcon = debugcon_new(&(struct debugcon_config){ .mem = pc->mem, .port = 0x402, .byte = on_debug_byte, .opaque = pc });
+	if (pc->cfg.debug_exit)
+		pc->debugexit = debugexit_new(&(struct debugexit_config){
+			.mem = pc->mem, .port = pc->cfg.debug_exit_port, .exit = on_debug_exit, .opaque = pc,
+		});
+	pc->isa_irq13 = piix3_irq_input(pc->piix3, 13);
+}
+
+static int make_screen(struct pc *pc, struct err *err)
+{
+	struct ui_text_source source = { .snapshot = vga_text_snapshot };
+
+	pc->vga = vga_new(&(struct vga_config){
+		.loop = pc->loop, .set = pc->states, .mem = pc->mem, .pci = pc->pci, .devfn = PC_DEVFN(PC_SLOT_VGA),
+		.rom = pc->vga_bios.data, .rom_size = (uint32_t)pc->vga_bios.len,
+	}, err);
+	if (!pc->vga)
+		return -ENOMEM;
+	if (!pc->cfg.display_text)
+		return 0;
+	source.opaque = pc->vga;
+	pc->text = ui_text_open(pc->loop, &source, on_key, pc, on_quit, pc, err);
+	return pc->text ? 0 : -EIO;
+}
+
+static int open_streams(struct pc *pc, struct err *err)
+{
+	for (unsigned i = 0; i < pc->cfg.nserials; i++) {
+		if (!strcmp(pc->cfg.serial[i], "none"))
+			continue;
+		pc->stream[i] = ui_stream_open(pc->loop, pc->cfg.serial[i], on_quit, pc, err);
+		if (!pc->stream[i])
+			return err_prefix(err, -EINVAL, "--serial %s", pc->cfg.serial[i]);
+	}
+	return 0;
+}
+
+/* Lock held. The terminal changes hands last, so that errors are still seen on it. */
+static int make_chips(struct pc *pc, struct err *err)
+{
+	make_interrupt_chips(pc);
+	make_chipset(pc);
+	make_timers(pc);
+	make_isa_chips(pc);
+	if (storage_attach(pc->storage, pc, err) || open_streams(pc, err))
+		return -EINVAL;
+	make_serials(pc);
+	if (make_screen(pc, err))
+		return -EINVAL;
+	if (!pc->kernel)
+		firmware_map(&pc->firmware, pc->mem);
+	guestinfo_publish(pc);
+	pc_reset_chips(pc);
+	return 0;
+}
+
+void pc_reset_chips(struct pc *pc)
+{
+	pci_bus_reset(pc->pci);
+	i440fx_reset(pc->i440fx);
+	piix3_reset(pc->piix3);
+	piix4_pm_reset(pc->pm);
+	pic_reset(pc->pic);
+	ioapic_reset(pc->ioapic);
+	lapic_reset(pc->lapic);
+	pit_reset(pc->pit);
+	rtc_reset(pc->rtc);
+	hpet_reset(pc->hpet);
+	dma_reset(pc->dma);
+	i8042_reset(pc->i8042);
+	port92_reset(pc->port92);
+	fwcfg_reset(pc->fwcfg);
+	for (unsigned i = 0; i < PC_SERIALS_MAX && pc->uart[i]; i++)
+		uart_reset(pc->uart[i]);
+	storage_reset(pc->storage);
+	vga_reset(pc->vga);
+	/* Firmware starts with A20 open: the reset vector needs it. */
+	pc->a20_kbd = true;
+	pc->a20_fast = false;
+	mem_set_a20(pc->mem, true);
+}
+
+static int load_start(struct pc *pc, struct err *err)
+{
+	const struct pc_config *cfg = &pc->cfg;
+
+	if (cfg->kernel) {
+		pc->kernel = kernel_open(&(struct kernel_config){ cfg->kernel, cfg->initrd, cfg->append }, err);
+		return pc->kernel ? 0 : -EINVAL;
+	}
+	if (!firmware_load_vga(&pc->vga_bios))
+		log_at(LOG_WARN, "no VGA BIOS found (package 'seabios'): the guest will have no text screen until it sets one up itself");
+	return firmware_load(&pc->firmware, cfg->firmware, err);
+}
+
+struct pc *pc_new(const struct pc_config *cfg, struct err *err)
+{
+	struct pc *pc = xalloc(sizeof(*pc));
+	int ret;
+
+	pc->cfg = *cfg;
+	pc->next_slot = PC_SLOT_FIRST_FREE;
+	pc->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	pc->model = cpuid_model_new(cfg->cpu, err);
+	if (!pc->model || load_start(pc, err))
+		goto fail;
+	pc->loop = loop_new(err);
+	pc->states = state_set_new();
+	pc->mem = pc->loop ? mem_new(pc->loop, cfg->memory, PC_RAM_LOW_MAX, err) : NULL;
+	if (!pc->mem)
+		goto fail;
+	pc->storage = storage_open(pc, err);
+	if (!pc->storage || make_vcpu(pc, err))
+		goto fail;
+	loop_lock(pc->loop);
+	ret = make_chips(pc, err);
+	loop_unlock(pc->loop);
+	if (ret || (pc->kernel && guestinfo_start_kernel(pc, err)))
+		goto fail;
+	return pc;
+fail:
+	pc_free(pc);
+	return NULL;
+}
+
+static void free_chips(struct pc *pc)
+{
+	ui_text_free(pc->text);
+	storage_free(pc->storage);
+	for (unsigned i = 0; i < PC_SERIALS_MAX; i++) {
+		uart_free(pc->uart[i]);
+		ui_stream_free(pc->stream[i]);
+	}
+	debugexit_free(pc->debugexit);
+	debugcon_free(pc->debugcon);
+	fwcfg_free(pc->fwcfg);
+	vga_free(pc->vga);
+	port92_free(pc->port92);
+	i8042_free(pc->i8042);
+	dma_free(pc->dma);
+	hpet_free(pc->hpet);
+	rtc_free(pc->rtc);
+	pit_free(pc->pit);
+	piix4_pm_free(pc->pm);
+	piix3_free(pc->piix3);
+	i440fx_free(pc->i440fx);
+	pci_bus_free(pc->pci);
+	pic_free(pc->pic);
+	ioapic_free(pc->ioapic);
+	lapic_free(pc->lapic);
+	lapic_bus_free(pc->lapic_bus);
+}
+
+void pc_free(struct pc *pc)
+{
+	if (!pc)
+		return;
+	if (pc->vcpu)
+		vcpu_stop(pc->vcpu);
+	if (pc->loop)
+		loop_stop(pc->loop);
+	storage_close(pc->storage);
+	if (pc->loop)
+		loop_lock(pc->loop);
+	free_chips(pc);
+	if (pc->loop)
+		loop_unlock(pc->loop);
+	vcpu_free(pc->vcpu);
+	mem_free(pc->mem);
+	state_set_free(pc->states);
+	loop_free(pc->loop);
+	firmware_free(&pc->firmware);
+	firmware_free(&pc->vga_bios);
+	kernel_free(pc->kernel);
+	free(pc->model);
+	close(pc->wake_fd);
+	free(pc);
+}

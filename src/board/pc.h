@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* what: the machine as a whole: what it consists of, running it, and how it ended */
+#ifndef BOARD_PC_H
+#define BOARD_PC_H
+
+#include "base/base.h"
+
+#define PC_DISKS_MAX 8
+#define PC_SERIALS_MAX 4
+#define PC_MEMORY_MIN MIB(4)
+#define PC_DEBUG_EXIT_PORT 0xf4
+
+struct pc;
+
+struct pc_disk {
+	const char *path;
+	const char *format;    /* NULL: raw */
+	const char *interface; /* a row of board/chips.c; NULL: the first */
+	bool readonly, snapshot;
+};
+
+/* Strings are the caller's and stay valid until pc_free. */
+struct pc_config {
+	uint64_t memory;      /* bytes */
+	const char *cpu;      /* NULL: the host's */
+	const char *kernel, *initrd, *append;
+	const char *firmware; /* NULL: SeaBIOS where the distribution has it */
+	struct pc_disk disk[PC_DISKS_MAX];
+	unsigned ndisks;
+	const char *cdrom, *floppy;
+	const char *boot;     /* letters: a floppy, c disks, d CD-ROM; NULL: "cda" */
+	const char *serial[PC_SERIALS_MAX];
+	unsigned nserials;
+	bool display_text;
+	bool debug_exit;
+	uint16_t debug_exit_port;
+	bool no_reboot;
+	uint64_t timeout_ms;  /* 0: none */
+	int quit_fd;          /* becomes readable when the machine shall end (a signalfd); -1: none */
+};
+
+enum pc_end {
+	PC_RUNNING,
+	PC_POWEROFF,     /* the guest switched itself off */
+	PC_RESET,        /* the guest reset itself, with no_reboot */
+	PC_TRIPLE_FAULT, /* likewise by triple fault */
+	PC_TIMEOUT,
+	PC_QUIT,         /* Ctrl-A x */
+	PC_SIGNALLED,    /* quit_fd */
+	PC_DEBUG_EXIT,   /* debug-exit port; code in pc_result */
+	PC_STUCK,        /* the guest can never go on */
+};
+
+struct pc_result {
+	enum pc_end end;
+	uint32_t code;       /* PC_DEBUG_EXIT: what the guest wrote, times two plus one */
+	unsigned resets;
+	char state[4096];    /* of the vCPU, for PC_TRIPLE_FAULT and PC_STUCK and PC_TIMEOUT */
+};
+
+/* Make the machine: opens every file, changes none. Errors are the user's, unless the host has run out of something. */
+struct pc *pc_new(const struct pc_config *cfg, struct err *err);
+/* Run until it ends. 0 and *result, or negative when the host failed. */
+int pc_run(struct pc *pc, struct pc_result *result, struct err *err);
+/* Flushes disks, restores the terminal. */
+void pc_free(struct pc *pc);
+/* Which engine runs the guest and what was built, in one line each, through log at LOG_INFO. */
+void pc_describe(const struct pc *pc);
+/* Is there a disk interface of that name? For options. */
+bool pc_disk_interface_known(const char *name);
+
+#endif

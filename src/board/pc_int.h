@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* what: the machine's parts, for the files of this room */
+#ifndef BOARD_PC_INT_H
+#define BOARD_PC_INT_H
+
+#include "base/wire.h"
+#include "board/acpi.h"
+#include "board/firmware.h"
+#include "board/kernel.h"
+#include "board/pc.h"
+#include "board/smbios.h"
+#include "cpu/cpuid.h"
+#include "dev/isa/debugcon.h"
+#include "dev/isa/debugexit.h"
+#include "dev/isa/dma.h"
+#include "dev/isa/fwcfg.h"
+#include "dev/isa/i8042.h"
+#include "dev/isa/pic.h"
+#include "dev/isa/pit.h"
+#include "dev/isa/port92.h"
+#include "dev/isa/rtc.h"
+#include "dev/isa/uart.h"
+#include "dev/pci/i440fx.h"
+#include "dev/pci/piix3.h"
+#include "dev/pci/piix4_pm.h"
+#include "dev/sys/hpet.h"
+#include "dev/sys/ioapic.h"
+#include "dev/sys/lapic.h"
+#include "dev/vga/vga.h"
+#include "ui/ui.h"
+#include "vcpu/vcpu.h"
+
+#define PC_RAM_LOW_MAX 0xe0000000u /* RAM below 4 GiB ends here at most */
+#define PC_TABLES_SIZE KIB(64)     /* ACPI tables at the end of low RAM, without firmware */
+
+/* Slots of the PCI bus; 0 and 1 are the chipset's. */
+enum { PC_SLOT_VGA = 2, PC_SLOT_FIRST_FREE = 3, PC_SLOTS = 32 };
+#define PC_DEVFN(slot) ((uint8_t)((slot) << 3))
+
+struct storage;
+
+struct pc {
+	struct pc_config cfg;
+	struct loop *loop;
+	struct mem *mem;
+	struct state_set *states;
+	struct cpu_model *model;
+	struct vcpu *vcpu;
+	/* what starts it */
+	struct rom firmware, vga_bios;
+	struct kernel *kernel; /* not NULL: no firmware */
+	/* chips */
+	struct pci_bus *pci;
+	struct i440fx *i440fx;
+	struct piix3 *piix3;
+	struct piix4_pm *pm;
+	struct pic *pic;
+	struct pit *pit;
+	struct rtc *rtc;
+	struct dma *dma;
+	struct i8042 *i8042;
+	struct port92 *port92;
+	struct uart *uart[PC_SERIALS_MAX];
+	struct fwcfg *fwcfg;
+	struct lapic_bus *lapic_bus;
+	struct lapic *lapic;
+	struct ioapic *ioapic;
+	struct hpet *hpet;
+	struct vga *vga;
+	struct debugexit *debugexit;
+	struct debugcon *debugcon;
+	struct storage *storage;
+	struct ui_stream *stream[PC_SERIALS_MAX];
+	struct ui_text *text;
+	unsigned next_slot;
+	/* wiring that is more than a wire */
+	bool a20_kbd, a20_fast;
+	bool hpet_legacy;
+	struct wire isa_irq0, isa_irq8, isa_irq13;
+	char debug_line[128];
+	unsigned debug_len;
+	/* how it goes on; device lock */
+	enum pc_end end;
+	uint32_t exit_code;
+	bool reset_wanted, reset_is_triple;
+	unsigned resets, futile_resets;
+	uint64_t reset_at; /* loop_now() */
+	int wake_fd;       /* eventfd: end or reset_wanted changed */
+};
+
+/* life.c. Device lock held, any thread. */
+void pc_end_with(struct pc *pc, enum pc_end end);
+void pc_ask_reset(struct pc *pc, bool triple_fault);
+
+/* pc.c: power-on state of all chips. Lock held, vCPU not running. */
+void pc_reset_chips(struct pc *pc);
+
+/* guestinfo.c: what firmware is told. Lock held. */
+void guestinfo_publish(struct pc *pc);
+/* The same without firmware: tables into RAM, chips handed over, kernel placed, the vCPU at its entry. vCPU not running, lock not held. */
+int guestinfo_start_kernel(struct pc *pc, struct err *err);
+
+/* storage.c: disks and drives. Open images (lock not held), then make the controllers (lock held). */
+struct storage *storage_open(struct pc *pc, struct err *err);
+int storage_attach(struct storage *st, struct pc *pc, struct err *err);
+/* Close images: requests under way end before their drives go. Lock not held, loop stopped. */
+void storage_close(struct storage *st);
+void storage_reset(struct storage *st);
+/* After storage_close, lock held. */
+void storage_free(struct storage *st);
+/* Firmware device paths in boot order, one a line; CMOS bytes about drives. Lock held. */
+void storage_boot_order(const struct storage *st, const char *order, char *buf, size_t len);
+void storage_fill_cmos(const struct storage *st, struct rtc *rtc);
+
+#endif

@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* what: disks and drives: images opened, placed on IDE channels or cards, and named in boot order
+ *
+ * IDE places are given in the order primary master, primary slave, secondary slave, secondary master; the CD-ROM
+ * takes the secondary master first, as guests' installers expect it there. Interfaces are rows of chips.c.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "block/block.h"
+#include "board/chips.h"
+#include "dev/isa/fdc.h"
+#include "dev/pci/piix_ide.h"
+
+#define IDE_PLACES 4
+
+struct storage {
+	struct storage_disk disk[PC_DISKS_MAX];
+	const struct chip_disk *row[PC_DISKS_MAX];
+	unsigned ndisks;
+	struct block *cdrom, *floppy;
+	char cdrom_path[64];
+	struct ide_unit unit[2][2];
+	struct piix_ide *ide;
+	struct fdc *fdc;
+	bool with_cdrom, with_floppy;
+};
+
+static struct block *open_image(struct pc *pc, const char *path, const char *format, bool readonly, bool snapshot, struct err *err)
+{
+	return block_open(pc->loop, path, &(struct block_opts){ .readonly = readonly, .snapshot = snapshot, .format = format }, err);
+}
+
+static int open_disk(struct storage *st, struct pc *pc, const struct pc_disk *cfg, struct err *err)
+{
+	const struct chip_disk *row = chip_disk_find(cfg->interface);
+	struct storage_disk *d = &st->disk[st->ndisks];
+
+	if (!row)
+		return err_set(err, -EINVAL, "--disk: no interface is called '%s'", cfg->interface);
+	d->blk = open_image(pc, cfg->path, cfg->format, cfg->readonly, cfg->snapshot, err);
+	if (!d->blk)
+		return err_prefix(err, -EINVAL, "--disk");
+	d->readonly = cfg->readonly;
+	st->row[st->ndisks] = row;
+	st->ndisks++;
+	return 0;
+}
+
+static int open_removables(struct storage *st, struct pc *pc, struct err *err)
+{
+	if (pc->cfg.cdrom) {
+		st->cdrom = open_image(pc, pc->cfg.cdrom, NULL, true, false, err);
+		if (!st->cdrom)
+			return err_prefix(err, -EINVAL, "--cdrom");
+	}
+	if (pc->cfg.floppy) {
+		/* a file we may not write is a write-protected floppy */
+		st->floppy = open_image(pc, pc->cfg.floppy, NULL, access(pc->cfg.floppy, W_OK) != 0, false, err);
+		if (!st->floppy)
+			return err_prefix(err, -EINVAL, "--floppy");
+	}
+	st->with_cdrom = st->cdrom != NULL;
+	st->with_floppy = st->floppy != NULL;
+	return 0;
+}
+
+struct storage *storage_open(struct pc *pc, struct err *err)
+{
+	struct storage *st = xalloc(sizeof(*st));
+	int ret = 0;
+
+	for (unsigned i = 0; i < pc->cfg.ndisks && !ret; i++)
+		ret = open_disk(st, pc, &pc->cfg.disk[i], err);
+	if (ret || open_removables(st, pc, err)) {
+		storage_close(st);
+		storage_free(st);
+		return NULL;
+	}
+	return st;
+}
+
+/* Take the first free of the places, given as channel * 2 + unit. */
+static int place_ide(struct storage *st, const uint8_t places[IDE_PLACES], struct ide_unit unit, char *path, size_t len, struct err *err)
+{
+	for (unsigned i = 0; i < IDE_PLACES; i++) {
+		struct ide_unit *u = &st->unit[places[i] >> 1][places[i] & 1];
+
+		if (u->blk || u->cdrom)
+			continue;
+		*u = unit;
+		snprintf(path, len, "/pci@i0cf8/ide@1,1/drive@%d/disk@%d", places[i] >> 1, places[i] & 1);
+		return 0;
+	}
+	return err_set(err, -EINVAL, "more than four IDE drives: use ,interface=virtio for further disks");
+}
+
+int storage_attach_ide(struct storage *st, struct pc *pc, struct storage_disk *d, struct err *err)
+{
+	static const uint8_t places[IDE_PLACES] = { 0, 1, 3, 2 };
+
+	return place_ide(st, places, (struct ide_unit){ .blk = d->blk }, d->boot_path, sizeof(d->boot_path), err);
+}
+
+static int attach_cdrom(struct storage *st, struct err *err)
+{
+	static const uint8_t places[IDE_PLACES] = { 2, 3, 1, 0 };
+
+	return place_ide(st, places, (struct ide_unit){ .blk = st->cdrom, .cdrom = true }, st->cdrom_path, sizeof(st->cdrom_path), err);
+}
+
+static void make_controllers(struct storage *st, struct pc *pc)
+{
+	struct piix_ide_config ide = { .mem = pc->mem, .bus = pc->pci, .states = pc->states };
+
+	memcpy(ide.unit, st->unit, sizeof(ide.unit));
+	ide.irq[0] = piix3_irq_input(pc->piix3, 14);
+	ide.irq[1] = piix3_irq_input(pc->piix3, 15);
+	st->ide = piix_ide_new(&ide);
+	st->fdc = fdc_new(&(struct fdc_config){
+		.states = pc->states, .loop = pc->loop, .mem = pc->mem, .dma = pc->dma, .irq6 = piix3_irq_input(pc->piix3, 6),
+		.present = { st->with_floppy }, .disk = { st->floppy },
+	});
+}
+
+int storage_attach(struct storage *st, struct pc *pc, struct err *err)
+{
+	int ret = st->with_cdrom ? attach_cdrom(st, err) : 0;
+
+	for (unsigned i = 0; i < st->ndisks && !ret; i++)
+		ret = st->row[i]->attach(st, pc, &st->disk[i], err);
+	if (!ret)
+		make_controllers(st, pc);
+	return ret;
+}
+
+void storage_reset(struct storage *st)
+{
+	for (unsigned i = 0; i < st->ndisks; i++)
+		if (st->row[i]->reset)
+			st->row[i]->reset(&st->disk[i]);
+	piix_ide_reset(st->ide);
+	fdc_reset(st->fdc);
+}
+
+void storage_close(struct storage *st)
+{
+	if (!st)
+		return;
+	for (unsigned i = 0; i < st->ndisks; i++)
+		block_close(st->disk[i].blk);
+	block_close(st->cdrom);
+	block_close(st->floppy);
+}
+
+void storage_free(struct storage *st)
+{
+	if (!st)
+		return;
+	for (unsigned i = 0; i < st->ndisks; i++)
+		if (st->row[i]->free)
+			st->row[i]->free(&st->disk[i]);
+	piix_ide_free(st->ide);
+	fdc_free(st->fdc);
+	free(st);
+}
+
+static void add_path(char *buf, size_t len, const char *path)
+{
+	size_t n = strlen(buf);
+
+	if (*path && n + strlen(path) + 2 <= len)
+		sprintf(buf + n, "%s%s", n ? "\n" : "", path);
+}
+
+void storage_boot_order(const struct storage *st, const char *order, char *buf, size_t len)
+{
+	*buf = 0;
+	for (; *order; order++) {
+		if (*order == 'a' && st->with_floppy)
+			add_path(buf, len, "/pci@i0cf8/isa@1/fdc@03f0/floppy@0");
+		else if (*order == 'd')
+			add_path(buf, len, st->cdrom_path);
+		for (unsigned i = 0; *order == 'c' && i < st->ndisks; i++)
+			add_path(buf, len, st->disk[i].boot_path);
+	}
+}
+
+/* seabios src/block.c: bytes 0x39 and 0x3a hold two bits of CHS translation a drive, 0 none, 1 LBA. */
+void storage_fill_cmos(const struct storage *st, struct rtc *rtc)
+{
+	uint8_t translation = 0;
+
+	for (unsigned i = 0; i < IDE_PLACES; i++) {
+		const struct ide_unit *u = &st->unit[i >> 1][i & 1];
+
+		if (u->blk && !u->cdrom && block_size(u->blk) > 1024ull * 16 * 63 * 512)
+			translation |= (uint8_t)(1 << 2 * i);
+	}
+	rtc_set_cmos(rtc, 0x39, translation);
+	rtc_set_cmos(rtc, 0x10, fdc_cmos_type(st->fdc));
+}
