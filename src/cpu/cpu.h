@@ -148,6 +148,33 @@ struct cpu_tlbe {
 enum cpu_view { VIEW_USER, VIEW_SUP, VIEW_SUP_AC, VIEW_COUNT };
 enum cpu_rw { TLB_READ, TLB_WRITE, TLB_RW_COUNT };
 
+/* Index of an entry among all: (view * 2 + rw) * TLB_SIZE + slot. sum: the words of bits that are not 0. */
+#define TLB_ALL (VIEW_COUNT * TLB_RW_COUNT * TLB_SIZE)
+struct cpu_tlb_used {
+	uint64_t sum[(TLB_ALL / 64 + 63) / 64];
+	uint64_t bits[TLB_ALL / 64];
+};
+#define CPU_LARGE_BITS 4096
+
+/* Translations for execution, kept for the look-up of blocks. tag: linear address of the page | user. */
+#define CPU_EXEC_SIZE 256
+struct cpu_exec {
+	uint64_t tag, gpa;
+	uint32_t gen;
+	bool global;
+};
+
+/* A checked access: the one or two pages it touches. host: NULL where mem_read and mem_write must do it. */
+struct cpu_span {
+	unsigned n;
+	struct {
+		uint64_t gpa;
+		uint8_t *host;
+		uint32_t len;
+		bool code; /* for writes: the page holds translated code */
+	} part[2];
+};
+
 /* Jump caches: host code by guest RIP, one array for each live mode key (keyspace). */
 #define KS_COUNT 16
 #define JC_BITS 12
@@ -230,8 +257,14 @@ struct cpu {
 	void *vcpu;              /* struct vcpu * */
 	uint32_t fpu_size;       /* bytes of fpu used by XSAVE with all host components the guest may have */
 	uint64_t host_xcr0;      /* components saved and loaded */
-	uint32_t tlb_global_used[VIEW_COUNT]; /* mmu's: counts for cheap flushes */
-	uint32_t tlb_used_n;
+	bool fpu_opt;            /* XSAVEOPT */
+	/* mmu's */
+	struct cpu_tlb_used tlb_used[2]; /* which TLB entries are filled: [0] with non-global pages, [1] with global ones */
+	uint64_t tlb_large[CPU_LARGE_BITS / 64]; /* hashes of the 2 MiB regions that large pages with entries touch */
+	uint64_t tlb_huge;       /* the same of the 1 GiB pages that have entries */
+	uint32_t exec_gen[2];    /* exec entries of another generation are dead: [0] non-global, [1] global */
+	struct cpu_exec exec[CPU_EXEC_SIZE];
+	struct cpu_span span;    /* where the bounce buffer belongs */
 	_Alignas(64) uint8_t bounce[CPU_BOUNCE];
 	_Alignas(64) uint8_t fpu[CPU_BOUNCE]; /* XSAVE area while !fpu_live */
 	_Alignas(64) struct cpu_tlbe tlb[VIEW_COUNT][TLB_RW_COUNT][TLB_SIZE];

@@ -6,7 +6,7 @@
  *
  *   gen 4: maps[0] in use   rebuild writes maps[1], then gen = 5: maps[1] in use   ...
  *
- * I1  maps[gen & 1] is never written. A reader that sees the same gen before and after its look-up used a
+ * I1  maps[gen & 1] is never written (lookup.c reads it). A reader that sees the same gen before and after its look-up used a
  *     map that was whole; else it looks again.
  * I2  Storage a reader may still look at is never freed before mem_free: when a map outgrows its storage
  *     the old one is retired. It at least doubles each time, so there are few.
@@ -144,6 +144,18 @@ static struct mem_range *map_reserve(struct mem *mem, struct mem_map *map, size_
 	return range;
 }
 
+/* The range most look-ups fall into. */
+static uint32_t largest(const struct mem_range *range, uint32_t n)
+{
+	uint32_t best = 0;
+
+	for (uint32_t i = 1; i < n; i++) {
+		if (range[i].read_ram && range[i].end - range[i].start > range[best].end - range[best].start)
+			best = i;
+	}
+	return best;
+}
+
 void mem_map_rebuild(struct mem *mem)
 {
 	uint32_t gen = atomic_load(&mem->gen);
@@ -166,6 +178,7 @@ void mem_map_rebuild(struct mem *mem)
 		else
 			range[n++] = r;
 	}
+	map->hint = largest(range, n);
 	atomic_store(&map->n, n);
 	free(edge);
 	atomic_store(&mem->gen, gen + 1);
@@ -179,68 +192,6 @@ void mem_map_free(struct mem *mem)
 		free(mem->retired[i]);
 	free(atomic_load(&mem->maps[0].range));
 	free(atomic_load(&mem->maps[1].range));
-}
-
-/* The first range that ends beyond gpa, or n. Bounded even in a map that is being rewritten. */
-static uint32_t map_search(const struct mem_range *range, uint32_t n, gpa_t gpa)
-{
-	uint32_t lo = 0, hi = n;
-
-	while (lo < hi) {
-		uint32_t mid = lo + (hi - lo) / 2;
-
-		if (range[mid].end > gpa)
-			hi = mid;
-		else
-			lo = mid + 1;
-	}
-	return lo;
-}
-
-void mem_map_find(struct mem *mem, gpa_t gpa, struct mem_range *out)
-{
-	uint32_t gen;
-
-	do {
-		struct mem_map *map;
-		struct mem_range *range;
-		uint32_t i, n;
-
-		gen = atomic_load_explicit(&mem->gen, memory_order_acquire);
-		map = &mem->maps[gen & 1];
-		/* In this order: a new n is never used with storage that is too small for it. */
-		n = atomic_load_explicit(&map->n, memory_order_acquire);
-		range = atomic_load_explicit(&map->range, memory_order_acquire);
-		i = map_search(range, n, gpa);
-		if (i == n)
-			*out = (struct mem_range){ .start = gpa, .end = UINT64_MAX };
-		else if (range[i].start > gpa)
-			*out = (struct mem_range){ .start = gpa, .end = range[i].start };
-		else
-			*out = range[i];
-		atomic_thread_fence(memory_order_acquire);
-	} while (atomic_load_explicit(&mem->gen, memory_order_relaxed) != gen);
-}
-
-void mem_lookup(struct mem *mem, gpa_t gpa, struct mem_page *out)
-{
-	gpa_t page = gpa & ~(gpa_t)(MEM_PAGE - 1);
-	struct mem_range r;
-	uint64_t off;
-
-	mem_map_find(mem, page, &r);
-	*out = (struct mem_page){ 0 };
-	if (r.start > page || r.end - page < MEM_PAGE)
-		return;
-	off = page - r.start;
-	if (r.read) {
-		out->read = r.read + off;
-		out->is_ram = r.read_ram;
-	}
-	out->logged = r.dirty != NULL;
-	/* Writes to memory that is not what is read there must pass mem_write, which looks after translated code. */
-	if (r.write && r.write == r.read && !out->logged)
-		out->write = r.write + off;
 }
 
 /* --- the regions --- */

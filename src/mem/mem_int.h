@@ -25,6 +25,7 @@ struct mem_range {
 struct mem_map {
 	struct mem_range *_Atomic range;
 	_Atomic uint32_t n;
+	_Atomic uint32_t hint; /* index of the largest range of RAM */
 	uint32_t cap;
 };
 

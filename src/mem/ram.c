@@ -95,25 +95,6 @@ int mem_ram_fd(const struct mem *mem)
 	return mem->fd;
 }
 
-uint8_t *mem_ram_base(const struct mem *mem)
-{
-	return mem->ram;
-}
-
-uint8_t *mem_code_map(struct mem *mem)
-{
-	return mem->code;
-}
-
-uint64_t mem_ram_offset(const struct mem *mem, gpa_t gpa)
-{
-	if (gpa < mem->below4g)
-		return gpa;
-	if (gpa >= MEM_4G && gpa - MEM_4G < mem->size - mem->below4g)
-		return gpa - MEM_4G + mem->below4g;
-	return UINT64_MAX;
-}
-
 void mem_set_listener(struct mem *mem, const struct mem_listener *l)
 {
 	mem->listener = *l;
@@ -123,9 +104,4 @@ void mem_set_a20(struct mem *mem, bool on)
 {
 	if (atomic_exchange(&mem->a20, on) != on && mem->listener.changed)
 		mem->listener.changed(mem->listener.opaque);
-}
-
-bool mem_a20(const struct mem *mem)
-{
-	return atomic_load_explicit(&mem->a20, memory_order_relaxed);
 }

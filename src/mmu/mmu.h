@@ -46,11 +46,13 @@ void *mmu_slow_raise(struct cpu *cpu, gla_t gla, uint32_t size, unsigned kind, b
 void mmu_commit(struct cpu *cpu);
 
 /* Forget translations. Each tells cpu->flushed. */
-void mmu_flush_all(struct cpu *cpu);       /* global pages too: CR0.PG, CR4.PGE/PAE/PSE/SMEP.., map changes */
+void mmu_flush_all(struct cpu *cpu);       /* global pages too: CR0.PG/WP, CR4.PGE/PAE/PSE/SMEP.., EFER.NXE, DR0-3 and DR7, A20 and map changes */
 void mmu_flush_nonglobal(struct cpu *cpu); /* MOV CR3 */
 void mmu_flush_page(struct cpu *cpu, gla_t gla); /* INVLPG: any size of page that holds gla */
 /* MOV CR3 with PCID: val is the full operand (bit 63 = keep). Loads s.cr3, PDPTEs (raises #GP on bad PAE PDPTEs). */
 void mmu_set_cr3_raise(struct cpu *cpu, uint64_t val);
+/* Load s.pdpte from cr3 as MOV to CR0 and CR4 do when they switch PAE paging on; false and nothing changed: #GP is due. */
+bool mmu_load_pdptes(struct cpu *cpu, uint64_t cr3);
 void mmu_invpcid_raise(struct cpu *cpu, uint64_t type, uint64_t pcid, gla_t gla);
 /* A RAM page came to hold translated code: drop write entries for it in every view. */
 void mmu_protect_code(struct cpu *cpu, uint64_t ram_off);

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* what: what the files of mmu/ share: the walk's result, TLB fill, data breakpoints */
+#ifndef MMU_MMU_INT_H
+#define MMU_MMU_INT_H
+
+#include "cpu/bytes.h"
+#include "mmu/mmu.h"
+
+#define PAGE 4096u
+#define PAGE_MASK (~(uint64_t)(PAGE - 1))
+
+/* Error code of #PF, SDM vol 3 4.7 */
+enum { PF_P = 1, PF_W = 2, PF_U = 4, PF_RSVD = 8, PF_I = 16 };
+
+struct mmu_walk {
+	gpa_t gpa;       /* of the byte, A20 applied */
+	uint8_t shift;   /* page size, log2 */
+	bool user, write, nx; /* combined permissions */
+	bool global;
+	bool dirty;      /* the leaf's D bit after the walk */
+};
+
+/* Walk for an access of kind (MMU_READ, MMU_WRITE, MMU_EXEC) under view; sets A and D bits. False: *error is #PF's code. */
+bool mmu_walk(struct cpu *cpu, gla_t gla, unsigned kind, unsigned view, struct mmu_walk *w, uint32_t *error);
+
+static inline bool mmu_paging(const struct cpu *cpu)
+{
+	return cpu->s.cr0 & CR0_PG;
+}
+static inline bool mmu_pae(const struct cpu *cpu)
+{
+	return cpu->s.cr4 & CR4_PAE;
+}
+
+static inline gpa_t mmu_a20(const struct cpu *cpu, gpa_t gpa)
+{
+	return mem_a20(cpu->mem) ? gpa : gpa & ~(gpa_t)MIB(1);
+}
+
+/* Outside long mode linear addresses have 32 bits and wrap. */
+static inline gla_t mmu_wrap(const struct cpu *cpu, gla_t gla)
+{
+	return cpu_long_mode(cpu) ? gla : (uint32_t)gla;
+}
+
+/* The view an access of this kind is made under. Implicit supervisor accesses are held to SMAP whatever AC says, SDM vol 3 4.6. */
+static inline unsigned mmu_view(const struct cpu *cpu, unsigned kind)
+{
+	if (kind & MMU_SYS)
+		return cpu->s.cr4 & CR4_SMAP ? VIEW_SUP : VIEW_SUP_AC;
+	return kind & MMU_USER ? VIEW_USER : cpu->view;
+}
+
+static inline struct cpu_tlbe *mmu_tlbe(struct cpu *cpu, unsigned view, unsigned rw, gla_t gla)
+{
+	return &cpu->tlb[view][rw][gla >> 12 & (TLB_SIZE - 1)];
+}
+
+/* Host address of [gla, gla + size) if the TLB has it, else NULL. size 1..4096. */
+static inline uint8_t *mmu_tlb_find(struct cpu *cpu, unsigned view, unsigned rw, gla_t gla, size_t size)
+{
+	const struct cpu_tlbe *e = mmu_tlbe(cpu, view, rw, gla);
+
+	return gla - e->tag <= PAGE - size ? (uint8_t *)(e->host + (gla - e->tag)) : NULL;
+}
+
+/* Fill read and write entries that the walk for kind, to page, allows. */
+void mmu_tlb_fill(struct cpu *cpu, gla_t gla, unsigned kind, unsigned view, const struct mmu_walk *w,
+		  const struct mem_page *page);
+/* Keep a translation for execution; NULL if there is none kept. */
+void mmu_exec_fill(struct cpu *cpu, gla_t gla, unsigned view, const struct mmu_walk *w);
+const struct cpu_exec *mmu_exec_find(const struct cpu *cpu, gla_t gla, unsigned view);
+/* Does the RAM page behind a writable host page hold translated code? */
+bool mmu_holds_code(struct cpu *cpu, const struct mem_page *page);
+
+/* Any data breakpoint enabled in DR7? */
+bool mmu_watching(const struct cpu *cpu);
+/* May an enabled data breakpoint match in the page of gla? */
+bool mmu_watch_page(const struct cpu *cpu, gla_t gla);
+/* Note in s.pending_dbg which data breakpoints [gla, gla + len) hits. */
+void mmu_watch_hit(struct cpu *cpu, gla_t gla, size_t len, bool write);
+
+#endif

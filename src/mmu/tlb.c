@@ -1,0 +1,279 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* what: the software TLB: fill, and forgetting by page, by address space and altogether
+ *
+ * Direct-mapped, one array for each privilege view and direction, so that translated code compares a tag
+ * and is done. What needs a slow path is never entered: MMIO, code pages and pages not yet dirty for
+ * writes, watched pages.
+ *
+ * Guests switch address spaces often, so two bitmaps say which entries are filled, with non-global and with
+ * global pages; a flush visits only those. An INVLPG has to drop every entry of a large page; a Bloom filter of the
+ * 2 MiB regions in which large pages were entered says when that can matter.
+ *
+ * I1  The bit of an entry in one of the two maps is set iff the entry is valid.
+ * I2  A write entry exists only for RAM or plain memory that is read and written at the same place, holds no
+ *     translated code and whose D bit is set.
+ */
+#include "mmu/mmu_int.h"
+
+#define SLOT_PAGE(slot) ((uint64_t)((slot) ^ 1) << 12)
+
+static struct cpu_tlbe *entry_at(struct cpu *cpu, unsigned id)
+{
+	return &((struct cpu_tlbe *)cpu->tlb)[id];
+}
+
+static unsigned entry_id(unsigned view, unsigned rw, gla_t gla)
+{
+	return (view * TLB_RW_COUNT + rw) * TLB_SIZE + (gla >> 12 & (TLB_SIZE - 1));
+}
+
+static void used_set(struct cpu_tlb_used *u, unsigned id)
+{
+	u->bits[id / 64] |= 1ull << id % 64;
+	u->sum[id / 4096] |= 1ull << id / 64 % 64;
+}
+
+static void used_clear(struct cpu_tlb_used *u, unsigned id)
+{
+	u->bits[id / 64] &= ~(1ull << id % 64);
+}
+
+static void entry_kill(struct cpu *cpu, unsigned id)
+{
+	entry_at(cpu, id)->tag = SLOT_PAGE(id & (TLB_SIZE - 1));
+}
+
+static void entry_put(struct cpu *cpu, unsigned view, unsigned rw, gla_t gla, const uint8_t *host, bool global)
+{
+	unsigned id = entry_id(view, rw, gla);
+	struct cpu_tlbe *e = entry_at(cpu, id);
+
+	e->tag = gla & PAGE_MASK;
+	e->host = (uintptr_t)host;
+	used_set(&cpu->tlb_used[global], id);
+	used_clear(&cpu->tlb_used[!global], id);
+}
+
+/* --- large pages --- */
+
+static unsigned large_hash(gla_t gla)
+{
+	return (uint32_t)(gla >> 21) * 0x9e3779b1u >> 20;
+}
+
+static uint64_t huge_bit(gla_t gla)
+{
+	return 1ull << ((uint32_t)(gla >> 30) * 0x9e3779b1u >> 26);
+}
+
+static void large_note(struct cpu *cpu, gla_t gla, unsigned shift)
+{
+	if (shift == 30) {
+		cpu->tlb_huge |= huge_bit(gla);
+		return;
+	}
+	/* A 4 MiB page is two regions. */
+	for (gla_t at = gla >> shift << shift, n = 0; n < 1ull << shift; n += MIB(2)) {
+		unsigned h = large_hash(at + n);
+
+		cpu->tlb_large[h / 64] |= 1ull << h % 64;
+	}
+}
+
+static bool large_maybe(const struct cpu *cpu, gla_t gla)
+{
+	unsigned h = large_hash(gla);
+
+	return cpu->tlb_large[h / 64] >> h % 64 & 1;
+}
+
+/* --- fill --- */
+
+bool mmu_holds_code(struct cpu *cpu, const struct mem_page *page)
+{
+	uint64_t off = (uint64_t)(page->write - mem_ram_base(cpu->mem));
+
+	return page->is_ram && mem_code_map(cpu->mem)[off / PAGE];
+}
+
+void mmu_tlb_fill(struct cpu *cpu, gla_t gla, unsigned kind, unsigned view, const struct mmu_walk *w,
+		  const struct mem_page *page)
+{
+	bool write = kind & MMU_WRITE;
+
+	if (mmu_watching(cpu) && mmu_watch_page(cpu, gla))
+		return;
+	/* A walk for reading also tells whether writing needs anything more; a walk for writing allows reading too. */
+	if (!write)
+		write = w->dirty && (w->write || (view != VIEW_USER && !(cpu->s.cr0 & CR0_WP)));
+	write = write && page->write && !page->logged && !mmu_holds_code(cpu, page);
+	if (!page->read && !write)
+		return;
+	if (w->shift > 12)
+		large_note(cpu, gla, w->shift);
+	if (page->read)
+		entry_put(cpu, view, TLB_READ, gla, page->read, w->global);
+	if (write)
+		entry_put(cpu, view, TLB_WRITE, gla, page->write, w->global);
+}
+
+/* --- execution --- */
+
+static struct cpu_exec *exec_at(struct cpu *cpu, gla_t gla)
+{
+	return &cpu->exec[gla >> 12 & (CPU_EXEC_SIZE - 1)];
+}
+
+const struct cpu_exec *mmu_exec_find(const struct cpu *cpu, gla_t gla, unsigned view)
+{
+	const struct cpu_exec *x = &cpu->exec[gla >> 12 & (CPU_EXEC_SIZE - 1)];
+
+	if (x->tag != ((gla & PAGE_MASK) | (view == VIEW_USER)) || x->gen != cpu->exec_gen[x->global])
+		return NULL;
+	return x;
+}
+
+void mmu_exec_fill(struct cpu *cpu, gla_t gla, unsigned view, const struct mmu_walk *w)
+{
+	struct cpu_exec *x = exec_at(cpu, gla);
+
+	if (w->shift > 12)
+		large_note(cpu, gla, w->shift);
+	x->tag = (gla & PAGE_MASK) | (view == VIEW_USER);
+	x->gpa = w->gpa & PAGE_MASK;
+	x->global = w->global;
+	x->gen = cpu->exec_gen[w->global];
+}
+
+/* --- flush --- */
+
+static void told(struct cpu *cpu, enum cpu_flush scope, gla_t gla)
+{
+	if (cpu->flushed)
+		cpu->flushed(cpu, scope, gla);
+}
+
+typedef bool match_fn(struct cpu *cpu, unsigned id, uint64_t arg);
+
+/* Kill the entries of u for which match says so (NULL: all). */
+static void used_flush(struct cpu *cpu, struct cpu_tlb_used *u, match_fn *match, uint64_t arg)
+{
+	for (unsigned i = 0; i < ARRAY_LEN(u->sum); i++) {
+		for (uint64_t sum = u->sum[i]; sum; sum &= sum - 1) {
+			unsigned word = i * 64 + (unsigned)__builtin_ctzll(sum);
+
+			for (uint64_t left = u->bits[word]; left; left &= left - 1) {
+				unsigned id = word * 64 + (unsigned)__builtin_ctzll(left);
+
+				if (match && !match(cpu, id, arg))
+					continue;
+				entry_kill(cpu, id);
+				used_clear(u, id);
+			}
+			if (!u->bits[word])
+				u->sum[i] &= ~(1ull << word % 64);
+		}
+	}
+}
+
+static void flush_nonglobal(struct cpu *cpu)
+{
+	used_flush(cpu, &cpu->tlb_used[0], NULL, 0);
+	cpu->exec_gen[0]++;
+}
+
+void mmu_flush_nonglobal(struct cpu *cpu)
+{
+	flush_nonglobal(cpu);
+	told(cpu, FLUSH_NONGLOBAL, 0);
+}
+
+void mmu_flush_all(struct cpu *cpu)
+{
+	flush_nonglobal(cpu);
+	used_flush(cpu, &cpu->tlb_used[1], NULL, 0);
+	cpu->exec_gen[1]++;
+	for (unsigned i = 0; i < ARRAY_LEN(cpu->tlb_large); i++)
+		*(volatile uint64_t *)&cpu->tlb_large[i] = 0;
+	cpu->tlb_huge = 0;
+	told(cpu, FLUSH_ALL, 0);
+}
+
+static bool same_region(struct cpu *cpu, unsigned id, uint64_t gla)
+{
+	return entry_at(cpu, id)->tag >> 22 == gla >> 22; /* covers 2 MiB and 4 MiB pages */
+}
+
+static bool same_gib(struct cpu *cpu, unsigned id, uint64_t gla)
+{
+	return entry_at(cpu, id)->tag >> 30 == gla >> 30;
+}
+
+/* Reading code as data may stay fast. */
+static bool same_host_write(struct cpu *cpu, unsigned id, uint64_t host)
+{
+	return id / TLB_SIZE % TLB_RW_COUNT == TLB_WRITE && entry_at(cpu, id)->host == host;
+}
+
+static void flush_one(struct cpu *cpu, gla_t gla)
+{
+	for (unsigned view = 0; view < VIEW_COUNT; view++) {
+		for (unsigned rw = 0; rw < TLB_RW_COUNT; rw++) {
+			unsigned id = entry_id(view, rw, gla);
+
+			if (entry_at(cpu, id)->tag != (gla & PAGE_MASK))
+				continue;
+			entry_kill(cpu, id);
+			used_clear(&cpu->tlb_used[0], id);
+			used_clear(&cpu->tlb_used[1], id);
+		}
+	}
+}
+
+static void flush_region(struct cpu *cpu, gla_t gla, match_fn *match)
+{
+	used_flush(cpu, &cpu->tlb_used[0], match, gla);
+	used_flush(cpu, &cpu->tlb_used[1], match, gla);
+	cpu->exec_gen[0]++;
+	cpu->exec_gen[1]++;
+	told(cpu, FLUSH_ALL, 0);
+}
+
+void mmu_flush_page(struct cpu *cpu, gla_t gla)
+{
+	struct cpu_exec *x;
+
+	gla = mmu_wrap(cpu, gla);
+	if (cpu->tlb_huge & huge_bit(gla)) {
+		flush_region(cpu, gla, same_gib);
+		return;
+	}
+	if (large_maybe(cpu, gla)) {
+		flush_region(cpu, gla, same_region);
+		return;
+	}
+	flush_one(cpu, gla);
+	x = exec_at(cpu, gla);
+	if ((x->tag & PAGE_MASK) == (gla & PAGE_MASK))
+		x->gen = cpu->exec_gen[x->global] - 1;
+	told(cpu, FLUSH_PAGE, gla);
+}
+
+void mmu_protect_code(struct cpu *cpu, uint64_t ram_off)
+{
+	uint64_t host = (uintptr_t)(mem_ram_base(cpu->mem) + (ram_off & PAGE_MASK));
+
+	used_flush(cpu, &cpu->tlb_used[0], same_host_write, host);
+	used_flush(cpu, &cpu->tlb_used[1], same_host_write, host);
+}
+
+void mmu_init(struct cpu *cpu)
+{
+	for (unsigned id = 0; id < TLB_ALL; id++)
+		entry_kill(cpu, id);
+	bytes_fill(cpu->tlb_used, 0, sizeof(cpu->tlb_used));
+	bytes_fill(cpu->tlb_large, 0, sizeof(cpu->tlb_large));
+	bytes_fill(cpu->exec, 0, sizeof(cpu->exec));
+	cpu->tlb_huge = 0;
+	cpu->exec_gen[0] = cpu->exec_gen[1] = 1; /* entries hold 0: dead */
+}
