@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* what: between a virtio device, its queues (virtqueue.c) and its PCI face (virtio_pci.c)
+ *
+ *   guest --notify--> virtio_pci --type.notify--> device --virtq_pop--> element
+ *   device --virtq_push, virtio_notify_guest--> used ring, interrupt
+ */
+#ifndef DEV_VIRTIO_VIRTIO_INT_H
+#define DEV_VIRTIO_VIRTIO_INT_H
+
+#include <sys/uio.h>
+
+#include "dev/virtio/virtio.h"
+
+/* Virtual I/O Device (VIRTIO) 1.1: 2.1 status, 6 reserved feature bits */
+#define VIRTIO_STATUS_FEATURES_OK 0x08
+#define VIRTIO_STATUS_NEEDS_RESET 0x40
+#define VIRTIO_F_ANY_LAYOUT (1ull << 27)
+#define VIRTIO_F_INDIRECT_DESC (1ull << 28)
+#define VIRTIO_F_EVENT_IDX (1ull << 29)
+#define VIRTIO_F_VERSION_1 (1ull << 32)
+
+#define VIRTIO_MAX_QUEUES 2
+#define VIRTQ_MAX_SIZE 256u /* of a queue, and so of a chain: 2.6.5.3.1 */
+#define VIRTIO_NO_VECTOR 0xffff
+
+struct virtq_state {
+	uint64_t desc, avail, used; /* guest-physical */
+	uint16_t size;
+	uint16_t last_avail;        /* next entry of the available ring to be taken */
+	uint16_t used_idx;
+	uint16_t signalled;         /* used_idx when the driver was last interrupted */
+	uint16_t vector;
+	bool enabled;
+	bool signalled_valid;
+	uint8_t pad_[4];
+};
+
+struct virtio_state {
+	uint64_t driver_features;
+	struct virtq_state vq[VIRTIO_MAX_QUEUES];
+	uint32_t device_feature_sel, driver_feature_sel;
+	uint16_t queue_sel, config_vector;
+	uint8_t status, isr;
+	uint8_t pad_[2];
+};
+
+struct virtio_dev;
+
+struct virtio_type {
+	uint16_t device_id;  /* virtio's: 2 block, 3 console, 4 entropy */
+	uint16_t pci_id;     /* transitional */
+	uint32_t class24;
+	uint16_t nqueues, queue_size;
+	uint64_t features;   /* of the device; the transport adds its own */
+	uint32_t config_len; /* at most 64 */
+	/* A queue has buffers; lock held, bus mastering on. */
+	void (*notify)(void *opaque, unsigned q);
+	/* The driver gave the device up: forget requests, drop completions still to come. */
+	void (*reset)(void *opaque);
+};
+
+struct virtio_dev {
+	struct pci_dev pci;
+	struct virtio_state s;
+	struct pci_msix_state msix;
+	struct mem *mem;
+	const char *name;
+	const struct virtio_type *type;
+	void *opaque;
+	uint64_t features;    /* offered */
+	uint8_t config[64];   /* device-specific configuration, read-only to the driver */
+	unsigned inflight;    /* requests that still may touch guest memory */
+	uint8_t pci_cfg_cap;  /* offset of the capability that reaches BARs through configuration space */
+};
+
+/* One chain of descriptors: nout segments the device reads, then nin it writes. */
+struct virtq_elem {
+	uint16_t head;
+	unsigned nout, nin;
+	uint64_t out_len, in_len;
+	struct iovec iov[VIRTQ_MAX_SIZE];
+	gpa_t gpa[VIRTQ_MAX_SIZE];
+};
+
+/* virtio_pci.c. feature bits beyond type->features (read-only disk) go to extra. */
+void virtio_init(struct virtio_dev *d, const struct virtio_type *type, const struct virtio_place *place, uint64_t extra, void *opaque);
+void virtio_reset(struct virtio_dev *d);
+/* Interrupt the driver for queue q if it wants that. */
+void virtio_notify_guest(struct virtio_dev *d, unsigned q);
+/* The driver broke the rules: stop until it resets the device. */
+void virtio_broken(struct virtio_dev *d, const char *why);
+
+/* virtqueue.c. Take the next chain; false: none, or the device is now broken. */
+bool virtq_pop(struct virtio_dev *d, unsigned q, struct virtq_elem *e);
+/* Buffers waiting, without taking any. */
+unsigned virtq_waiting(struct virtio_dev *d, unsigned q);
+/* Give the chain back, its first `written` device-writable bytes filled. */
+void virtq_push(struct virtio_dev *d, unsigned q, const struct virtq_elem *e, uint32_t written);
+/* Whether the driver wants an interrupt for what was pushed since the last one. */
+bool virtq_wants_interrupt(struct virtio_dev *d, unsigned q);
+/* Copy to or from the segments of one direction, starting `skip` bytes in. Returns bytes copied. */
+size_t virtq_read(const struct virtq_elem *e, size_t skip, void *buf, size_t len);
+size_t virtq_write(const struct virtq_elem *e, size_t skip, const void *buf, size_t len);
+
+#endif
