@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* what: the sub-commands and the exit statuses of the program */
+#ifndef CLI_CLI_H
+#define CLI_CLI_H
+
+#include "board/pc.h"
+
+/* Documented in docs/exit-status.md and in `ring3 run --help`. */
+enum exit_status {
+	EXIT_POWEROFF = 0,
+	EXIT_HOST = 1,
+	EXIT_BAD_INPUT = 2,
+	EXIT_GUEST_RESET = 3,
+	EXIT_TRIPLE_FAULT = 4,
+	EXIT_TIMEOUT = 5,
+	EXIT_QUIT = 6,
+	EXIT_STUCK = 7,
+};
+
+/* Each takes what follows its name and returns the exit status. */
+int cmd_run(int argc, char **argv);
+int cmd_doctor(int argc, char **argv);
+
+/* options.c: the options of `ring3 run`. */
+struct run_options {
+	struct pc_config pc;
+	unsigned verbose;
+	bool help;
+	bool serial_given;
+	uint32_t seen; /* one bit for each option of options.def */
+	char **owned;  /* copies of split arguments, freed by options_free() */
+	unsigned nowned;
+};
+int options_parse(struct run_options *o, int argc, char **argv, struct err *err);
+void options_free(struct run_options *o);
+void options_print_help(void);
+/* "64K", "1G": a number with a unit, in bytes. */
+int options_parse_size(const char *text, uint64_t *size, struct err *err);
+
+#endif

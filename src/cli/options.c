@@ -1,0 +1,391 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* what: the options of `ring3 run`: read into a pc_config, checked, and explained by --help
+ *
+ * options.def lists them once; table, parser and help text come from it. Errors name the option, what is wrong and
+ * what would be right, in one line. What only the file system can tell (does the file exist) is left to who opens it.
+ */
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/sysinfo.h>
+
+#include "cli/cli.h"
+#include "cpu/cpuid.h"
+
+enum { OPT_REPEATS = 1, OPT_OPTIONAL = 2 };
+
+/* A copy that lives as long as the options. */
+static char *own(struct run_options *o, const char *text)
+{
+	char **owned = realloc(o->owned, (o->nowned + 1) * sizeof(*owned));
+
+	must(owned);
+	o->owned = owned;
+	return o->owned[o->nowned++] = xstrdup(text);
+}
+
+int options_parse_size(const char *text, uint64_t *size, struct err *err)
+{
+	static const char units[] = "KMGT";
+	char *end;
+	const char *unit;
+	uint64_t n;
+
+	errno = 0;
+	n = strtoull(text, &end, 10);
+	if (!isdigit((unsigned char)*text) || errno)
+		return err_set(err, -EINVAL, "'%s' is no size: give a number and a unit, like 512M or 1G", text);
+	if (!*end && n)
+		return err_set(err, -EINVAL, "'%s' has no unit: %sM or %sG?", text, text, text);
+	unit = *end ? strchr(units, toupper((unsigned char)*end)) : units;
+	if (!unit || (*end && end[1] && strcmp(end + 1, "iB") && strcmp(end + 1, "B")))
+		return err_set(err, -EINVAL, "'%s' has an unknown unit: K, M, G and T are known", text);
+	unsigned shift = 10 * (unsigned)(unit - units + 1);
+	if (n > UINT64_MAX >> shift)
+		return err_set(err, -EINVAL, "'%s' is too large", text);
+	*size = n << shift;
+	return 0;
+}
+
+static int set_memory(struct run_options *o, const char *arg, struct err *err)
+{
+	struct sysinfo host;
+	uint64_t have;
+
+	if (options_parse_size(arg, &o->pc.memory, err))
+		return -EINVAL;
+	if (o->pc.memory < PC_MEMORY_MIN || o->pc.memory % 4096)
+		return err_set(err, -EINVAL, "'%s' is too small: a PC needs at least %lluM", arg, (unsigned long long)PC_MEMORY_MIN >> 20);
+	sysinfo(&host);
+	have = ((uint64_t)host.totalram + host.totalswap) * host.mem_unit;
+	if (o->pc.memory > have)
+		return err_set(err, -EINVAL, "'%s' is more than this host has (%lluM)", arg, (unsigned long long)have >> 20);
+	return 0;
+}
+
+static int set_cpu(struct run_options *o, const char *arg, struct err *err)
+{
+	o->pc.cpu = arg;
+	return 0;
+}
+
+static int set_kernel(struct run_options *o, const char *arg, struct err *err)
+{
+	o->pc.kernel = arg;
+	return 0;
+}
+
+static int set_initrd(struct run_options *o, const char *arg, struct err *err)
+{
+	o->pc.initrd = arg;
+	return 0;
+}
+
+static int set_append(struct run_options *o, const char *arg, struct err *err)
+{
+	o->pc.append = arg;
+	return 0;
+}
+
+static int set_disk_key(struct pc_disk *d, char *key, struct err *err)
+{
+	char *value = strchr(key, '=');
+
+	if (value)
+		*value++ = 0;
+	if (!strcmp(key, "readonly") && !value)
+		d->readonly = true;
+	else if (!strcmp(key, "snapshot") && !value)
+		d->snapshot = true;
+	else if (!strcmp(key, "format") && value)
+		d->format = value;
+	else if (!strcmp(key, "interface") && value)
+		d->interface = value;
+	else
+		return err_set(err, -EINVAL, "'%s%s%s' is unknown: format=raw, interface=ide, interface=virtio, readonly and snapshot are known",
+		               key, value ? "=" : "", value ? value : "");
+	if (d->format && strcmp(d->format, "raw"))
+		return err_set(err, -EINVAL, "format '%s' is unknown: only raw is known", d->format);
+	if (d->interface && !pc_disk_interface_known(d->interface))
+		return err_set(err, -EINVAL, "interface '%s' is unknown: ide and virtio are known", d->interface);
+	return 0;
+}
+
+static int set_disk(struct run_options *o, const char *arg, struct err *err)
+{
+	struct pc_disk *d = &o->pc.disk[o->pc.ndisks];
+	char *rest = own(o, arg), *key;
+
+	if (o->pc.ndisks == PC_DISKS_MAX)
+		return err_set(err, -EINVAL, "more than %d disks", PC_DISKS_MAX);
+	*d = (struct pc_disk){ .path = strsep(&rest, ",") };
+	if (!*d->path)
+		return err_set(err, -EINVAL, "'%s' names no file", arg);
+	while ((key = strsep(&rest, ",")))
+		if (set_disk_key(d, key, err))
+			return -EINVAL;
+	if (d->readonly && d->snapshot)
+		return err_set(err, -EINVAL, "readonly and snapshot exclude each other");
+	for (unsigned i = 0; i < o->pc.ndisks; i++)
+		if (!strcmp(o->pc.disk[i].path, d->path) && !(d->readonly && o->pc.disk[i].readonly))
+			return err_set(err, -EINVAL, "'%s' is given twice: two disks may share a file only if both are readonly", d->path);
+	o->pc.ndisks++;
+	return 0;
+}
+
+static int set_cdrom(struct run_options *o, const char *arg, struct err *err)
+{
+	o->pc.cdrom = arg;
+	return 0;
+}
+
+static int set_floppy(struct run_options *o, const char *arg, struct err *err)
+{
+	o->pc.floppy = arg;
+	return 0;
+}
+
+static int set_boot(struct run_options *o, const char *arg, struct err *err)
+{
+	for (const char *p = arg; *p; p++)
+		if (!strchr("acd", *p) || strchr(p + 1, *p))
+			return err_set(err, -EINVAL, "'%s' is no boot order: give letters, each once: a floppy, c disks, d CD-ROM", arg);
+	if (!*arg)
+		return err_set(err, -EINVAL, "the order is empty: give letters of a floppy, c disks, d CD-ROM");
+	o->pc.boot = arg;
+	return 0;
+}
+
+static int set_firmware(struct run_options *o, const char *arg, struct err *err)
+{
+	o->pc.firmware = arg;
+	return 0;
+}
+
+static int set_serial(struct run_options *o, const char *arg, struct err *err)
+{
+	bool path = (!strncmp(arg, "file:", 5) && arg[5]) || (!strncmp(arg, "unix:", 5) && arg[5]);
+
+	if (!path && strcmp(arg, "stdio") && strcmp(arg, "pty") && strcmp(arg, "none"))
+		return err_set(err, -EINVAL, "'%s' is unknown: stdio, file:PATH, pty, unix:PATH or none", arg);
+	if (o->pc.nserials == PC_SERIALS_MAX)
+		return err_set(err, -EINVAL, "more than %d serial ports", PC_SERIALS_MAX);
+	for (unsigned i = 0; i < o->pc.nserials; i++)
+		if (!strcmp(o->pc.serial[i], arg) && strcmp(arg, "none") && strcmp(arg, "pty"))
+			return err_set(err, -EINVAL, "'%s' is given twice: two ports cannot share it", arg);
+	o->pc.serial[o->pc.nserials++] = arg;
+	return 0;
+}
+
+static int set_display(struct run_options *o, const char *arg, struct err *err)
+{
+	o->pc.display_text = !strcmp(arg, "text");
+	if (!o->pc.display_text && strcmp(arg, "none"))
+		return err_set(err, -EINVAL, "'%s' is unknown: none or text", arg);
+	return 0;
+}
+
+static int set_debug_exit(struct run_options *o, const char *arg, struct err *err)
+{
+	char *end;
+	unsigned long port = arg ? strtoul(arg, &end, 0) : PC_DEBUG_EXIT_PORT;
+
+	if (arg && (!isdigit((unsigned char)*arg) || *end || port > 0xfffc))
+		return err_set(err, -EINVAL, "'%s' is no port: a number from 0 to 0xfffc, like 0xf4", arg);
+	o->pc.debug_exit = true;
+	o->pc.debug_exit_port = (uint16_t)port;
+	return 0;
+}
+
+static int set_no_reboot(struct run_options *o, const char *arg, struct err *err)
+{
+	o->pc.no_reboot = true;
+	return 0;
+}
+
+static int set_timeout(struct run_options *o, const char *arg, struct err *err)
+{
+	char *end;
+	double s = strtod(arg, &end);
+
+	if (end == arg || *end || !(s > 0) || s > 1e9)
+		return err_set(err, -EINVAL, "'%s' is no time: give seconds, like 60 or 0.5", arg);
+	o->pc.timeout_ms = (uint64_t)(s * 1000);
+	o->pc.timeout_ms += !o->pc.timeout_ms;
+	return 0;
+}
+
+static int set_verbose(struct run_options *o, const char *arg, struct err *err)
+{
+	o->verbose++;
+	return 0;
+}
+
+struct option {
+	const char *name, *arg;
+	unsigned flags;
+	int (*set)(struct run_options *o, const char *arg, struct err *err);
+	const char *help;
+};
+#define OPTION(name, arg, flags, set, help) { name, arg, flags, set, help },
+static const struct option options[] = {
+#include "cli/options.def"
+};
+#undef OPTION
+
+/* Number of single-character edits between two short words, for "did you mean". */
+static unsigned distance(const char *a, const char *b)
+{
+	unsigned row[32], la = (unsigned)strlen(a), lb = (unsigned)strlen(b);
+
+	if (la >= ARRAY_LEN(row) || lb >= ARRAY_LEN(row))
+		return 99;
+	for (unsigned j = 0; j <= lb; j++)
+		row[j] = j;
+	for (unsigned i = 1; i <= la; i++) {
+		unsigned diagonal = row[0];
+
+		row[0] = i;
+		for (unsigned j = 1; j <= lb; j++) {
+			unsigned replace = diagonal + (a[i - 1] != b[j - 1]);
+
+			diagonal = row[j];
+			row[j] = MIN(replace, MIN(row[j], row[j - 1]) + 1);
+		}
+	}
+	return row[lb];
+}
+
+static int unknown_option(const char *name, struct err *err)
+{
+	const char *best = NULL;
+	unsigned least = 3;
+
+	for (unsigned i = 0; i < ARRAY_LEN(options); i++) {
+		unsigned d = distance(name, options[i].name);
+
+		if (d < least) {
+			least = d;
+			best = options[i].name;
+		}
+	}
+	if (best)
+		return err_set(err, -EINVAL, "unknown option '--%s': did you mean --%s?", name, best);
+	return err_set(err, -EINVAL, "unknown option '--%s': see `ring3 run --help`", name);
+}
+
+static int apply(struct run_options *o, const struct option *opt, const char *arg, struct err *err)
+{
+	uint32_t bit = 1u << (opt - options);
+
+	if (o->seen & bit && !(opt->flags & OPT_REPEATS) && opt->set != set_verbose)
+		return err_set(err, -EINVAL, "--%s is given twice", opt->name);
+	o->seen |= bit;
+	if (opt->set(o, arg, err))
+		return err_prefix(err, -EINVAL, "--%s", opt->name);
+	return 0;
+}
+
+/* One option at argv[*i]; moves *i over its argument. */
+static int parse_one(struct run_options *o, int argc, char **argv, int *i, struct err *err)
+{
+	char *name = own(o, argv[*i] + 2), *value = strchr(name, '=');
+
+	if (value)
+		*value++ = 0;
+	for (const struct option *opt = options; opt < options + ARRAY_LEN(options); opt++) {
+		if (strcmp(opt->name, name))
+			continue;
+		if (!opt->arg && value)
+			return err_set(err, -EINVAL, "--%s takes no argument", name);
+		if (opt->arg && !value && !(opt->flags & OPT_OPTIONAL)) {
+			if (*i + 1 >= argc)
+				return err_set(err, -EINVAL, "--%s needs an argument: --%s %s", name, name, opt->arg);
+			value = argv[++*i];
+		}
+		if (value && !*value && opt->set != set_append)
+			return err_set(err, -EINVAL, "--%s has an empty argument: --%s %s", name, name, opt->arg);
+		return apply(o, opt, value, err);
+	}
+	return unknown_option(name, err);
+}
+
+/* What only the whole can tell; defaults. */
+static int finish(struct run_options *o, struct err *err)
+{
+	struct pc_config *pc = &o->pc;
+
+	if ((pc->initrd || pc->append) && !pc->kernel)
+		return err_set(err, -EINVAL, "%s is for a kernel that ring3 starts itself: give --kernel FILE too", pc->initrd ? "--initrd" : "--append");
+	if (pc->kernel && pc->firmware)
+		return err_set(err, -EINVAL, "--kernel and --firmware exclude each other: a kernel is started without firmware");
+	if (pc->kernel && pc->boot)
+		return err_set(err, -EINVAL, "--kernel and --boot exclude each other: a kernel is started without firmware");
+	if (!pc->nserials && !pc->display_text)
+		pc->serial[pc->nserials++] = "stdio";
+	for (unsigned i = 0; i < pc->nserials && pc->display_text; i++)
+		if (!strcmp(pc->serial[i], "stdio"))
+			return err_set(err, -EINVAL, "--display text and --serial stdio exclude each other: both want this terminal");
+	return 0;
+}
+
+int options_parse(struct run_options *o, int argc, char **argv, struct err *err)
+{
+	*o = (struct run_options){ .pc = { .memory = GIB(1), .quit_fd = -1 } };
+	for (int i = 0; i < argc; i++)
+		o->help |= !strcmp(argv[i], "--help") || !strcmp(argv[i], "-h");
+	if (o->help)
+		return 0;
+	for (int i = 0; i < argc; i++) {
+		if (strncmp(argv[i], "--", 2) || !argv[i][2])
+			return err_set(err, -EINVAL, "unexpected argument '%s': files are given by an option, like --disk FILE or --kernel FILE", argv[i]);
+		if (parse_one(o, argc, argv, &i, err))
+			return -EINVAL;
+	}
+	return finish(o, err);
+}
+
+void options_free(struct run_options *o)
+{
+	for (unsigned i = 0; i < o->nowned; i++)
+		free(o->owned[i]);
+	free(o->owned);
+}
+
+/* Words of text in lines of 78 columns, indented by indent; the first line has begun at column. */
+static void print_wrapped(const char *text, unsigned indent, unsigned column)
+{
+	while (*text) {
+		size_t n = strcspn(text, " ");
+
+		if (column + n > 78) {
+			printf("\n%*s", (int)indent, "");
+			column = indent;
+		}
+		printf("%.*s ", (int)n, text);
+		column += (unsigned)n + 1;
+		text += n + strspn(text + n, " ");
+	}
+	printf("\n");
+}
+
+void options_print_help(void)
+{
+	for (const struct option *opt = options; opt < options + ARRAY_LEN(options); opt++) {
+		const char *open = opt->flags & OPT_OPTIONAL ? "[=" : opt->arg ? " " : "", *arg = opt->arg ? opt->arg : "";
+		int n = printf("  --%s%s%s%s%s", opt->name, open, arg, opt->flags & OPT_OPTIONAL ? "]" : "",
+		               opt->flags & OPT_REPEATS ? "..." : "");
+
+		if (n > 22)
+			printf("\n%24s", "");
+		else
+			printf("%*s", 24 - n, "");
+		print_wrapped(opt->help, 24, 24);
+	}
+	printf("\nCPU models:\n");
+	for (const struct cpuid_model_name *m = cpuid_model_names(); m->name; m++) {
+		printf("  %-21s ", m->name);
+		print_wrapped(m->what, 24, 24);
+	}
+}
