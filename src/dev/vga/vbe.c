@@ -161,12 +161,13 @@ void vbe_reset(struct vga *v)
 	v->s.vbe[VBE_VRAM_64K] = VGA_VRAM_SIZE / 65536;
 }
 
-/* Ports 0x1ce index, 0x1cf and 0x1d0 data: 16 bits wide. */
+/* Ports: 0x1ce index, 0x1cf or 0x1d0 data, 16 bits wide. A word at the odd port 0x1cf comes as two bytes (off 1, then 2). */
 static uint64_t port_read(void *opaque, uint64_t off, unsigned size)
 {
 	struct vga *v = opaque;
+	uint16_t val = off == 0 ? v->s.vbe_index : vbe_read(v, v->s.vbe_index);
 
-	return off == 0 ? v->s.vbe_index : vbe_read(v, v->s.vbe_index);
+	return off == 2 && size == 1 ? val >> 8 : val;
 }
 
 static void port_write(void *opaque, uint64_t off, uint64_t val, unsigned size)
@@ -175,8 +176,12 @@ static void port_write(void *opaque, uint64_t off, uint64_t val, unsigned size)
 
 	if (off == 0)
 		v->s.vbe_index = (uint16_t)val;
-	else
+	else if (size == 2)
 		vbe_write(v, v->s.vbe_index, (uint16_t)val);
+	else if (off == 1)
+		v->s.vbe_low = (uint8_t)val;
+	else
+		vbe_write(v, v->s.vbe_index, (uint16_t)(val << 8 | v->s.vbe_low));
 }
 
 const struct mem_ops vbe_port_ops = {.read = port_read, .write = port_write, .max_size = 2};

@@ -100,7 +100,7 @@ static void add_legacy(struct vga *v)
 		.name = "vga-chain4", .base = 0xa0000, .size = 0x10000, .priority = 6, .host = v->vram, .writable = true,
 	};
 	v->ports = (struct mem_ports){.name = "vga", .base = 0x3b0, .count = 0x30, .ops = &port_ops, .opaque = v};
-	v->dispi = (struct mem_ports){.name = "vbe", .base = 0x1ce, .count = 3, .ops = &vbe_port_ops, .opaque = v};
+	v->dispi = (struct mem_ports){.name = "vbe", .base = 0x1ce, .count = 4, .ops = &vbe_port_ops, .opaque = v};
 	if (!mem)
 		return;
 	mem_region_enable(mem, &v->window);
@@ -151,7 +151,7 @@ static const struct st_field vga_type_fields[] = {
 	ST_ARRAY(struct vga_state, cr), ST_ARRAY(struct vga_state, ar), ST(struct vga_state, dac_mask),
 	ST(struct vga_state, dac_read), ST(struct vga_state, dac_write), ST(struct vga_state, dac_sub),
 	ST(struct vga_state, dac_state), ST_ARRAY(struct vga_state, dac_cache), ST_ARRAY(struct vga_state, palette),
-	ST(struct vga_state, vbe_index), ST_ARRAY(struct vga_state, vbe), ST_ARRAY(struct vga_state, pad_),
+	ST(struct vga_state, vbe_index), ST_ARRAY(struct vga_state, vbe), ST(struct vga_state, vbe_low),
 };
 
 static const char *vga_check(const void *state)

@@ -46,7 +46,7 @@ struct vga_state {
 	uint8_t dac_state;     /* 0: writing, 3: reading */
 	uint8_t dac_cache[3];
 	uint8_t palette[768];
-	uint8_t pad_[1];
+	uint8_t vbe_low;       /* first half of a word written to the odd port 0x1cf */
 	uint16_t vbe_index;
 	uint16_t vbe[VBE_COUNT];
 };
