@@ -11,6 +11,7 @@ struct storage_disk {
 	bool readonly;
 	char boot_path[64]; /* the firmware's name for it */
 	void *chip;         /* the row's: its own controller, if it has one */
+	char chip_name[24];
 };
 
 /* Ways to connect a disk. The first row is the default. */

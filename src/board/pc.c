@@ -343,6 +343,11 @@ static int make_screen(struct pc *pc, struct err *err)
 	return pc->text ? 0 : -EIO;
 }
 
+static void make_rng(struct pc *pc)
+{
+	pc->rng = virtio_rng_new(&(struct virtio_place){ pc->mem, pc->pci, pc->states, "virtio-rng", PC_DEVFN(pc->next_slot++) });
+}
+
 static int open_streams(struct pc *pc, struct err *err)
 {
 	for (unsigned i = 0; i < pc->cfg.nserials; i++) {
@@ -362,6 +367,7 @@ static int make_chips(struct pc *pc, struct err *err)
 	make_chipset(pc);
 	make_timers(pc);
 	make_isa_chips(pc);
+	make_rng(pc);
 	if (storage_attach(pc->storage, pc, err) || open_streams(pc, err))
 		return -EINVAL;
 	make_serials(pc);
@@ -393,6 +399,7 @@ void pc_reset_chips(struct pc *pc)
 	for (unsigned i = 0; i < PC_SERIALS_MAX && pc->uart[i]; i++)
 		uart_reset(pc->uart[i]);
 	storage_reset(pc->storage);
+	virtio_rng_reset(pc->rng);
 	vga_reset(pc->vga);
 	/* Firmware starts with A20 open: the reset vector needs it. */
 	pc->a20_kbd = true;
@@ -447,6 +454,7 @@ static void free_chips(struct pc *pc)
 {
 	ui_text_free(pc->text);
 	storage_free(pc->storage);
+	virtio_rng_free(pc->rng);
 	for (unsigned i = 0; i < PC_SERIALS_MAX; i++) {
 		uart_free(pc->uart[i]);
 		ui_stream_free(pc->stream[i]);

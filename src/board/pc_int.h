@@ -27,6 +27,7 @@
 #include "dev/sys/ioapic.h"
 #include "dev/sys/lapic.h"
 #include "dev/vga/vga.h"
+#include "dev/virtio/virtio.h"
 #include "ui/ui.h"
 #include "vcpu/vcpu.h"
 
@@ -69,6 +70,7 @@ struct pc {
 	struct vga *vga;
 	struct debugexit *debugexit;
 	struct debugcon *debugcon;
+	struct virtio_rng *rng;
 	struct storage *storage;
 	struct ui_stream *stream[PC_SERIALS_MAX];
 	struct ui_text *text;
