@@ -152,10 +152,12 @@ static void one_instruction(struct vcpu *v)
 static void run_guest(struct vcpu *v)
 {
 	struct cpu *cpu = v->cpu;
-	if (cpu->s.rflags & FL_TF || cpu->s.dr[7] & DR7_ENABLES || cpu->s.int_shadow) {
+	bool waiting = cpu->s.int_shadow && (__atomic_load_n(&cpu->intr, __ATOMIC_SEQ_CST) || cpu->s.nmi_pending);
+	if (cpu->s.rflags & FL_TF || cpu->s.dr[7] & DR7_ENABLES || waiting) {
 		one_instruction(v);
 		return;
 	}
+	cpu->s.int_shadow = cpu->s.shadow_ss = false;
 	cpu->s.rflags &= ~(uint64_t)FL_RF;
 	xlate_run(v->xlate);
 }

@@ -166,31 +166,39 @@ static struct xexit *enter(struct xlate *x, uint32_t code_off)
 	return ex;
 }
 
-static bool wanted(const struct cpu *cpu)
+/* Should the run loop look before the next block? */
+static bool leave_now(struct cpu *cpu)
 {
-	return !__atomic_load_n(&cpu->poll, __ATOMIC_RELAXED);
+	bool intr = cpu->intr && cpu->s.rflags & FL_IF;
+	if (!__atomic_load_n(&cpu->poll, __ATOMIC_RELAXED) || cpu->s.halted || cpu->s.pending_dbg || cpu->s.nmi_pending || intr ||
+	    cpu->s.rflags & FL_TF)
+		return true;
+	/* nothing waits that an interrupt shadow could hold off: it passes unnoticed */
+	cpu->s.int_shadow = cpu->s.shadow_ss = false;
+	return false;
 }
 
 void xlate_run(struct xlate *x)
 {
 	struct cpu *cpu = x->cpu;
 	struct xexit *from = NULL;
+	uint64_t flushes = x->stats.flushes;
 	do {
 		refresh_mode(x);
-		uint64_t flushes = x->stats.flushes;
 		struct block *b = xlate_block_find(x);
-		if (from && flushes == x->stats.flushes)
-			xlate_link_chain(x, from, b);
-		else if (!from)
+		if (!from)
 			xlate_link_jc_fill(x, b);
+		else if (flushes == x->stats.flushes)
+			xlate_link_chain(x, from, b);
+		flushes = x->stats.flushes;
 		from = enter(x, b->entry_off);
 		x->stats.exits++;
-		if (from)
-			cpu->s.rip = from->target;
-		if (from && !from->linkable)
+		if (!from)
+			continue;
+		cpu->s.rip = from->target;
+		if (!from->linkable)
 			from = NULL;
-	} while (!wanted(cpu) && !cpu->s.halted && !cpu->s.int_shadow && !cpu->s.pending_dbg && !(cpu->s.rflags & FL_TF) &&
-	         !(cpu->intr && cpu->s.rflags & FL_IF) && !cpu->s.nmi_pending);
+	} while (!leave_now(cpu));
 }
 
 void xlate_step(struct xlate *x)
