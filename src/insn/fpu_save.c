@@ -1,0 +1,373 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* what: FXSAVE, XSAVE, FNSTENV, FNSAVE and their loads: run on a buffer by the host, then copied to or from the guest
+ *
+ * The guest's state is live in the host's registers, so the host's own instruction writes the image. What differs is patched: the
+ * x87 instruction pointer is an address in translated code and is turned back by cpu->guest_rip_of; the operand pointer is a host
+ * address that nobody can turn back and reads 0; loads put 0 for both.
+ *
+ * I1  Guest memory is touched before or after the native instruction, never between fpu_live_now() and it: MMIO parks the FPU.
+ * I2  A native load gets only images that cannot fault: MXCSR and header are checked here.
+ * Sources: SDM vol 1 8.1.10 (x87 images), 10.5 (FXSAVE), 13.4 to 13.11 (XSAVE).
+ */
+#include "insn/insn_int.h"
+#include "cpu/cpuid.h"
+
+#define FX_SIZE 512
+#define FX_MXCSR 24
+#define FX_XMM 160
+#define XS_HEADER 512
+#define XS_MIN 576
+#define XCOMP_COMPACT (1ull << 63)
+#define MXCSR_VALID 0xffffu
+#define MXCSR_INIT 0x1f80u
+
+struct image {
+	_Alignas(64) uint8_t b[CPU_BOUNCE];
+};
+
+static void fpu_live_now(struct cpu *cpu)
+{
+	if (!cpu->fpu_live)
+		cpu_fpu_load(cpu);
+}
+
+static void need_x87_raise(struct cpu *cpu)
+{
+	if (cpu->s.cr0 & (CR0_EM | CR0_TS))
+		cpu_raise(cpu, EXC_NM, 0);
+}
+
+static void need_xsave_raise(struct cpu *cpu)
+{
+	if (!(cpu->s.cr4 & CR4_OSXSAVE))
+		raise_ud(cpu);
+	if (cpu->s.cr0 & CR0_TS)
+		cpu_raise(cpu, EXC_NM, 0);
+}
+
+static gla_t aligned_raise(struct cpu *cpu, const struct insn *in, size_t size, unsigned kind, unsigned align)
+{
+	gla_t gla;
+
+	if (!in->has_mem)
+		raise_ud(cpu);
+	gla = insn_rm_linear_raise(cpu, in, size, kind);
+	if (gla & (align - 1))
+		raise_gp0(cpu);
+	return gla;
+}
+
+static uint64_t guest_fip(struct cpu *cpu, uint64_t fip)
+{
+	return fip && cpu->guest_rip_of ? cpu->guest_rip_of(cpu, fip) : 0;
+}
+
+/* FIP and FDP of an FXSAVE64 image as the guest's operand size wants them; selectors read 0 (CPUID.7.EBX[13]). */
+static void patch_pointers(struct cpu *cpu, uint8_t *fx, unsigned opsize)
+{
+	uint64_t rip = guest_fip(cpu, get_le64(fx + 8));
+
+	put_le64(fx + 8, opsize == 8 ? rip : (uint32_t)rip);
+	put_le64(fx + 16, 0);
+}
+
+void insn_fxsave(struct cpu *cpu, const struct insn *in)
+{
+	size_t size = cpu_code64(cpu) ? 416 : 288; /* XMM8-15 exist in 64-bit code only */
+	struct image img;
+	gla_t gla;
+
+	need_x87_raise(cpu);
+	gla = aligned_raise(cpu, in, FX_SIZE, MMU_WRITE, 16);
+	mmu_probe_raise(cpu, gla, FX_SIZE, MMU_WRITE);
+	fpu_live_now(cpu);
+	__asm__ volatile("fxsave64 %0" : "=m"(img));
+	patch_pointers(cpu, img.b, in->opsize);
+	mmu_write_raise(cpu, gla, img.b, size, MMU_WRITE);
+}
+
+void insn_fxrstor(struct cpu *cpu, const struct insn *in)
+{
+	size_t size = cpu_code64(cpu) ? 416 : 288;
+	struct image img, now;
+	gla_t gla;
+
+	need_x87_raise(cpu);
+	gla = aligned_raise(cpu, in, FX_SIZE, MMU_READ, 16);
+	mmu_read_raise(cpu, gla, img.b, FX_SIZE, MMU_READ);
+	if (cpu->s.cr4 & CR4_OSFXSR && get_le32(img.b + FX_MXCSR) & ~MXCSR_VALID)
+		raise_gp0(cpu);
+	fpu_live_now(cpu);
+	__asm__ volatile("fxsave64 %0" : "=m"(now));
+	if (!(cpu->s.cr4 & CR4_OSFXSR)) { /* XMM and MXCSR stay: SDM vol 2 "FXRSTOR" */
+		size = FX_XMM;
+		put_le64(img.b + FX_MXCSR, get_le64(now.b + FX_MXCSR));
+	}
+	copy_bytes(now.b, img.b, size);
+	put_le64(now.b + 8, 0);
+	put_le64(now.b + 16, 0);
+	__asm__ volatile("fxrstor64 %0" : : "m"(now));
+}
+
+/* Offset and size of XSAVE component n >= 2 in the standard format; aligned: its place in the compacted one is 64-byte aligned. */
+struct component {
+	uint32_t size, offset;
+	bool aligned;
+};
+
+static struct component component(const struct cpu *cpu, unsigned n)
+{
+	uint32_t r[4];
+
+	cpuid_answer(cpu, 0xd, n, r);
+	return (struct component){ r[0], r[1], r[2] >> 1 & 1 };
+}
+
+/* Bytes of an XSAVE area that holds the components in mask. */
+static size_t area_size(const struct cpu *cpu, uint64_t mask, bool compact)
+{
+	size_t end = XS_MIN;
+
+	for (unsigned n = 2; n < 63; n++) {
+		struct component c;
+		size_t at;
+
+		if (!(mask >> n & 1))
+			continue;
+		c = component(cpu, n);
+		at = compact ? (c.aligned ? (end + 63) & ~(size_t)63 : end) : c.offset;
+		end = MAX(end, at + c.size);
+	}
+	must(end <= CPU_BOUNCE);
+	return end;
+}
+
+static uint64_t requested(const struct cpu *cpu)
+{
+	return ((uint32_t)cpu->s.gpr[RAX] | cpu->s.gpr[RDX] << 32) & cpu->s.xcr0;
+}
+
+/* The area is read first, so that what the instruction leaves alone stays. */
+static void xsave_raise(struct cpu *cpu, const struct insn *in, bool compact)
+{
+	uint64_t mask = requested(cpu);
+	uint32_t lo = (uint32_t)mask, hi = (uint32_t)(mask >> 32);
+	struct image img;
+	size_t size;
+	gla_t gla;
+
+	need_xsave_raise(cpu);
+	size = area_size(cpu, mask, compact);
+	gla = aligned_raise(cpu, in, size, MMU_WRITE, 64);
+	mmu_probe_raise(cpu, gla, size, MMU_WRITE);
+	mmu_read_raise(cpu, gla, img.b, size, MMU_READ);
+	fpu_live_now(cpu);
+	if (compact)
+		__asm__ volatile("xsavec64 %0" : "+m"(img) : "a"(lo), "d"(hi));
+	else
+		__asm__ volatile("xsave64 %0" : "+m"(img) : "a"(lo), "d"(hi));
+	if (mask & 1)
+		patch_pointers(cpu, img.b, in->opsize);
+	mmu_write_raise(cpu, gla, img.b, size, MMU_WRITE);
+}
+
+void insn_xsave(struct cpu *cpu, const struct insn *in)
+{
+	xsave_raise(cpu, in, false);
+}
+
+/* The modified optimization goes by the host address of the last XRSTOR, which is our buffer: save everything instead. */
+void insn_xsaveopt(struct cpu *cpu, const struct insn *in)
+{
+	xsave_raise(cpu, in, false);
+}
+
+static bool has_xsavec(const struct cpu *cpu)
+{
+	uint32_t r[4];
+
+	cpuid_answer(cpu, 0xd, 1, r);
+	return r[0] >> 1 & 1;
+}
+
+void insn_xsavec(struct cpu *cpu, const struct insn *in)
+{
+	if (!has_xsavec(cpu))
+		raise_ud(cpu);
+	xsave_raise(cpu, in, true);
+}
+
+/* SDM vol 1 13.8.1, 13.8.2: what XRSTOR refuses. */
+static bool header_ok(const struct cpu *cpu, const uint8_t *h, bool compact)
+{
+	uint64_t bv = get_le64(h), comp = get_le64(h + 8) & ~XCOMP_COMPACT, rest = get_le64(h + 16);
+
+	if (!compact)
+		return !(bv & ~cpu->s.xcr0) && !comp && !rest;
+	for (unsigned i = 24; i < 64; i += 8)
+		rest |= get_le64(h + i);
+	return has_xsavec(cpu) && !(comp & ~cpu->s.xcr0) && !(bv & ~comp) && !rest;
+}
+
+static void check_mxcsr_raise(struct cpu *cpu, uint8_t *img, uint64_t mask, bool compact)
+{
+	bool used = mask & 6 && (!compact || get_le64(img + XS_HEADER) & 2);
+
+	if (!used)
+		put_le32(img + FX_MXCSR, MXCSR_INIT);
+	else if (get_le32(img + FX_MXCSR) & ~MXCSR_VALID)
+		raise_gp0(cpu);
+}
+
+void insn_xrstor(struct cpu *cpu, const struct insn *in)
+{
+	uint64_t mask = requested(cpu);
+	struct image img;
+	bool compact;
+	size_t size;
+	gla_t gla;
+
+	need_xsave_raise(cpu);
+	gla = aligned_raise(cpu, in, XS_MIN, MMU_READ, 64);
+	mmu_read_raise(cpu, gla, img.b, XS_MIN, MMU_READ);
+	compact = get_le64(img.b + XS_HEADER + 8) & XCOMP_COMPACT;
+	if (!header_ok(cpu, img.b + XS_HEADER, compact))
+		raise_gp0(cpu);
+	check_mxcsr_raise(cpu, img.b, mask, compact);
+	size = area_size(cpu, compact ? get_le64(img.b + XS_HEADER + 8) & ~XCOMP_COMPACT : mask, compact);
+	if (size > XS_MIN) {
+		insn_rm_linear_raise(cpu, in, size, MMU_READ);
+		mmu_read_raise(cpu, gla + XS_MIN, img.b + XS_MIN, size - XS_MIN, MMU_READ);
+	}
+	put_le64(img.b + 8, 0);
+	put_le64(img.b + 16, 0);
+	fpu_live_now(cpu);
+	__asm__ volatile("xrstor64 %0" : : "m"(img), "a"((uint32_t)mask), "d"((uint32_t)(mask >> 32)));
+}
+
+/* The x87 environment, whatever format it comes in: SDM vol 1 figures 8-9 to 8-12. */
+struct env {
+	uint16_t fcw, fsw, ftw, fop;
+	uint64_t fip;
+};
+
+static bool real_format(const struct cpu *cpu)
+{
+	return !cpu_protected(cpu);
+}
+
+static size_t env_size(const struct insn *in)
+{
+	return in->opsize == 2 ? 14 : 28;
+}
+
+/* Reserved halves of the 32-bit format read as ones. */
+static void env_put(const struct cpu *cpu, const struct insn *in, const struct env *e, uint8_t *out)
+{
+	bool real = real_format(cpu);
+
+	zero_bytes(out, 28);
+	if (in->opsize == 2) {
+		put_le16(out, e->fcw);
+		put_le16(out + 2, e->fsw);
+		put_le16(out + 4, e->ftw);
+		put_le16(out + 6, (uint16_t)e->fip);
+		put_le16(out + 8, real ? (uint16_t)((e->fop & 0x7ff) | (e->fip >> 4 & 0xf000)) : 0);
+		return;
+	}
+	put_le32(out, 0xffff0000 | e->fcw);
+	put_le32(out + 4, 0xffff0000 | e->fsw);
+	put_le32(out + 8, 0xffff0000 | e->ftw);
+	put_le32(out + 12, real ? (uint16_t)e->fip : (uint32_t)e->fip);
+	put_le32(out + 16, real ? (e->fop & 0x7ffu) | (uint32_t)(e->fip >> 4 & 0xffff000) : (uint32_t)e->fop << 16);
+	put_le32(out + 24, 0xffff0000);
+}
+
+/* Live x87 state into native FNSTENV or FNSAVE form in raw (108 bytes) and e; clears what the instruction clears. */
+static void env_take(struct cpu *cpu, bool save, struct env *e, uint8_t *raw)
+{
+	struct image fx;
+
+	fpu_live_now(cpu);
+	__asm__ volatile("fxsave64 %0" : "=m"(fx));
+	if (save)
+		__asm__ volatile("fnsave %0" : "=m"(*(uint8_t (*)[108])raw));
+	else
+		__asm__ volatile("fnstenv %0" : "=m"(*(uint8_t (*)[28])raw));
+	e->fcw = get_le16(raw);
+	e->fsw = get_le16(raw + 4);
+	e->ftw = get_le16(raw + 8);
+	e->fop = get_le16(fx.b + 6);
+	e->fip = guest_fip(cpu, get_le64(fx.b + 8));
+}
+
+static void env_store_raise(struct cpu *cpu, const struct insn *in, bool save)
+{
+	size_t esize = env_size(in), size = esize + (save ? 80 : 0);
+	uint8_t raw[108], out[108];
+	struct env e;
+	gla_t gla;
+
+	need_x87_raise(cpu);
+	gla = aligned_raise(cpu, in, size, MMU_WRITE, 1);
+	mmu_probe_raise(cpu, gla, size, MMU_WRITE);
+	env_take(cpu, save, &e, raw);
+	env_put(cpu, in, &e, out);
+	if (save)
+		copy_bytes(out + esize, raw + 28, 80);
+	mmu_write_raise(cpu, gla, out, size, MMU_WRITE);
+}
+
+void insn_fnstenv(struct cpu *cpu, const struct insn *in)
+{
+	env_store_raise(cpu, in, false);
+}
+
+void insn_fnsave(struct cpu *cpu, const struct insn *in)
+{
+	env_store_raise(cpu, in, true);
+}
+
+/* FLDENV and FRSTOR are waiting instructions: an unmasked exception that is pending comes first (SDM vol 1 8.7). */
+static void wait_x87_raise(struct cpu *cpu)
+{
+	uint16_t fsw;
+
+	fpu_live_now(cpu);
+	__asm__ volatile("fnstsw %0" : "=a"(fsw));
+	if (fsw & 0x80 && cpu->s.cr0 & CR0_NE)
+		cpu_raise(cpu, EXC_MF, 0);
+}
+
+static void env_load_raise(struct cpu *cpu, const struct insn *in, bool rstor)
+{
+	size_t esize = env_size(in), size = esize + (rstor ? 80 : 0), step = in->opsize == 2 ? 2 : 4;
+	uint8_t img[108], raw[108];
+	gla_t gla;
+
+	need_x87_raise(cpu);
+	wait_x87_raise(cpu);
+	gla = aligned_raise(cpu, in, size, MMU_READ, 1);
+	mmu_read_raise(cpu, gla, img, size, MMU_READ);
+	zero_bytes(raw, 28);
+	put_le16(raw, get_le16(img));
+	put_le16(raw + 4, get_le16(img + step));
+	put_le16(raw + 8, get_le16(img + 2 * step));
+	fpu_live_now(cpu);
+	if (!rstor) {
+		__asm__ volatile("fnclex\n\tfldenv %0" : : "m"(*(uint8_t (*)[28])raw));
+		return;
+	}
+	copy_bytes(raw + 28, img + esize, 80);
+	__asm__ volatile("fnclex\n\tfrstor %0" : : "m"(*(uint8_t (*)[108])raw));
+}
+
+void insn_fldenv(struct cpu *cpu, const struct insn *in)
+{
+	env_load_raise(cpu, in, false);
+}
+
+void insn_frstor(struct cpu *cpu, const struct insn *in)
+{
+	env_load_raise(cpu, in, true);
+}

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* what: CPUID, the time stamp and performance counters, RDPID, HLT, MONITOR
+ */
+#include "insn/insn_int.h"
+#include "cpu/cpuid.h"
+
+void insn_cpuid(struct cpu *cpu, const struct insn *in)
+{
+	uint32_t out[4];
+
+	cpuid_answer(cpu, (uint32_t)cpu->s.gpr[RAX], (uint32_t)cpu->s.gpr[RCX], out);
+	cpu->s.gpr[RAX] = out[0];
+	cpu->s.gpr[RBX] = out[1];
+	cpu->s.gpr[RCX] = out[2];
+	cpu->s.gpr[RDX] = out[3];
+}
+
+/* CR4.TSD: SDM vol 3 2.5. Real mode has CPL 0. */
+static void read_tsc_raise(struct cpu *cpu)
+{
+	uint64_t tsc;
+
+	if (cpu->s.cr4 & CR4_TSD && cpu->s.cpl)
+		raise_gp0(cpu);
+	tsc = __builtin_ia32_rdtsc() + cpu->s.tsc_offset;
+	cpu->s.gpr[RAX] = (uint32_t)tsc;
+	cpu->s.gpr[RDX] = tsc >> 32;
+}
+
+void insn_rdtsc(struct cpu *cpu, const struct insn *in)
+{
+	read_tsc_raise(cpu);
+}
+
+void insn_rdtscp(struct cpu *cpu, const struct insn *in)
+{
+	if (!cpu->model->rdtscp)
+		raise_ud(cpu);
+	read_tsc_raise(cpu);
+	cpu->s.gpr[RCX] = (uint32_t)cpu->s.tsc_aux;
+}
+
+/* No counters are offered (CPUID leaf 0xa is empty), so every index is out of range. */
+void insn_rdpmc(struct cpu *cpu, const struct insn *in)
+{
+	raise_gp0(cpu);
+}
+
+void insn_rdpid(struct cpu *cpu, const struct insn *in)
+{
+	reg_set(cpu, in->rm, cpu->s.tsc_aux & UINT32_MAX, cpu_code64(cpu) ? 8 : 4);
+}
+
+void insn_hlt(struct cpu *cpu, const struct insn *in)
+{
+	need_cpl0_raise(cpu);
+	cpu->s.halted = true;
+}
+
+/* CPUID.1.ECX[3] is not offered: waiting on memory would need the other vCPU's stores. */
+void insn_monitor(struct cpu *cpu, const struct insn *in)
+{
+	raise_ud(cpu);
+}
