@@ -28,6 +28,10 @@ cd /root
 dmesg -n 1
 [ -f /welcome ] && cat /welcome
 echo "ring3: up $(cut -d' ' -f1 /proc/uptime)"
+case " $(cat /proc/cmdline) " in
+*" ring3.reboot "*) reboot -f ;;
+*" ring3.poweroff "*) poweroff -f ;;
+esac
 while true; do
 	setsid cttyhack sh
 	[ -f /welcome ] && poweroff -f

@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""what: an installed Debian: SeaBIOS, GRUB, kernel, systemd, login, real programs, clean shutdown."""
+
+import os
+import re
+import subprocess
+
+import disk
+from cases import FULL, case
+from machine import POWERED_OFF
+
+PROMPT = r"root@ring3:~# "
+
+
+def log_in(machine):
+    machine.expect(r"Linux version", 120)
+    machine.expect(r"ring3 login:", 300)
+    machine.line("root")
+    machine.expect(PROMPT, 90)
+    machine.line("stty cols 300; bind 'set enable-bracketed-paste off'")
+    machine.expect(PROMPT)
+
+
+def output(machine, command, timeout=60):
+    """What command prints (marks are split so that the echo of the command line does not match)."""
+    machine.line(f"echo '=BE''GIN='; {command}; echo '=E''ND='")
+    machine.expect(r"=BEGIN=\r?\n")
+    found, _ = machine.expect(r"(?s)(.*?)\r?\n?=END=", timeout)
+    return re.sub(r"\x1b\[\?2004[hl]", "", found.group(1)).replace("\r", "")
+
+
+def check_file_system(test, image):
+    offset = disk.FIRST * disk.SECTOR
+    done = subprocess.run(["e2fsck", "-f", "-n", f"{image}?offset={offset}"], stdin=subprocess.DEVNULL,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                          env=dict(os.environ, PATH=os.environ["PATH"] + ":/usr/sbin:/sbin"))
+    test.must(done.returncode == 0, f"e2fsck finds:\n{done.stdout}")
+
+
+def boot_and_shut_down(test, interface, driver):
+    image = test.folder / "debian.img"
+    subprocess.run(["cp", "--sparse=always", "--reflink=auto", disk.build(), image], check=True)
+    machine = test.machine("--memory", "1G", "--disk", f"{image},interface={interface}")
+    log_in(machine)
+    machine.must(driver in output(machine, "ls -l /sys/block/?da"), f"the disk is not {driver}'s")
+    machine.must(output(machine, "systemctl is-system-running --wait", 180).strip() in ("running", "degraded"),
+                 "systemd is not up")
+    output(machine, "dd if=/dev/urandom of=/root/noise bs=1M count=24 && sync && sha256sum < /root/noise > /root/sum", 120)
+    output(machine, "echo 3 > /proc/sys/vm/drop_caches")
+    machine.must("same" in output(machine, "sha256sum < /root/noise | cmp - /root/sum && echo same", 120),
+                 "what was written to the disk reads back otherwise")
+    machine.must(output(machine, "dmesg -l err,crit,alert,emerg | grep -iE 'ata[0-9]|vd[a-z]|ext4|I/O error'").strip() == "",
+                 "the kernel logged disk errors")
+    machine.line("systemctl poweroff")
+    machine.must_end(POWERED_OFF, 120)
+    check_file_system(test, image)
+
+
+@case("debian-ide", FULL, 80)
+def debian_ide(test):
+    """Proof 3: a Debian disk with GRUB over IDE to a login prompt, and a shutdown that leaves a clean file system."""
+    boot_and_shut_down(test, "ide", "ata")
+
+
+@case("debian-virtio", FULL, 80)
+def debian_virtio(test):
+    """Proof 3: the same over virtio-blk."""
+    boot_and_shut_down(test, "virtio", "virtio")
+
+
+@case("debian-results", FULL, 120)
+def debian_results(test):
+    """Proof 4: openssl, gcc, perl, python3 and sqlite3 give byte for byte what they give on the host."""
+    machine = test.machine("--memory", "1G", "--disk", f"{disk.build()},interface=virtio,snapshot")
+    log_in(machine)
+    got = output(machine, "sh /root/workload.sh 2>&1", 600).splitlines()
+    with open(disk.build().with_suffix(".expected")) as expected:
+        wanted = expected.read().splitlines()
+    wrong = [f"expected {want}\n    got      {have}" for want, have in zip(wanted, got) if want != have]
+    test.must(not wrong, f"{len(wrong)} results differ:\n    " + "\n    ".join(wrong[:10]))
+    test.must(len(got) == len(wanted), f"{len(got)} lines instead of {len(wanted)}")
+    machine.line("systemctl poweroff")
+    machine.must_end(POWERED_OFF, 120)

@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""what: guests that go wrong: a triple fault resets, garbage never takes the process down."""
+
+import random
+import struct
+
+from cases import QUICK, case
+from machine import BAD_INPUT, HOST, RESET, STUCK, TIMEOUT, TRIPLE_FAULT
+
+DEBUG_EXIT_5 = 11
+GARBAGE_RUNS = 6
+
+
+@case("triple-fault-resets", QUICK, 5)
+def triple_fault_resets(test):
+    """Proof 5: a triple fault resets the machine, and CMOS survives it."""
+    machine = test.machine("--memory", "64M", "--debug-exit", "--kernel", test.assemble("triple-fault"))
+    for _ in range(3):
+        machine.expect("ring3: faulting", 30)
+    machine.expect("ring3: resets counted", 30)
+    machine.must_end(DEBUG_EXIT_5)
+
+
+@case("triple-fault-no-reboot", QUICK, 5)
+def triple_fault_no_reboot(test):
+    """Proof 5: with --no-reboot a triple fault ends ring3 with its documented status and the guest's state."""
+    machine = test.machine("--memory", "64M", "--no-reboot", "--kernel", test.assemble("triple-fault"))
+    machine.expect("ring3: faulting", 30)
+    machine.must_end(TRIPLE_FAULT)
+    machine.must(b"ip" in machine.errors.lower(), "the guest's state is not reported")
+
+
+def multiboot_garbage(rng, folder):
+    """A multiboot image whose entry is random bytes, in protected mode without any interrupt table."""
+    base, magic, flags = 0x100000, 0x1BADB002, 0x10000
+    head = struct.pack("<8I", magic, flags, -(magic + flags) & 0xFFFFFFFF, base, base, 0, 0, base + 32)
+    image = folder / "garbage.bin"
+    image.write_bytes(head + rng.randbytes(65536))
+    return ["--kernel", image]
+
+
+def boot_sector_garbage(rng, folder):
+    """A floppy whose boot sector, and all else, is random bytes: real mode, the BIOS's own interrupt table."""
+    image = folder / "garbage.img"
+    data = bytearray(rng.randbytes(1440 * 1024))
+    data[510:512] = b"\x55\xaa"
+    image.write_bytes(data)
+    return ["--floppy", image, "--boot", "a"]
+
+
+@case("garbage", QUICK, 40)
+def garbage(test):
+    """Proof 5: random bytes as a guest end in a report of the guest's state, never in a crash of ring3."""
+    rng = random.Random(test.seed)
+    for number in range(GARBAGE_RUNS):
+        make = multiboot_garbage if number % 2 else boot_sector_garbage
+        source = make(rng, test.folder)
+        done = test.ring3("run", "--memory", "64M", "--display", "none", "--serial", "none", "--no-reboot",
+                          "--timeout", 5, "--verbose", *source, timeout=60)
+        what = f"{make.__name__} {number} of seed {test.seed} ended with {done.returncode}"
+        test.must(done.returncode >= 0, f"{what}, killed by a signal: {done.stderr[-1000:]}")
+        test.must(done.returncode not in (HOST, BAD_INPUT), f"{what}: {done.stderr[-1000:]}")
+        if done.returncode in (TRIPLE_FAULT, TIMEOUT, STUCK):
+            test.must("ip" in done.stderr.lower(), f"{what} without the guest's state: {done.stderr[-1000:]}")
+        else:
+            test.must(done.returncode in (0, RESET), what)

@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""what: what SeaBIOS boots by its own code: GRUB from CD and floppy, memtest86+ from a disk."""
+
+import re
+
+import archive
+import disk
+from cases import FULL, case
+from machine import ESCAPES, POWERED_OFF
+
+MEMTEST_CFG = """serial --unit=0 --speed=115200
+terminal_output serial console
+echo "GRUB starts memtest86+"
+linux /boot/memtest.bin console=ttyS0,115200
+boot
+"""
+
+
+def grub_image(name):
+    return archive.unpacked("grub-rescue-pc") / "usr/lib/grub-rescue" / name
+
+
+def judge_grub(machine):
+    """The rescue images come up on the screen and the keyboard; we have neither.
+
+    They look for a serial terminal only if told to, so what can be seen on ttyS0 without a keyboard is what
+    SeaBIOS says there.  The screen is read over --display text (see screen()).
+    """
+    machine.expect(r"grub>", 60)
+
+
+@case("grub-cdrom", FULL, 15)
+def grub_cdrom(test):
+    """Proof 3: the CD image of grub-rescue-pc boots through El Torito to GRUB's prompt."""
+    machine = test.screen("--memory", "128M", "--boot", "d", "--cdrom", grub_image("grub-rescue-cdrom.iso"))
+    judge_grub(machine)
+
+
+@case("grub-floppy", FULL, 15)
+def grub_floppy(test):
+    """Proof 3: the floppy image of grub-rescue-pc boots through the floppy controller to GRUB's prompt."""
+    machine = test.screen("--memory", "128M", "--boot", "a", "--floppy", grub_image("grub-rescue-floppy.img"))
+    judge_grub(machine)
+
+
+def memtest_disk():
+    program = archive.unpacked("memtest86+") / "boot/memtest86+x64.bin"
+    return disk.small("memtest", {"memtest.bin": program}, MEMTEST_CFG)
+
+
+@case("memtest86", FULL, 200)
+def memtest86(test):
+    """Proof 3: memtest86+, loaded by GRUB from a disk, completes a pass over 64 MiB without an error."""
+    machine = test.machine("--memory", "64M", "--disk", f"{memtest_disk()},snapshot")
+    machine.expect(r"GRUB starts memtest86\+", 60)
+    machine.expect(r"Memtest86\+", 60)
+    machine.expect(r"Pass: *1 +Errors: *\d", 600)
+    said = ESCAPES.sub("", machine.text)
+    counts = set(re.findall(r"Errors: *(\d+)", said))
+    machine.must(counts == {"0"}, f"memtest86+ counted errors: {sorted(counts)}")

@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""what: stock Debian kernels with a busybox initramfs: to a shell, through a script, to a clean power-off."""
+
+import re
+import time
+
+import archive
+import initramfs
+from cases import FULL, QUICK, case
+from machine import POWERED_OFF
+
+PROMPT = r"guest# "
+PIPE_ANSWER = str(sorted((n for n in range(1, 20001) if "7" not in str(n)), reverse=True)[999])
+APPEND = "console=ttyS0,115200 panic=-1"
+
+
+def start(test, kernel, arch, *more):
+    return test.machine("--memory", "512M", "--kernel", archive.kernel(kernel, arch), "--initrd",
+                        initramfs.build(arch), "--append", APPEND, *more)
+
+
+def value(machine, key, timeout=60):
+    """What proof.sh says for key, and when it came."""
+    found, when = machine.expect(rf"ring3: {key}( ([^\r\n]*))?\r?\n", timeout)
+    return found.group(2) or "", when
+
+
+def to_shell(machine):
+    machine.expect(r"ring3: up [0-9.]+", 120)
+    machine.expect(PROMPT, 20)
+
+
+def judge_script(machine):
+    """Types the script's name and compares what it prints with what the host knows."""
+    machine.line("sh /proof.sh")
+    value(machine, "kernel")
+    date, came = value(machine, "date")
+    machine.must(abs(int(date) + 0.5 - came) <= 1.5, f"the guest's date is {date}, the host's was {came:.1f}")
+    digest, _ = value(machine, "sum", 120)
+    machine.must(digest == initramfs.large_sum(), f"sha256sum of the large file is {digest}")
+    machine.must(value(machine, "pipe")[0] == PIPE_ANSWER, "the pipeline gave a wrong result")
+    machine.must(value(machine, "mount")[0] == "1 kept", "the tmpfs is not mounted")
+    machine.must(value(machine, "unmounted")[0] == "0", "the tmpfs is still mounted")
+    jobs, _ = value(machine, "jobs")
+    machine.must(re.fullmatch(r"8 [0-9a-f]{32}", jobs), f"background jobs disagree: {jobs}")
+    cpu, _ = value(machine, "cpu")
+    machine.must(re.match(r"1 +\S", cpu), f"/proc/cpuinfo says: {cpu}")
+    errors, _ = value(machine, "errors")
+    machine.must(errors == "0", f"the kernel complained {errors} times")
+    value(machine, "clocksource")
+    _, asleep = value(machine, "sleep")
+    _, awake = value(machine, "slept")
+    machine.must(4.8 <= awake - asleep <= 6.0, f"sleep 5 took {awake - asleep:.2f} s of the host's time")
+    value(machine, "done")
+    machine.expect(PROMPT)
+
+
+def judge_idle(machine):
+    """An idle guest costs next to nothing."""
+    before, since = machine.cpu_seconds(), time.time()
+    time.sleep(3)
+    load = (machine.cpu_seconds() - before) / (time.time() - since)
+    machine.must(load < 0.25, f"an idle guest uses {load:.0%} of a CPU")
+
+
+def power_off(machine):
+    machine.line("poweroff -f")
+    machine.must_end(POWERED_OFF)
+
+
+def whole_boot(test, kernel, arch):
+    machine = start(test, kernel, arch)
+    to_shell(machine)
+    judge_script(machine)
+    judge_idle(machine)
+    power_off(machine)
+
+
+@case("linux-amd64", QUICK, 30)
+def linux_amd64(test):
+    """Proof 1: linux-image-amd64 to a shell on ttyS0, the script, power-off with status 0."""
+    whole_boot(test, "linux-image-amd64", "amd64")
+
+
+@case("linux-cloud-amd64", FULL, 25)
+def linux_cloud_amd64(test):
+    """Proof 1: the cloud kernel."""
+    whole_boot(test, "linux-image-cloud-amd64", "amd64")
+
+
+@case("linux-rt-amd64", FULL, 30)
+def linux_rt_amd64(test):
+    """Proof 1: the real-time kernel."""
+    whole_boot(test, "linux-image-rt-amd64", "amd64")
+
+
+@case("linux-686", FULL, 30)
+def linux_686(test):
+    """Proof 2: the 32-bit kernel with two-level page tables."""
+    whole_boot(test, "linux-image-686", "i386")
+
+
+@case("linux-686-pae", FULL, 30)
+def linux_686_pae(test):
+    """Proof 2: the 32-bit kernel with PAE."""
+    whole_boot(test, "linux-image-686-pae", "i386")
