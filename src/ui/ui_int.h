@@ -30,6 +30,10 @@ int ui_term_raw(int fd, const char *leave, struct err *err);
 void ui_term_restore(void);
 void ui_ignore_sigpipe(void);
 
+/* keymap.c: the first key in in[0..n), n > 0: its scan codes (none if there is no such key); returns bytes used. */
+#define UI_KEY_CODES 10u
+unsigned ui_keymap_one(const uint8_t *in, unsigned n, uint8_t codes[UI_KEY_CODES], unsigned *ncodes);
+
 struct ui_stream {
 	struct loop *loop;
 	struct ui_stream_sink sink;
