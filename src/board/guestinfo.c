@@ -191,21 +191,39 @@ static void set_cpu(struct cpu *cpu, const struct kernel_entry *e)
 	atomic_fetch_or(&cpu->request, (uint32_t)REQ_FLUSH);
 }
 
+/* Where the ACPI tables go. */
+static uint32_t tables_at(const struct pc *pc)
+{
+	return (uint32_t)(mem_ram_below4g(pc->mem) - PC_TABLES_SIZE) & ~0xffffu;
+}
+
+static int place_kernel(struct pc *pc, struct mem *mem, struct kernel_entry *entry, struct err *err)
+{
+	struct e820_map map;
+
+	e820_build(&map, mem_ram_below4g(pc->mem), mem_ram_above4g(pc->mem), tables_at(pc), PC_TABLES_SIZE, 0);
+	return kernel_load(pc->kernel, &(struct kernel_place){
+		.mem = mem, .map = &map, .top = tables_at(pc), .rsdp = RSDP_AT, .vga_text = pc->cfg.display_text,
+	}, entry, err);
+}
+
+int guestinfo_check_kernel(struct pc *pc, struct err *err)
+{
+	struct kernel_entry entry;
+
+	return place_kernel(pc, NULL, &entry, err);
+}
+
 int guestinfo_start_kernel(struct pc *pc, struct err *err)
 {
-	uint64_t low = mem_ram_below4g(pc->mem), tables = (low - PC_TABLES_SIZE) & ~0xffffull;
 	struct kernel_entry entry;
-	struct e820_map map;
 	int ret;
 
-	handover_init(pc->mem, (uint32_t)low, pc->cfg.display_text);
-	e820_build(&map, low, mem_ram_above4g(pc->mem), tables, PC_TABLES_SIZE, 0);
+	handover_init(pc->mem, (uint32_t)mem_ram_below4g(pc->mem), pc->cfg.display_text);
 	loop_lock(pc->loop);
 	put_bios_data(pc);
-	put_tables(pc, (uint32_t)tables);
-	ret = kernel_load(pc->kernel, &(struct kernel_place){
-		.mem = pc->mem, .map = &map, .top = tables, .rsdp = RSDP_AT, .vga_text = pc->cfg.display_text,
-	}, &entry, err);
+	put_tables(pc, tables_at(pc));
+	ret = place_kernel(pc, pc->mem, &entry, err);
 	loop_unlock(pc->loop);
 	if (!ret)
 		set_cpu(vcpu_cpu(pc->vcpu), &entry);

@@ -41,9 +41,9 @@ static int read_modules(struct kernel *k, const char *list, struct err *err)
 
 	while (!ret && (one = strsep(&rest, ","))) {
 		if (!*one)
-			ret = err_set(err, -EINVAL, "--initrd '%s': an empty module name between commas", list);
+			ret = err_set(err, -EINVAL, "'%s' has an empty module name between commas", list);
 		else if (k->nmodules == KERNEL_MODULES_MAX)
-			ret = err_set(err, -EINVAL, "--initrd: more than %d modules", KERNEL_MODULES_MAX);
+			ret = err_set(err, -EINVAL, "more than %d modules", KERNEL_MODULES_MAX);
 		else
 			ret = read_module(k, one, err);
 	}
@@ -105,8 +105,14 @@ struct kernel *kernel_open(const struct kernel_config *cfg, struct err *err)
 	struct kernel *k = xalloc(sizeof(*k));
 
 	k->append = xstrdup(cfg->append ? cfg->append : "");
-	if (read_file(&k->image, cfg->kernel, err) || choose_protocol(k, err) || read_initrd(k, cfg->initrd, err))
+	if (read_file(&k->image, cfg->kernel, err) || choose_protocol(k, err)) {
+		err_prefix(err, -EINVAL, "--kernel");
 		goto fail;
+	}
+	if (read_initrd(k, cfg->initrd, err)) {
+		err_prefix(err, -EINVAL, "--initrd");
+		goto fail;
+	}
 	return k;
 fail:
 	kernel_free(k);
@@ -137,7 +143,8 @@ const char *kernel_what(const struct kernel *k)
 
 void kernel_put(const struct kernel_place *at, uint64_t gpa, const void *data, size_t len)
 {
-	must(mem_dma_write(at->mem, gpa, data, len));
+	if (at->mem)
+		must(mem_dma_write(at->mem, gpa, data, len));
 }
 
 void kernel_put_zeros(const struct kernel_place *at, uint64_t gpa, uint64_t len)

@@ -16,7 +16,7 @@ struct kernel_config {
 
 /* What the machine offers to a kernel that is about to be placed. */
 struct kernel_place {
-	struct mem *mem;
+	struct mem *mem; /* NULL: a dry run */
 	const struct e820_map *map;
 	uint64_t top;    /* first byte below 4 GiB that the kernel may not be given: ACPI tables or end of RAM */
 	uint32_t rsdp;   /* guest-physical address of the ACPI root pointer */
@@ -40,7 +40,7 @@ enum {
 /* Read and check the files. A file that is no kernel, cut short, or beyond what its boot protocol allows is refused. */
 struct kernel *kernel_open(const struct kernel_config *cfg, struct err *err);
 void kernel_free(struct kernel *k);
-/* Copy everything to its place; again after each reset. Lock held, vCPU not running. */
+/* Copy everything to its place; again after each reset. Lock held, vCPU not running. With at->mem NULL: only tell whether it fits. */
 int kernel_load(const struct kernel *k, const struct kernel_place *at, struct kernel_entry *entry, struct err *err);
 /* "Linux 64-bit (boot protocol 2.15)", for --verbose. */
 const char *kernel_what(const struct kernel *k);

@@ -434,7 +434,7 @@ struct pc *pc_new(const struct pc_config *cfg, struct err *err)
 	pc->loop = loop_new(err);
 	pc->states = state_set_new();
 	pc->mem = pc->loop ? mem_new(pc->loop, cfg->memory, PC_RAM_LOW_MAX, err) : NULL;
-	if (!pc->mem)
+	if (!pc->mem || (pc->kernel && guestinfo_check_kernel(pc, err)))
 		goto fail;
 	pc->storage = storage_open(pc, err);
 	if (!pc->storage || make_vcpu(pc, err))

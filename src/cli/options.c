@@ -265,7 +265,7 @@ static int unknown_option(const char *name, struct err *err)
 	for (unsigned i = 0; i < ARRAY_LEN(options); i++) {
 		unsigned d = distance(name, options[i].name);
 
-		if (d < least) {
+		if (d < least && 2 * d <= strlen(name)) {
 			least = d;
 			best = options[i].name;
 		}
@@ -359,12 +359,11 @@ static void print_wrapped(const char *text, unsigned indent, unsigned column)
 	while (*text) {
 		size_t n = strcspn(text, " ");
 
-		if (column + n > 78) {
+		if (column + n > 77) {
 			printf("\n%*s", (int)indent, "");
 			column = indent;
 		}
-		printf("%.*s ", (int)n, text);
-		column += (unsigned)n + 1;
+		column += (unsigned)printf("%s%.*s", column > indent ? " " : "", (int)n, text);
 		text += n + strspn(text + n, " ");
 	}
 	printf("\n");
