@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* what: tests of CPU models: what is hidden, what must agree, names and refusals */
+#include "unit.h"
+
+#include "cpu/cpuid.h"
+
+static struct cpu *cpu;
+static struct cpu_model *model;
+static uint32_t out[4];
+
+static void use(const char *name)
+{
+	struct err err = { .msg = "" };
+
+	free(model);
+	model = cpuid_model_new(name, &err);
+	if (!model)
+		fail_msg("%s: %s", name ? name : "NULL", err.msg);
+	cpu->model = model;
+	cpu->fpu_size = 0;
+	cpu_reset(cpu, false);
+}
+
+static int setup(void **state)
+{
+	cpu = aligned_alloc(4096, (sizeof(*cpu) + 4095) & ~4095ul);
+	memset(cpu, 0, sizeof(*cpu));
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	free(model);
+	model = NULL;
+	free(cpu);
+	return 0;
+}
+
+static void ask(uint32_t leaf, uint32_t sub)
+{
+	cpuid_answer(cpu, leaf, sub, out);
+}
+
+static void host(void **state)
+{
+	/* What cannot be virtualized is hidden from the host model; one thread; what we emulate is shown. */
+	use(NULL);
+	ask(1, 0);
+	assert_false(out[2] & (1u << 3 | 1u << 5 | 1u << 15 | 1u << 27)); /* MONITOR VMX PDCM OSXSAVE */
+	assert_int_equal(out[2] >> 21 & 1, 1);
+	assert_int_equal(out[2] >> 31, 1);
+	assert_int_equal(out[1] >> 16, 1);
+	assert_false(out[3] & 1u << 28); /* HTT */
+	ask(7, 0);
+	assert_false(out[1] & (1u << 2 | 1u << 4 | 1u << 11 | 1u << 14)); /* SGX HLE RTM MPX */
+	assert_false(out[2] & (1u << 3 | 1u << 5 | 1u << 7 | 1u << 16 | 1u << 28)); /* PKU WAITPKG SHSTK LA57 MOVDIR64B */
+	assert_false(out[3] & (1u << 20 | 1u << 22 | 1u << 24 | 1u << 25)); /* IBT AMX */
+	ask(0xa, 0);
+	assert_int_equal(out[0], 0);
+	ask(0xb, 1);
+	assert_int_equal(out[1], 1);
+	ask(0xb, 7);
+	assert_int_equal(out[2], 7);
+	ask(4, 0);
+	assert_int_equal(out[0] >> 14, 0);
+	ask(0x80000008, 0);
+	assert_int_equal(out[0] >> 8 & 0xff, 48);
+	ask(0x80000007, 0);
+	assert_int_equal(out[3], 1u << 8);
+	assert_false(model->cr4_valid & (1u << 12 | 1u << 13 | 1u << 22)); /* LA57 VMXE PKE */
+}
+
+static void xsave(void **state)
+{
+	/* Leaf 0xd: sizes follow XCR0; OSXSAVE follows CR4. */
+	use(NULL);
+	if (!model->xcr0_valid)
+		skip();
+	ask(0xd, 0);
+	assert_int_equal(out[0], model->xcr0_valid);
+	assert_int_equal(out[1], 576);
+	assert_true(out[2] <= CPU_BOUNCE && out[2] >= 576);
+	cpu->s.xcr0 = model->xcr0_valid;
+	ask(0xd, 0);
+	assert_int_equal(out[1], out[2]);
+	assert_int_equal(out[2], cpu->fpu_size);
+	ask(0xd, 1);
+	assert_false(out[0] & (1u | 8u)); /* XSAVEOPT XSAVES */
+	cpu->s.cr4 = CR4_OSXSAVE;
+	ask(1, 0);
+	assert_true(out[2] & 1u << 27);
+	ask(0xd, 17); /* AMX */
+	assert_int_equal(out[0], 0);
+}
+
+static void tsc(void **state)
+{
+	/* The rate Linux computes from leaf 0x15 in 32 bits is the measured one to within 2 kHz. */
+	uint32_t khz;
+
+	use(NULL);
+	assert_true(model->tsc_hz > 100000000 && model->tsc_hz < 20000000000);
+	ask(0x15, 0);
+	assert_true((uint64_t)(out[2] / 1000) * out[1] <= UINT32_MAX);
+	khz = out[2] / 1000 * out[1] / out[0];
+	assert_in_range(khz, model->tsc_hz / 1000 - 2, model->tsc_hz / 1000 + 2);
+	ask(0x40000010, 0);
+	assert_int_equal(out[0], model->tsc_hz / 1000);
+	ask(0x40000000, 0);
+	assert_memory_equal(&out[1], "ring", 4);
+}
+
+static void limits(void **state)
+{
+	/* Leaves beyond the last answer as the last. */
+	uint32_t last[4];
+
+	use(NULL);
+	ask(0, 0);
+	ask(out[0], 0);
+	memcpy(last, out, sizeof(last));
+	ask(0x77, 0);
+	assert_memory_equal(last, out, sizeof(last));
+	ask(0x90000000, 0);
+	assert_memory_equal(last, out, sizeof(last));
+	cpu->s.misc_enable |= 1u << 22;
+	ask(4, 0);
+	assert_int_equal(out[0], 0);
+}
+
+static void named(void **state)
+{
+	/* Every name on the list makes a model on this host or is refused with a reason. */
+	for (const struct cpuid_model_name *n = cpuid_model_names(); n->name; n++) {
+		struct err err = { .msg = "" };
+		struct cpu_model *m = cpuid_model_new(n->name, &err);
+
+		if (!m) {
+			assert_non_null(strstr(err.msg, "lacks"));
+			continue;
+		}
+		assert_string_equal(m->name, n->name);
+		free(m);
+	}
+}
+
+static void old(void **state)
+{
+	/* A 486 has no TSC, no large pages and no extended leaves; a Pentium III no long mode. */
+	use("486");
+	assert_false(model->cr4_valid);
+	assert_false(model->pse || model->pae || model->long_mode);
+	ask(1, 0);
+	assert_int_equal(out[0], 0x480);
+	assert_int_equal(out[3], 1);
+	ask(0x80000000, 0);
+	assert_int_equal(out[3], 1); /* as leaf 1 */
+	assert_int_equal(cpu->s.gpr[RDX], 0x480);
+	use("pentium3");
+	assert_true(model->pae && model->sysenter && !model->long_mode && !model->xcr0_valid);
+	assert_int_equal(cpu->host_xcr0, 3);
+}
+
+static void unknown(void **state)
+{
+	/* An unknown name is refused and the choices are told. */
+	struct err err;
+
+	assert_null(cpuid_model_new("z80", &err));
+	assert_non_null(strstr(err.msg, "pentium3"));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(host, setup, teardown),
+		cmocka_unit_test_setup_teardown(xsave, setup, teardown),
+		cmocka_unit_test_setup_teardown(tsc, setup, teardown),
+		cmocka_unit_test_setup_teardown(limits, setup, teardown),
+		cmocka_unit_test_setup_teardown(named, setup, teardown),
+		cmocka_unit_test_setup_teardown(old, setup, teardown),
+		cmocka_unit_test_setup_teardown(unknown, setup, teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
