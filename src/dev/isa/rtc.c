@@ -79,7 +79,9 @@ static int64_t clock_s(const struct rtc *r, uint64_t now)
 
 static uint8_t encode(const struct rtc *r, int v)
 {
-	return (uint8_t)(r->s.cmos[REG_B] & B_BINARY ? v : (v / 10 % 10) << 4 | v % 10);
+	unsigned u = (unsigned)((v % 100 + 100) % 100); /* a guest can set the clock to before year 0 */
+
+	return (uint8_t)(r->s.cmos[REG_B] & B_BINARY ? u : (u / 10) << 4 | u % 10);
 }
 
 static int decode(const struct rtc *r, uint8_t v)
