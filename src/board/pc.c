@@ -488,11 +488,12 @@ void pc_free(struct pc *pc)
 	if (pc->loop)
 		loop_stop(pc->loop);
 	storage_close(pc->storage);
-	if (pc->loop)
+	if (pc->mem) {
 		loop_lock(pc->loop);
-	free_chips(pc);
-	if (pc->loop)
+		mem_detach_all(pc->mem);
+		free_chips(pc);
 		loop_unlock(pc->loop);
+	}
 	vcpu_free(pc->vcpu);
 	mem_free(pc->mem);
 	state_set_free(pc->states);

@@ -245,3 +245,17 @@ void mem_region_move(struct mem *mem, struct mem_region *r, gpa_t base)
 	r->base = base;
 	mem_region_enable(mem, r);
 }
+
+void mem_detach_all(struct mem *mem)
+{
+	while (mem->regions) {
+		struct mem_region *r = mem->regions;
+
+		mem->regions = r->next;
+		r->next = NULL;
+		r->enabled = false;
+	}
+	mem_map_rebuild(mem);
+	while (mem->ports)
+		mem_ports_disable(mem, mem->ports);
+}

@@ -56,6 +56,9 @@ struct mem_region {
 void mem_region_enable(struct mem *mem, struct mem_region *r);
 void mem_region_disable(struct mem *mem, struct mem_region *r);
 void mem_region_move(struct mem *mem, struct mem_region *r, gpa_t base);
+/* The machine is going: take all regions and ports away at once, so that their owners may be freed in any order. The vCPU has
+ * ended. Lock held. */
+void mem_detach_all(struct mem *mem);
 
 /* What one page of guest-physical space is. A NULL pointer in a direction means: use mem_read/mem_write. */
 struct mem_page {
