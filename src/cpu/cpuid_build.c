@@ -106,11 +106,13 @@ static void fraction(uint64_t a, uint64_t b, uint64_t limit, uint32_t *num, uint
 
 static void time_leaves(struct cpu_model *m)
 {
-	uint32_t num, den, mhz = (uint32_t)(m->tsc_hz / 1000000);
+	uint32_t num, den, crystal_khz, mhz = (uint32_t)(m->tsc_hz / 1000000);
 
-	/* Linux computes kHz of the crystal times the numerator in 32 bits. */
-	fraction(m->tsc_hz, APIC_HZ, UINT32_MAX / (APIC_HZ / 1000), &num, &den);
-	leaf_add(m, 0x15, den, num, APIC_HZ, 0);
+	/* Linux computes kHz of the crystal times the numerator in 32 bits, so the numerator must be small; what that leaves
+	 * of error (50 ppm at most) goes into the crystal, for the TSC is what guests keep time by. */
+	fraction(m->tsc_hz, APIC_HZ, UINT32_MAX / (APIC_HZ / 1000 + 100), &num, &den);
+	crystal_khz = (uint32_t)((m->tsc_hz * den / num + 500) / 1000);
+	leaf_add(m, 0x15, den, num, crystal_khz * 1000, 0);
 	leaf_add(m, 0x16, mhz, mhz, 100, 0);
 }
 
