@@ -73,6 +73,7 @@ static void add_pci(struct vga *v)
 	d->name = "vga";
 	d->opaque = v;
 	pci_set_ids(d, 0x1234, 0x1111, 0x030000, 2, 0x1af4, 0x1100, 0);
+	d->wmask[0x04] |= 1; /* the legacy ports are I/O space too; SeaBIOS runs no video BIOS on a card without the bit */
 	d->bar[0] = (struct pci_bar){
 		.kind = PCI_BAR_MEM32, .prefetchable = true, .size = VGA_VRAM_SIZE,
 		.region = {.name = "vga-vram", .priority = 1, .host = v->vram, .writable = true},

@@ -422,7 +422,8 @@ static void test_pci(void **state)
 	pci_config_write(pci, 0, 16, 0x10, 0xe0000000, 4);
 	pci_config_write(pci, 0, 16, 0x18, 0xfebf0000, 4);
 	pci_config_write(pci, 0, 16, 0x30, 0xfeb00001, 4);
-	pci_config_write(pci, 0, 16, 4, 2, 2);
+	pci_config_write(pci, 0, 16, 4, 3, 2);
+	assert_int_equal(pci_config_read(pci, 0, 16, 4, 2), 3); /* I/O, for the legacy ports */
 	mem_lookup(mem, 0xe0010000, &page);
 	assert_ptr_equal(page.write, vga_vram(vga) + 0x10000);
 	mem_read(mem, 0xfebf0500, &val, 2);
