@@ -186,6 +186,68 @@ static void never_cached(void **state)
 	assert_true(cached(VIEW_SUP_AC, TLB_READ, 0x3000));
 }
 
+/* --- at random --- */
+
+static uint32_t seed;
+
+static uint32_t roll(uint32_t n)
+{
+	seed = seed * 1664525 + 1013904223;
+	return (seed >> 8) % n;
+}
+
+/* Every valid entry must be what a walk now gives. */
+static void check_all(void)
+{
+	for (unsigned id = 0; id < TLB_ALL; id++) {
+		const struct cpu_tlbe *e = &((const struct cpu_tlbe *)cpu->tlb)[id];
+		gpa_t gpa;
+
+		if ((e->tag >> 12 & (TLB_SIZE - 1)) != id % TLB_SIZE)
+			continue;
+		assert_true(cpu->tlb_used[0].bits[id / 64] >> id % 64 & 1 || cpu->tlb_used[1].bits[id / 64] >> id % 64 & 1);
+		assert_true(mmu_peek(cpu, e->tag, &gpa));
+		assert_true(e->host == (uintptr_t)(mem_ram_base(mem) + gpa));
+	}
+}
+
+static void random_maps(void **state)
+{
+	/* Change page tables at random, tell the CPU as the manual asks, and no stale entry may stay. */
+	static const uint64_t global[2] = { 0, G };
+
+	mode_long();
+	cpu->s.cr4 |= CR4_PGE;
+	seed = 12345;
+	for (unsigned i = 0; i < 20000; i++) {
+		unsigned page = roll(512), region = 1 + roll(3);
+		gla_t at = roll(2) ? page * 4096 : region * MIB(2) + page * 4096;
+		uint64_t rights = P | W | A | D;
+
+		switch (roll(8)) {
+		case 0: /* a 4 KiB page, then INVLPG */
+			map(page, (0x100000 + roll(256) * 4096) | rights | global[roll(2)]);
+			mmu_flush_page(cpu, page * 4096 + roll(4096));
+			break;
+		case 1: /* a 2 MiB page, then INVLPG of any of its addresses */
+			poke(PD + 8 * region, (roll(3) + 1) * MIB(2) | rights | PS | global[roll(2)], 8);
+			mmu_flush_page(cpu, region * MIB(2) + roll(MIB(2)));
+			break;
+		case 2: /* non-global pages, then CR3 */
+			for (unsigned n = 0; n < 512; n++)
+				if (!(peek(PT + 8 * n, 8) & G) && !roll(4))
+					map(n, (0x100000 + roll(256) * 4096) | rights);
+			assert_true(try_cr3(PML4));
+			break;
+		default:
+			(void)try_load(at, 4, 0, &val);
+			(void)try_store(at, 0, 4, 0);
+		}
+		if (i % 16 == 0)
+			check_all();
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -197,6 +259,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(exec_cache, setup, teardown),
 		cmocka_unit_test_setup_teardown(invpcid, setup, teardown),
 		cmocka_unit_test_setup_teardown(never_cached, setup, teardown),
+		cmocka_unit_test_setup_teardown(random_maps, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
