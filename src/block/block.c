@@ -20,6 +20,7 @@
 struct block {
 	struct loop *loop;
 	struct block_image *img;
+	char *path;
 	bool readonly;
 	pthread_mutex_t image_lock; /* one operation on the image at a time */
 	pthread_mutex_t queue_lock;
@@ -27,6 +28,7 @@ struct block {
 	struct block_req *head, **tail;
 	bool stop;
 	bool has_thread;
+	bool error_told; /* the host's errors are reported once, or a full disk would fill the log too */
 	pthread_t thread;
 	struct loop_task task; /* stepped loops */
 };
@@ -77,6 +79,11 @@ static int run_request(struct block *blk, const struct block_req *req)
 	} else {
 		memcpy(iov, req->iov, req->niov * sizeof(iov[0]));
 		rc = (req->op == BLOCK_READ ? ops->read : ops->write)(blk->img, req->offset, iov, req->niov);
+	}
+	if (rc && !blk->error_told) {
+		blk->error_told = true;
+		log_at(LOG_WARN, "disk image '%s': %s failed: %s; the guest sees an I/O error", blk->path,
+		       req->op == BLOCK_READ ? "reading" : "writing", strerror(-rc));
 	}
 	pthread_mutex_unlock(&blk->image_lock);
 	return rc;
@@ -192,6 +199,7 @@ struct block *block_open(struct loop *loop, const char *path, const struct block
 	blk = xalloc(sizeof(*blk));
 	blk->loop = loop;
 	blk->img = img;
+	blk->path = xstrdup(path);
 	blk->readonly = opts->readonly;
 	blk->tail = &blk->head;
 	blk->task = (struct loop_task){.fn = run_stepped, .opaque = blk};
@@ -221,10 +229,11 @@ void block_close(struct block *blk)
 		loop_step(blk->loop, 0);
 	}
 	if (!blk->readonly && blk->img->ops->flush(blk->img))
-		log_at(LOG_WARN, "a disk image could not be flushed at close");
+		log_at(LOG_WARN, "disk image '%s' could not be flushed at close", blk->path);
 	blk->img->ops->close(blk->img);
 	pthread_cond_destroy(&blk->wake);
 	pthread_mutex_destroy(&blk->queue_lock);
 	pthread_mutex_destroy(&blk->image_lock);
+	free(blk->path);
 	free(blk);
 }

@@ -415,6 +415,41 @@ static void hostile_rings(void **state)
 	}
 }
 
+static uint32_t next_random(uint32_t *x)
+{
+	*x = *x * 1664525 + 1013904223;
+	return *x >> 4;
+}
+
+static void random_rings(void **state)
+{
+	/* Rings full of plausible nonsense neither crash nor hang; a reset always brings the device back. */
+	uint32_t x = 99;
+
+	for (unsigned round = 0; round < 2000; round++) {
+		w(AVAIL, 0, 8);
+		w(USED, 0, 8);
+		start_modern((uint64_t)(next_random(&x) & 3) << 28);
+		for (unsigned i = 0; i < 16; i++) {
+			uint32_t len = next_random(&x) & 1 ? next_random(&x) & 0x7ff : (next_random(&x) & 7) * 512;
+			uint32_t addr = next_random(&x) & 15 ? DATA + (next_random(&x) & 0xfff0) : next_random(&x) << 4;
+
+			desc(DESC, i, addr, len, (uint16_t)(next_random(&x) & (next_random(&x) & 3 ? 3 : 7)),
+			     (uint16_t)(next_random(&x) % 17));
+			w(DATA + i * 0x100, next_random(&x) % 9, 4);
+			w(DATA + i * 0x100 + 8, next_random(&x) % 70, 8);
+			w(AVAIL + 4 + 2 * i, next_random(&x) & 15, 2);
+		}
+		w(AVAIL + 2, 1 + (next_random(&x) & 15), 2);
+		kick();
+		loop_step(pc->loop, 0);
+	}
+	w(AVAIL, 0, 8);
+	w(USED, 0, 8);
+	start_modern(0);
+	assert_int_equal(request(0, 0, 512, true), 0);
+}
+
 static void rings_outside_ram(void **state)
 {
 	/* Rings that are not in RAM or not aligned stop the device, not us. */
@@ -521,7 +556,7 @@ int main(void)
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 		T(ids), T(capabilities), T(negotiation), T(config_space), T(modern_read_write), T(requests_refused), T(identity),
 		cmocka_unit_test_setup_teardown(read_only, setup_readonly, teardown), T(legacy_driver), T(msix_completion),
-		T(suppression), T(indirect), T(hostile_rings), T(rings_outside_ram), T(reset_under_way), T(no_bus_master),
+		T(suppression), T(indirect), T(hostile_rings), T(random_rings), T(rings_outside_ram), T(reset_under_way), T(no_bus_master),
 		T(config_window), T(entropy), T(coverage),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
