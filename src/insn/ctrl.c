@@ -20,16 +20,8 @@ static void mode_changed(struct cpu *cpu)
 /* PAE's four PDPTEs are loaded with CR0 and CR4 too; reserved bits set in a present one: #GP (SDM vol 3 4.4.1). */
 static void load_pdptes_raise(struct cpu *cpu)
 {
-	uint64_t phys = (1ull << cpu->model->phys_bits) - 1, pdpte[4];
-	uint64_t reserved = ~(phys & ~0xfffull) & ~0xe19ull; /* P, PWT, PCD and 11:9 are free */
-
-	cpu_fpu_park(cpu);
-	mem_read(cpu->mem, cpu->s.cr3 & 0xffffffe0, pdpte, sizeof(pdpte));
-	for (unsigned i = 0; i < 4; i++)
-		if (pdpte[i] & 1 && pdpte[i] & reserved)
-			raise_gp0(cpu);
-	for (unsigned i = 0; i < 4; i++)
-		cpu->s.pdpte[i] = pdpte[i];
+	if (!mmu_load_pdptes(cpu, cpu->s.cr3))
+		raise_gp0(cpu);
 }
 
 static void check_cr0_raise(struct cpu *cpu, uint64_t val)
@@ -60,17 +52,6 @@ void ctrl_set_cr0_raise(struct cpu *cpu, uint64_t val)
 	if (changed & (CR0_PG | CR0_PE | CR0_WP))
 		mmu_flush_all(cpu);
 	mode_changed(cpu);
-}
-
-static void set_cr3_raise(struct cpu *cpu, uint64_t val)
-{
-	uint64_t check = val;
-
-	if (cpu->s.cr4 & CR4_PCIDE)
-		check &= ~(1ull << 63);
-	if (cpu_long_mode(cpu) && check >> cpu->model->phys_bits)
-		raise_gp0(cpu);
-	mmu_set_cr3_raise(cpu, val);
 }
 
 static void set_cr4_raise(struct cpu *cpu, uint64_t val)
@@ -119,7 +100,7 @@ void insn_mov_to_cr(struct cpu *cpu, const struct insn *in)
 	else if (in->reg == 2)
 		cpu->s.cr2 = val;
 	else if (in->reg == 3)
-		set_cr3_raise(cpu, val);
+		mmu_set_cr3_raise(cpu, val);
 	else if (in->reg == 4)
 		set_cr4_raise(cpu, val);
 	else
@@ -198,6 +179,8 @@ void insn_mov_to_dr(struct cpu *cpu, const struct insn *in)
 		val = (val & 0xe00f) | 0xffff0ff0;
 	else if (n == 7)
 		val = (val & 0xffff23ff) | 0x400;
+	if (n != 6 && cpu->s.dr[n] != val && (n == 7 || cpu->s.dr[7] & 0xff))
+		mmu_flush_all(cpu); /* pages with data breakpoints have no TLB entries */
 	cpu->s.dr[n] = val;
 	cpu->mode_dirty = true;
 }
@@ -291,8 +274,6 @@ void insn_invpcid(struct cpu *cpu, const struct insn *in)
 	gla = insn_rm_linear_raise(cpu, in, 16, MMU_READ);
 	pcid = mmu_load_raise(cpu, gla, 8, MMU_READ);
 	addr = mmu_load_raise(cpu, gla + 8, 8, MMU_READ);
-	if (type > 3 || pcid >> 12 || (type < 2 && pcid && !(cpu->s.cr4 & CR4_PCIDE)) || (type == 0 && !cpu_canonical(addr)))
-		raise_gp0(cpu);
 	mmu_invpcid_raise(cpu, type, pcid, addr);
 }
 

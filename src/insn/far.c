@@ -144,12 +144,6 @@ static void open_gate_raise(struct cpu *cpu, const struct desc *gate, struct far
 	gate_code_raise(cpu, t, jmp);
 }
 
-/* RIP by the operand size: also what is pushed. */
-static uint64_t return_rip(const struct cpu *cpu, const struct insn *in)
-{
-	return cpu->s.rip + in->len;
-}
-
 static void call_same_raise(struct cpu *cpu, const struct insn *in, struct far_target *t, unsigned cpl)
 {
 	struct pushes p;
@@ -158,7 +152,7 @@ static void call_same_raise(struct cpu *cpu, const struct insn *in, struct far_t
 	if (cpu_long_mode(cpu) && t->gsize == 8)
 		p.stsize = 8;
 	pushes_add_raise(cpu, &p, cpu->s.seg[SEG_CS].sel, t->gsize);
-	pushes_add_raise(cpu, &p, return_rip(cpu, in), t->gsize);
+	pushes_add_raise(cpu, &p, cpu->next_rip, t->gsize);
 	far_check_rip_raise(cpu, &t->d, t->off, 0);
 	desc_mark_accessed_raise(cpu, &t->d);
 	pushes_write(cpu, &p);
@@ -192,7 +186,7 @@ static void call_inner_raise(struct cpu *cpu, const struct insn *in, struct far_
 	pushes_add_raise(cpu, &p, reg_get(cpu, RSP, cpu_long_mode(cpu) ? 8 : 4), t->gsize);
 	copy_params_raise(cpu, &p, t);
 	pushes_add_raise(cpu, &p, cpu->s.seg[SEG_CS].sel, t->gsize);
-	pushes_add_raise(cpu, &p, return_rip(cpu, in), t->gsize);
+	pushes_add_raise(cpu, &p, cpu->next_rip, t->gsize);
 	far_check_rip_raise(cpu, &t->d, t->off, 0);
 	desc_mark_accessed_raise(cpu, &t->d);
 	pushes_write(cpu, &p);
@@ -224,7 +218,7 @@ static void transfer_task_raise(struct cpu *cpu, const struct insn *in, const st
 {
 	uint16_t sel = desc_is_sys(d, DT_TASK) ? (uint16_t)(d->raw >> 16) : d->sel;
 
-	task_switch_raise(cpu, sel, jmp ? TASK_JMP : TASK_CALL, return_rip(cpu, in), 0);
+	task_switch_raise(cpu, sel, jmp ? TASK_JMP : TASK_CALL, cpu->next_rip, 0);
 }
 
 static void transfer_system_raise(struct cpu *cpu, const struct insn *in, const struct desc *d, bool jmp)
@@ -277,7 +271,7 @@ static void transfer_real_raise(struct cpu *cpu, const struct insn *in, uint16_t
 	if (!jmp) {
 		pushes_begin(cpu, &p);
 		pushes_add_raise(cpu, &p, cpu->s.seg[SEG_CS].sel, in->opsize);
-		pushes_add_raise(cpu, &p, return_rip(cpu, in), in->opsize);
+		pushes_add_raise(cpu, &p, cpu->next_rip, in->opsize);
 		pushes_write(cpu, &p);
 		pushes_set_sp(cpu, &p);
 	}

@@ -316,7 +316,7 @@ static void soft_raise(struct cpu *cpu, const struct insn *in, unsigned vector)
 {
 	struct cpu_event ev = { .vector = (uint8_t)vector, .soft = true };
 
-	int_deliver_raise(cpu, &ev, cpu->s.rip + in->len);
+	int_deliver_raise(cpu, &ev, cpu->next_rip);
 }
 
 void insn_int(struct cpu *cpu, const struct insn *in)
@@ -325,7 +325,7 @@ void insn_int(struct cpu *cpu, const struct insn *in)
 
 	if (cpu_vm86(cpu)) {
 		if (cpu->s.cr4 & CR4_VME && vme_redirected_raise(cpu, vector)) {
-			vme_int_raise(cpu, vector, cpu->s.rip + in->len);
+			vme_int_raise(cpu, vector, cpu->next_rip);
 			return;
 		}
 		if (cpu_iopl(cpu) < 3)
@@ -344,7 +344,7 @@ void insn_int1(struct cpu *cpu, const struct insn *in)
 {
 	struct cpu_event ev = { .vector = EXC_DB, .icebp = true };
 
-	int_deliver_raise(cpu, &ev, cpu->s.rip + in->len);
+	int_deliver_raise(cpu, &ev, cpu->next_rip);
 }
 
 void insn_into(struct cpu *cpu, const struct insn *in)

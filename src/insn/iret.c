@@ -150,7 +150,7 @@ static void iret_task_raise(struct cpu *cpu, const struct insn *in)
 {
 	if (cpu_long_mode(cpu))
 		raise_gp0(cpu);
-	task_switch_raise(cpu, task_link_raise(cpu), TASK_IRET, cpu->s.rip + in->len, 0);
+	task_switch_raise(cpu, task_link_raise(cpu), TASK_IRET, cpu->next_rip, 0);
 }
 
 void insn_iret(struct cpu *cpu, const struct insn *in)

@@ -25,7 +25,7 @@ static void syscall_legacy(struct cpu *cpu, const struct insn *in)
 {
 	uint16_t sel = cpu->s.star >> 32 & 0xfffc;
 
-	cpu->s.gpr[RCX] = (uint32_t)(cpu->s.rip + in->len);
+	cpu->s.gpr[RCX] = (uint32_t)(cpu->next_rip);
 	insn_set_flags(cpu, cpu->s.rflags & ~(uint64_t)(FL_IF | FL_VM | FL_RF));
 	flat_segments(cpu, sel, (uint16_t)(sel + 8), false, 0);
 	cpu->next_rip = (uint32_t)cpu->s.star;
@@ -42,7 +42,7 @@ void insn_syscall(struct cpu *cpu, const struct insn *in)
 		syscall_legacy(cpu, in);
 		return;
 	}
-	cpu->s.gpr[RCX] = cpu->s.rip + in->len;
+	cpu->s.gpr[RCX] = cpu->next_rip;
 	cpu->s.gpr[R11] = (cpu->s.rflags | FL_FIXED) & ~(uint64_t)FL_RF;
 	insn_set_flags(cpu, cpu->s.gpr[R11] & ~cpu->s.fmask);
 	flat_segments(cpu, sel, (uint16_t)(sel + 8), true, 0);

@@ -124,6 +124,8 @@ static void load_registers(struct cpu *cpu, const struct desc *d, const struct t
 		flags |= FL_NT;
 	cpu->s.tr = (struct cpu_seg){ d->base, d->limit, d->sel, (uint16_t)(d->attr | 2) };
 	cpu->s.cr0 |= CR0_TS;
+	if (cpu->s.dr[7] & 0x155)
+		mmu_flush_all(cpu);
 	cpu->s.dr[7] &= ~0x155ull; /* L0-L3 and LE: SDM vol 3 17.2.4 */
 	for (unsigned i = 0; i < 8; i++)
 		cpu->s.gpr[i] = t->gpr[i];
