@@ -154,7 +154,8 @@ struct cpu_tlb_used {
 	uint64_t sum[(TLB_ALL / 64 + 63) / 64];
 	uint64_t bits[TLB_ALL / 64];
 };
-#define CPU_LARGE_BITS 4096
+#define CPU_LARGE 1024
+#define CPU_LARGE_SET (1ull << 63)
 
 /* Translations for execution, kept for the look-up of blocks. tag: linear address of the page | user. */
 #define CPU_EXEC_SIZE 256
@@ -260,8 +261,9 @@ struct cpu {
 	bool fpu_opt;            /* XSAVEOPT */
 	/* mmu's */
 	struct cpu_tlb_used tlb_used[2]; /* which TLB entries are filled: [0] with non-global pages, [1] with global ones */
-	uint64_t tlb_large[CPU_LARGE_BITS / 64]; /* hashes of the 2 MiB regions that large pages with entries touch */
-	uint64_t tlb_huge;       /* the same of the 1 GiB pages that have entries */
+	uint64_t tlb_large[CPU_LARGE]; /* hash table: gla >> 21 | CPU_LARGE_SET of the regions that large pages with entries touch */
+	uint32_t tlb_large_n;
+	uint64_t tlb_huge;       /* hashes, by bit, of the 1 GiB pages that have entries */
 	uint32_t exec_gen[2];    /* exec entries of another generation are dead: [0] non-global, [1] global */
 	struct cpu_exec exec[CPU_EXEC_SIZE];
 	struct cpu_span span;    /* where the bounce buffer belongs */

@@ -6,12 +6,13 @@
  * writes, watched pages.
  *
  * Guests switch address spaces often, so two bitmaps say which entries are filled, with non-global and with
- * global pages; a flush visits only those. An INVLPG has to drop every entry of a large page; a Bloom filter of the
- * 2 MiB regions in which large pages were entered says when that can matter.
+ * global pages; a flush visits only those. An INVLPG has to drop every entry of a large page; a table of the
+ * 2 MiB regions in which large pages were entered says when that matters.
  *
  * I1  The bit of an entry in one of the two maps is set iff the entry is valid.
  * I2  A write entry exists only for RAM or plain memory that is read and written at the same place, holds no
  *     translated code and whose D bit is set.
+ * I3  Every region that a large page with a valid entry touches is in tlb_large, unless that is full; 1 GiB pages in tlb_huge.
  */
 #include "mmu/mmu_int.h"
 
@@ -56,9 +57,25 @@ static void entry_put(struct cpu *cpu, unsigned view, unsigned rw, gla_t gla, co
 
 /* --- large pages --- */
 
-static unsigned large_hash(gla_t gla)
+/* Where region stands in the table, or the free place where it would. There always is one: see large_note(). */
+static unsigned large_at(const struct cpu *cpu, uint64_t region)
 {
-	return (uint32_t)(gla >> 21) * 0x9e3779b1u >> 20;
+	unsigned i = (uint32_t)region * 0x9e3779b1u >> 22;
+
+	while (cpu->tlb_large[i] && cpu->tlb_large[i] != (region | CPU_LARGE_SET))
+		i = (i + 1) % CPU_LARGE;
+	return i;
+}
+
+static bool large_full(const struct cpu *cpu)
+{
+	return cpu->tlb_large_n >= CPU_LARGE * 3 / 4;
+}
+
+/* A full table means: any region. */
+static bool large_maybe(const struct cpu *cpu, gla_t gla)
+{
+	return cpu->tlb_large_n && (large_full(cpu) || cpu->tlb_large[large_at(cpu, gla >> 21)]);
 }
 
 static uint64_t huge_bit(gla_t gla)
@@ -68,23 +85,26 @@ static uint64_t huge_bit(gla_t gla)
 
 static void large_note(struct cpu *cpu, gla_t gla, unsigned shift)
 {
+	uint64_t first = gla >> shift << (shift - 21), count = 1ull << (shift - 21); /* a 4 MiB page is two regions */
+
 	if (shift == 30) {
 		cpu->tlb_huge |= huge_bit(gla);
 		return;
 	}
-	/* A 4 MiB page is two regions. */
-	for (gla_t at = gla >> shift << shift, n = 0; n < 1ull << shift; n += MIB(2)) {
-		unsigned h = large_hash(at + n);
+	for (uint64_t region = first; region < first + count && !large_full(cpu); region++) {
+		unsigned i = large_at(cpu, region);
 
-		cpu->tlb_large[h / 64] |= 1ull << h % 64;
+		cpu->tlb_large_n += !cpu->tlb_large[i];
+		cpu->tlb_large[i] = region | CPU_LARGE_SET;
 	}
 }
 
-static bool large_maybe(const struct cpu *cpu, gla_t gla)
+static void large_clear(struct cpu *cpu)
 {
-	unsigned h = large_hash(gla);
-
-	return cpu->tlb_large[h / 64] >> h % 64 & 1;
+	if (cpu->tlb_large_n)
+		bytes_fill(cpu->tlb_large, 0, sizeof(cpu->tlb_large));
+	cpu->tlb_large_n = 0;
+	cpu->tlb_huge = 0;
 }
 
 /* --- fill --- */
@@ -193,9 +213,7 @@ void mmu_flush_all(struct cpu *cpu)
 	flush_nonglobal(cpu);
 	used_flush(cpu, &cpu->tlb_used[1], NULL, 0);
 	cpu->exec_gen[1]++;
-	for (unsigned i = 0; i < ARRAY_LEN(cpu->tlb_large); i++)
-		*(volatile uint64_t *)&cpu->tlb_large[i] = 0;
-	cpu->tlb_huge = 0;
+	large_clear(cpu);
 	told(cpu, FLUSH_ALL, 0);
 }
 
@@ -274,6 +292,7 @@ void mmu_init(struct cpu *cpu)
 	bytes_fill(cpu->tlb_used, 0, sizeof(cpu->tlb_used));
 	bytes_fill(cpu->tlb_large, 0, sizeof(cpu->tlb_large));
 	bytes_fill(cpu->exec, 0, sizeof(cpu->exec));
+	cpu->tlb_large_n = 0;
 	cpu->tlb_huge = 0;
 	cpu->exec_gen[0] = cpu->exec_gen[1] = 1; /* entries hold 0: dead */
 }
