@@ -207,10 +207,11 @@ static void put_edx_eax(struct cpu *cpu, uint64_t val)
 void insn_xgetbv(struct cpu *cpu, const struct insn *in)
 {
 	uint32_t n = (uint32_t)cpu->s.gpr[RCX];
-	uint32_t lo, hi;
+	uint32_t lo, hi, feature[4];
 
 	need_osxsave_raise(cpu);
-	if (n > 1)
+	cpuid_answer(cpu, 0xd, 1, feature);
+	if (n > 1 || (n == 1 && !(feature[0] & 4)))
 		raise_gp0(cpu);
 	if (n == 0) {
 		put_edx_eax(cpu, cpu->s.xcr0);

@@ -402,6 +402,13 @@ static bool is_move(uint8_t op)
 	return op == 0x10 || op == 0x11 || op == 0x28 || op == 0x29 || op == 0x6f || op == 0x7f;
 }
 
+static noreturn void refuse_raise(struct cpu *cpu, const struct vop *v)
+{
+	cpu_fpu_park(cpu);
+	guest_log("masked vector access of map %u opcode %#x at a page's end is not supported", v->map, v->op);
+	raise_ud(cpu);
+}
+
 static void run_raise(struct cpu *cpu, const struct insn *in, const struct vop *v, struct vimage *img)
 {
 	if (!v->evex && v->map == 2 && is_vex_maskmov(v->op))
@@ -415,7 +422,7 @@ static void run_raise(struct cpu *cpu, const struct insn *in, const struct vop *
 	else if (v->evex && v->map == 1 && is_move(v->op))
 		evex_move_raise(cpu, in, v, img);
 	else
-		raise_ud(cpu);
+		refuse_raise(cpu, v);
 }
 
 void insn_vector_mem(struct cpu *cpu, const struct insn *in)
