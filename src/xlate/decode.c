@@ -176,6 +176,8 @@ static unsigned map_num(const ZydisDecodedInstruction *zi)
 static bool has_word_operand(const ZydisDecodedInstruction *zi, const ZydisDecodedOperand *ops)
 {
 	bool word = false;
+	if (zi->operand_width != 16) /* MOVZX and MOVSX to 32 bits have a word as source */
+		return false;
 	for (unsigned i = 0; i < zi->operand_count; i++) {
 		if (ops[i].type == ZYDIS_OPERAND_TYPE_REGISTER) {
 			ZydisRegisterClass c = ZydisRegisterGetClass(ops[i].reg.value);
