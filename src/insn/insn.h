@@ -59,6 +59,12 @@ uint64_t insn_ea(const struct cpu *cpu, const struct insn *in);
 /* Linear address of [seg:off, +size) after all segment checks for kind (MMU_READ, MMU_WRITE); raises #GP/#SS. In 64-bit code: base of FS/GS and canonical check. */
 gla_t insn_linear_raise(struct cpu *cpu, unsigned seg, uint64_t off, size_t size, unsigned kind);
 
+/* Can OP_VECTOR_MEM carry out in? If not, its disabled elements are the business of insn_vector_operand_raise. */
+bool insn_vector_mem_does(const struct insn *in);
+/* Host pointer to a masked instruction's memory source of full vector width: like mmu_slow_raise, but elements of esize bytes that opmask k
+ * disables do not fault. For loads only. */
+void *insn_vector_operand_raise(struct cpu *cpu, gla_t gla, uint32_t size, unsigned esize, unsigned k, unsigned kind);
+
 /* Deliver an exception or interrupt through the IDT or IVT: changes s as the CPU does. Raises nested exceptions (the run loop turns them
  * into #DF and triple fault). s.rip is the address to push (soft: next_rip was put there by the caller). */
 void insn_deliver_raise(struct cpu *cpu, const struct cpu_event *ev);

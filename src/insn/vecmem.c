@@ -402,6 +402,20 @@ static bool is_move(uint8_t op)
 	return op == 0x10 || op == 0x11 || op == 0x28 || op == 0x29 || op == 0x6f || op == 0x7f;
 }
 
+bool insn_vector_mem_does(const struct insn *in)
+{
+	struct vop v;
+
+	if (!vop_decode(in, &v))
+		return false;
+	if (!v.evex)
+		return v.map == 2 && (is_vex_maskmov(v.op) || is_gather(v.op));
+	if (v.map == 1)
+		return is_move(v.op);
+	return v.map == 2 && (is_gather(v.op) || (v.op >= 0xa0 && v.op <= 0xa3) || v.op == 0x62 || v.op == 0x63 ||
+			      (v.op >= 0x88 && v.op <= 0x8b));
+}
+
 static noreturn void refuse_raise(struct cpu *cpu, const struct vop *v)
 {
 	cpu_fpu_park(cpu);
@@ -485,4 +499,51 @@ void insn_maskmov(struct cpu *cpu, const struct insn *in)
 	for (unsigned i = 0; i < len; i++)
 		if (mask[i] & 0x80)
 			mmu_store_raise(cpu, gla[i], src[i], 1, MMU_WRITE);
+}
+
+static uint64_t opmask(unsigned k)
+{
+	uint64_t m;
+
+	switch (k) {
+	case 1: __asm__("kmovq %%k1, %0" : "=r"(m)); break;
+	case 2: __asm__("kmovq %%k2, %0" : "=r"(m)); break;
+	case 3: __asm__("kmovq %%k3, %0" : "=r"(m)); break;
+	case 4: __asm__("kmovq %%k4, %0" : "=r"(m)); break;
+	case 5: __asm__("kmovq %%k5, %0" : "=r"(m)); break;
+	case 6: __asm__("kmovq %%k6, %0" : "=r"(m)); break;
+	default: __asm__("kmovq %%k7, %0" : "=r"(m)); break;
+	}
+	return m;
+}
+
+/* Probe the first enabled element that touches bytes [from, to) of the operand; false: there is none. */
+static bool probe_enabled_raise(struct cpu *cpu, gla_t gla, uint64_t mask, unsigned esize, unsigned from, unsigned to, unsigned kind)
+{
+	for (unsigned i = from / esize; i * esize < to; i++) {
+		if (!(mask >> i & 1))
+			continue;
+		mmu_probe_raise(cpu, gla + i * esize, esize, kind);
+		return true;
+	}
+	return false;
+}
+
+/* A page whose elements are all off is not looked at; its part of the operand reads 0, which nobody uses. */
+void *insn_vector_operand_raise(struct cpu *cpu, gla_t gla, uint32_t size, unsigned esize, unsigned k, unsigned kind)
+{
+	unsigned first = (unsigned)MIN(size, 4096 - (gla & 4095));
+	uint64_t mask = (live(cpu), opmask(k));
+	bool low = probe_enabled_raise(cpu, gla, mask, esize, 0, first, kind);
+	bool high = first < size && probe_enabled_raise(cpu, gla, mask, esize, first, size, kind);
+
+	if (low && (high || first == size))
+		return mmu_slow_raise(cpu, gla, size, kind, true);
+	zero_bytes(cpu->bounce, size);
+	if (low)
+		mmu_read_raise(cpu, gla, cpu->bounce, first, kind);
+	if (high)
+		mmu_read_raise(cpu, gla + first, cpu->bounce + first, size - first, kind);
+	cpu->bounce_len = 0;
+	return cpu->bounce;
 }

@@ -386,6 +386,21 @@ static void helper_fields(struct dec *d, const ZydisDecodedInstruction *zi, cons
 	}
 }
 
+/* Masked arithmetic: only loads of a whole vector map elements to mask bits one to one. */
+static void masked_operand(struct dec *d, const ZydisDecodedInstruction *zi, const ZydisDecodedOperand *ops)
+{
+	d->masked = false;
+	if (d->mem_wr || d->mem_size * 8 != zi->avx.vector_length)
+		return;
+	for (unsigned i = 0; i < zi->operand_count; i++) {
+		unsigned bits = ops[i].element_size;
+		if (ops[i].type != ZYDIS_OPERAND_TYPE_MEMORY || (bits != 8 && bits != 16 && bits != 32 && bits != 64))
+			continue;
+		d->mask_k = (uint8_t)(zi->avx.mask.reg - ZYDIS_REGISTER_K0);
+		d->mask_elem = (uint8_t)__builtin_ctz(bits / 8);
+	}
+}
+
 static void set_class(struct dec *d, const ZydisDecodedInstruction *zi, const ZydisDecodedOperand *ops)
 {
 	const struct policy *p = &policies[zi->mnemonic];
@@ -417,6 +432,8 @@ static void set_class(struct dec *d, const ZydisDecodedInstruction *zi, const Zy
 		d->masked = true;
 	if (d->cls == DC_COPY && d->vsib)
 		to_helper(d, OP_VECTOR_MEM);
+	if (d->masked && !d->vsib && !insn_vector_mem_does(&d->in))
+		masked_operand(d, zi, ops);
 }
 
 /* FPU and vector instructions while the guest has them switched off: the helper decides #NM or #UD. */

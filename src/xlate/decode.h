@@ -39,6 +39,7 @@ struct dec {
 	uint8_t evex[3];             /* EVEX payload bytes as found */
 	bool mem_rd, mem_wr, vsib, masked;
 	uint16_t mem_size;           /* bytes */
+	uint8_t mask_k, mask_elem;   /* a load of full vector width under opmask k: log2 of its element size */
 	uint8_t imm_off, imm_len;    /* trailing immediate bytes, copied as they are */
 	uint8_t cc;                  /* Jcc: condition; LOOP: the opcode */
 	bool imm_target;             /* CALL, JMP: relative; target is in in.imm as a displacement */

@@ -111,6 +111,9 @@ void xlate_lower_checked(struct tr *t, unsigned seg, unsigned adsize, bool write
 	bool saved = t->live[t->i] != 0;
 	bool ss = seg == SEG_SS;
 	uint32_t desc = size | (write ? DESC_WRITE : 0) | (load ? DESC_LOAD : 0) | (ss ? DESC_SS : 0) | seg << DESC_SEG_SHIFT;
+	const struct dec *d = &t->dec[t->i];
+	if (!write && d->mask_k)
+		desc |= (uint32_t)d->mask_k << DESC_K_SHIFT | (uint32_t)d->mask_elem << DESC_ELEM_SHIFT;
 	if (saved)
 		emit_flags_save(&t->e);
 	add_base(t, seg, size, saved, desc);

@@ -76,7 +76,9 @@ void *xlate_slow(struct cpu *cpu, gla_t gla, uint32_t desc)
 {
 	struct xlate *x = cpu->engine;
 	x->stats.slow++;
-	void *p = mmu_slow_raise(cpu, gla, desc & DESC_SIZE, desc_kind(desc), desc & DESC_LOAD);
+	unsigned k = desc >> DESC_K_SHIFT & 7;
+	void *p = k ? insn_vector_operand_raise(cpu, gla, desc & DESC_SIZE, 1u << (desc >> DESC_ELEM_SHIFT & 3), k, desc_kind(desc))
+	            : mmu_slow_raise(cpu, gla, desc & DESC_SIZE, desc_kind(desc), desc & DESC_LOAD);
 	cpu->host_pc = 0;
 	if (!cpu->fpu_live)
 		cpu_fpu_load(cpu);
@@ -85,7 +87,7 @@ void *xlate_slow(struct cpu *cpu, gla_t gla, uint32_t desc)
 
 uint64_t xlate_segment(struct cpu *cpu, uint64_t off, uint32_t desc)
 {
-	gla_t gla = insn_linear_raise(cpu, desc >> DESC_SEG_SHIFT, off, desc & DESC_SIZE, desc_kind(desc));
+	gla_t gla = insn_linear_raise(cpu, desc >> DESC_SEG_SHIFT & 7, off, desc & DESC_SIZE, desc_kind(desc));
 	cpu->host_pc = 0;
 	return gla;
 }

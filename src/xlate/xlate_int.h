@@ -124,7 +124,9 @@ struct cold {
 #define DESC_WRITE (1u << 13)
 #define DESC_LOAD (1u << 14)
 #define DESC_SS (1u << 15)
-#define DESC_SEG_SHIFT 16
+#define DESC_SEG_SHIFT 16 /* 3 bits */
+#define DESC_K_SHIFT 19   /* 3 bits: opmask of a masked load, 0: none */
+#define DESC_ELEM_SHIFT 22 /* 2 bits: log2 of its element size */
 
 /* A translation under way. */
 struct tr {
