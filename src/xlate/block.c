@@ -271,7 +271,8 @@ static void finish(struct tr *t, struct fetch *f)
 static struct block *translate(struct xlate *x, struct fetch *f)
 {
 	cpu_fpu_park(x->cpu);
-	if (x->used + BLOCK_MAX_INSNS * INSN_MAX_HOST > CODE_SIZE - STEP_SIZE || x->nblocks == x->cap_blocks)
+	if (x->used + BLOCK_MAX_INSNS * INSN_MAX_HOST > CODE_SIZE - STEP_SIZE || x->nblocks == x->cap_blocks ||
+	    x->arena_used + 65536 > x->arena_size)
 		xlate_cache_flush(x);
 	struct block *b = xlate_cache_alloc(x, sizeof(*b));
 	struct tr *t = begin(x, b, false);
