@@ -20,27 +20,30 @@ def grub_image(name):
     return archive.unpacked("grub-rescue-pc") / "usr/lib/grub-rescue" / name
 
 
-def judge_grub(machine):
-    """The rescue images come up on the screen and the keyboard; we have neither.
-
-    They look for a serial terminal only if told to, so what can be seen on ttyS0 without a keyboard is what
-    SeaBIOS says there.  The screen is read over --display text (see screen()).
-    """
-    machine.expect(r"grub>", 60)
+def judge_grub(machine, drive):
+    """From the menu to the prompt by keyboard, where GRUB must know the drive it came from."""
+    machine.expect(r"GNU GRUB +version 2", 60)
+    machine.expect(r"for a command-line", 20)
+    machine.send("c")
+    machine.expect(r"grub>", 20)
+    machine.send("echo $root; ls\r")
+    machine.expect(rf"grub> echo \$root; ls *\n *\w+ *\n.*\({drive}\)", 30)
+    machine.send("hello\r")
+    machine.expect(r"Hello World", 30)      # the command's module was read from the medium
 
 
 @case("grub-cdrom", FULL, 15)
 def grub_cdrom(test):
     """Proof 3: the CD image of grub-rescue-pc boots through El Torito to GRUB's prompt."""
     machine = test.screen("--memory", "128M", "--boot", "d", "--cdrom", grub_image("grub-rescue-cdrom.iso"))
-    judge_grub(machine)
+    judge_grub(machine, "cd")
 
 
 @case("grub-floppy", FULL, 15)
 def grub_floppy(test):
     """Proof 3: the floppy image of grub-rescue-pc boots through the floppy controller to GRUB's prompt."""
     machine = test.screen("--memory", "128M", "--boot", "a", "--floppy", grub_image("grub-rescue-floppy.img"))
-    judge_grub(machine)
+    judge_grub(machine, "fd0")
 
 
 def memtest_disk():

@@ -71,7 +71,8 @@ class Context:
         if not shutil.which("nasm"):
             raise Skip("nasm is missing")
         image = self.folder / f"{name}.bin"
-        done = subprocess.run(["nasm", "-f", "bin", "-I", f"{TREE}/tests/guest/", *defines, "-o", image, TREE / f"tests/guest/{name}.asm"],
+        done = subprocess.run(["nasm", "-f", "bin", "-I", f"{TREE}/tests/guest/", *defines, "-o", image,
+                               TREE / f"tests/guest/{name}.asm"],
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         if done.returncode:
             raise Failure(f"{name}.asm does not assemble:\n{done.stdout}")

@@ -16,10 +16,12 @@ import termios
 import threading
 import time
 
+from screen import Screen
+
 # The exit statuses, as in src/cli/cli.h and docs/exit-status.md.
 POWERED_OFF, HOST, BAD_INPUT, RESET, TRIPLE_FAULT, TIMEOUT, QUIT, STUCK = range(8)
 FATAL = re.compile(r"Kernel panic[^\r\n]*|end Kernel panic|System halted")
-ESCAPES = re.compile(r"\x1b(\[[0-9;?]*[A-Za-z]|[()][A-Z0-9]|[=>78])|\x0f|\x0e")
+ESCAPES = re.compile(r"\x1b(\[[0-9;?]*[A-Za-z]|[()][A-Z0-9]|[=>78])")
 
 
 class Failure(Exception):
@@ -34,7 +36,7 @@ class Machine:
         self.at = 0
         self.arrivals = []
         self.errors = b""
-        self.terminal = None
+        self.screen = None
         self.news = threading.Condition()
         self.started = time.time()
         self.open = True
@@ -51,14 +53,15 @@ class Machine:
             reader.start()
 
     def _start_in_terminal(self, command):
-        """A terminal of 50 lines by 100 columns; what is drawn in it is read as text without its escapes."""
-        self.terminal, inner = pty.openpty()
+        """A terminal of 50 lines by 100 columns; patterns are then looked for in what its screen shows."""
+        self.screen = Screen(50, 100)
+        terminal, inner = pty.openpty()
         fcntl.ioctl(inner, termios.TIOCSWINSZ, struct.pack("HHHH", 50, 100, 0, 0))
         self.process = subprocess.Popen(command, stdin=inner, stdout=inner, stderr=subprocess.PIPE,
                                         start_new_session=True, env=dict(os.environ, TERM="xterm"))
         os.close(inner)
-        self.keys = os.fdopen(self.terminal, "wb", buffering=0)
-        self.console = os.fdopen(os.dup(self.terminal), "rb", buffering=0)
+        self.keys = os.fdopen(terminal, "wb", buffering=0)
+        self.console = os.fdopen(os.dup(terminal), "rb", buffering=0)
 
     def _read_some(self):
         try:
@@ -71,10 +74,12 @@ class Machine:
             self.log.write(data)
             self.log.flush()
             with self.news:
-                self.text += data.decode("latin-1")
-                if self.terminal:
-                    self.text = ESCAPES.sub("", self.text)
-                self.arrivals.append((len(self.text), time.time()))
+                if self.screen:
+                    self.screen.feed(data)
+                    self.text = self.screen.text()
+                else:
+                    self.text += data.decode("latin-1")
+                    self.arrivals.append((len(self.text), time.time()))
                 self.news.notify_all()
         with self.news:
             self.open = False
@@ -92,7 +97,8 @@ class Machine:
         return time.time()
 
     def _failed(self, why):
-        lines = ESCAPES.sub("", self.text).replace("\r", "").split("\n")[-25:]
+        lines = ESCAPES.sub("", self.text).replace("\r", "").split("\n")
+        lines = [line for line in lines if line.strip()][-25:]
         tail = "\n".join("    | " + line[:160] for line in lines)
         errors = self.errors.decode(errors="replace")[-2000:].strip()
         raise Failure(f"{why}\n{tail}" + (f"\n  standard error: {errors}" if errors else ""))
@@ -105,7 +111,7 @@ class Machine:
             while True:
                 found = wanted.search(self.text, self.at)
                 if found:
-                    self.at = found.end()
+                    self.at = 0 if self.screen else found.end()
                     return found, self._arrival(found.end())
                 fatal = FATAL.search(self.text, self.at)
                 if fatal:
@@ -180,7 +186,7 @@ class Machine:
         return total
 
     def footprint(self):
-        """(resident bytes that are not guest RAM's shared pages, open files) of ring3 and its children."""
+        """(resident private bytes: all but guest RAM, which is shared; open files) of ring3 and its children."""
         private = files = 0
         for pid in self._family():
             with open(f"/proc/{pid}/status") as status:

@@ -59,8 +59,9 @@ for i in 1 2 3 4 5 6 7 8; do (seq 1 3000 | md5sum > /tmp/job.$i) & done
 wait
 say jobs $(cat /tmp/job.* | sort | uniq -c | tr -s ' ' | cut -d' ' -f2,3)
 say cpu $(grep -c '^processor' /proc/cpuinfo) $(grep -m1 'model name' /proc/cpuinfo | cut -d: -f2)
-say errors $(dmesg | grep -cE 'BUG:|Oops|WARNING: CPU|unchecked MSR|nobody cared|general protection|Call Trace|soft lockup|rcu_.*stall')
-dmesg | grep -E 'BUG:|Oops|WARNING: CPU|unchecked MSR|nobody cared|general protection|soft lockup|rcu_.*stall' | head -n 20
+bad='BUG:|Oops|WARNING: CPU|unchecked MSR|nobody cared|general protection|Call Trace|soft lockup|rcu_.*stall'
+say errors $(dmesg | grep -cE "$bad")
+dmesg | grep -E "$bad" | head -n 20
 say clocksource $(cat /sys/devices/system/clocksource/clocksource0/current_clocksource)
 say sleep
 sleep 5
