@@ -176,21 +176,24 @@ static void lower_insn(struct tr *t, const struct dec *d)
 	}
 }
 
+/* Whoever comes through a jump cache has the target in S0; another block may share the slot, and its flags may be alive:
+ * compare without touching them. */
+/* S0 = RIP wanted. Not this block's: the run loop finds the right one, which may need flags that this block does not. So the comparison
+ * leaves flags alone whatever liveness says. */
 static void emit_checked_entry(struct tr *t)
 {
 	struct emit *e = &t->e;
 	if (t->step || !(t->key & KEY_FLAT_CS))
 		return;
-	bool saved = t->live[0] != 0;
-	if (saved)
-		emit_flags_save(e);
-	emit_mov_imm(e, S1, t->b->rip);
-	emit_op_reg(e, 8, 0x3b, S0, S1);
-	struct cold *c = &t->cold[t->ncold++];
-	*c = (struct cold){ .kind = COLD_CHECKED_MISS, .flags_saved = saved };
-	c->jump = emit_jcc(e, 5);
-	if (saved)
-		emit_flags_restore(e);
+	emit_mov_imm(e, S1, -t->b->rip);
+	emit_mov(e, 8, S2, H_RCX);
+	emit_lea(e, 8, H_RCX, S0, S1, 1, 0);
+	e2(e, 0xe3, 0); /* jrcxz */
+	uint8_t *miss = e->p;
+	emit_mov(e, 8, H_RCX, S2);
+	emit_jmp_cpu(e, CPU_OFF(thunk) + XT_EXIT_INDIRECT * 8);
+	miss[-1] = (uint8_t)(e->p - miss);
+	emit_mov(e, 8, H_RCX, S2);
 }
 
 static void emit_exit_stubs(struct tr *t)

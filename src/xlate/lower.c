@@ -183,13 +183,6 @@ static void emit_miss_stub(struct tr *t, const struct cold *c)
 	emit_jcc_to(e, -1, c->resume);
 }
 
-static void emit_checked_miss(struct tr *t, const struct cold *c)
-{
-	if (c->flags_saved)
-		emit_flags_restore(&t->e);
-	emit_jmp_cpu(&t->e, CPU_OFF(thunk) + XT_EXIT_INDIRECT * 8);
-}
-
 void xlate_lower_cold(struct tr *t)
 {
 	for (unsigned k = 0; k < t->ncold; k++) {
@@ -201,7 +194,6 @@ void xlate_lower_cold(struct tr *t)
 		switch (c->kind) {
 		case COLD_SEGMENT: emit_segment_stub(t, c); break;
 		case COLD_VECTOR: emit_vector_stub(t, c); break;
-		case COLD_CHECKED_MISS: emit_checked_miss(t, c); break;
 		default: emit_miss_stub(t, c); break;
 		}
 	}

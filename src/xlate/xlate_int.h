@@ -105,7 +105,7 @@ struct xlate {
 };
 
 /* A deferred cold stub. */
-enum cold_kind { COLD_READ, COLD_WRITE, COLD_SEGMENT, COLD_CHECKED_MISS, COLD_VECTOR };
+enum cold_kind { COLD_READ, COLD_WRITE, COLD_SEGMENT, COLD_VECTOR };
 struct tr;
 typedef void body_fn(struct tr *t, const struct dec *d);
 struct cold {
