@@ -22,7 +22,7 @@
 
 #define MAX_CELLS 16384u
 #define FRAME_NS 50000000u
-#define KEY_NS 15000000u
+#define KEY_NS 25000000u
 #define HELP_NS 4000000000u
 #define OUT_MAX (512u << 10)
 #define CELL_OUT 40u /* the most one cell takes: position, colours, character */
