@@ -409,7 +409,7 @@ static void set_class(struct dec *d, const ZydisDecodedInstruction *zi, const Zy
 		d->cls = p->cls;
 		d->in.op = p->op;
 	}
-	if (hidden_extension(zi->meta.isa_ext))
+	else if (hidden_extension(zi->meta.isa_ext))
 		d->cls = DC_UD;
 	special_registers(d, zi, ops);
 	bool vec = d->enc != ENC_LEGACY;
