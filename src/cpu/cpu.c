@@ -143,7 +143,6 @@ void cpu_reset(struct cpu *cpu, bool init)
 		reset_msrs(cpu);
 		cpu_fpu_reset(cpu);
 	}
-	cpu->jc_mask = JC_SIZE - 1;
 	cpu->event_valid = false;
 	cpu->host_pc = 0;
 	cpu->bounce_len = 0;
