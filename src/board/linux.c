@@ -86,7 +86,8 @@ static int linux_probe(struct kernel *k, struct err *err)
 	v = version(k);
 	if (v < 0x202 || !(h[HDR_LOADFLAGS] & LOADED_HIGH))
 		return err_set(err, -EINVAL, "'%s' is a Linux zImage (boot protocol %u.%02u): only a bzImage can be started", k->image.name, v >> 8, v & 0xff);
-	if (k->image.len <= setup_size(k) || (v >= 0x204 && k->image.len < setup_size(k) + code_size(k)))
+	/* The header counts paragraphs; memtest86+ does not pad its file to the last one. */
+	if (k->image.len <= setup_size(k) || (v >= 0x204 && k->image.len + 15 < setup_size(k) + code_size(k)))
 		return err_set(err, -EINVAL, "'%s' is truncated: its header announces %llu bytes, the file has %zu", k->image.name,
 		               (unsigned long long)(setup_size(k) + code_size(k)), k->image.len);
 	snprintf(k->what, sizeof(k->what), "Linux %s-bit (boot protocol %u.%02u)",

@@ -116,7 +116,7 @@ static void bad_kernels_are_refused(void **state)
 	struct err err;
 
 	make_bzimage(image);
-	put_file(f->path, image, sizeof(image) - 1);
+	put_file(f->path, image, sizeof(image) - 16);
 	assert_null(open_kernel(f, NULL, NULL, &err));
 	assert_non_null(strstr(err.msg, "truncated"));
 	put_file(f->path, image, sizeof(image));
