@@ -15,7 +15,8 @@ struct i440fx_config {
 	struct wire reset; /* pulsed by a write to port 0xcf9 that asks for a reset */
 };
 
-/* At 00:00.0 of the bus. The board lays the system ROM below 1 MiB at priority 1 to 4 (RAM has 0, shadowing 5). Lock held for all of these. */
+/* At 00:00.0 of the bus. The board lays the system ROM below 1 MiB at priority 1 to 4 (RAM has 0, shadowing 5).
+ * Lock held for all of these. */
 struct i440fx *i440fx_new(const struct i440fx_config *cfg);
 void i440fx_free(struct i440fx *fx);
 /* The chip's own registers; pci_bus_reset does command and BARs. */

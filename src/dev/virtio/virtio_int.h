@@ -83,7 +83,8 @@ struct virtq_elem {
 };
 
 /* virtio_pci.c. feature bits beyond type->features (read-only disk) go to extra. */
-void virtio_init(struct virtio_dev *d, const struct virtio_type *type, const struct virtio_place *place, uint64_t extra, void *opaque);
+void virtio_init(struct virtio_dev *d, const struct virtio_type *type, const struct virtio_place *place,
+                 uint64_t extra, void *opaque);
 void virtio_reset(struct virtio_dev *d);
 /* Interrupt the driver for queue q if it wants that. */
 void virtio_notify_guest(struct virtio_dev *d, unsigned q);

@@ -484,14 +484,16 @@ static void register_state(struct virtio_dev *d, struct state_set *states)
 	state_set_add(states, d->name, &virtio_state_type, &d->s, loaded, d);
 }
 
-void virtio_init(struct virtio_dev *d, const struct virtio_type *type, const struct virtio_place *place, uint64_t extra, void *opaque)
+void virtio_init(struct virtio_dev *d, const struct virtio_type *type, const struct virtio_place *place,
+                 uint64_t extra, void *opaque)
 {
 	must(type->nqueues <= VIRTIO_MAX_QUEUES && type->queue_size <= VIRTQ_MAX_SIZE && type->config_len <= sizeof(d->config));
 	d->mem = place->mem;
 	d->name = place->name;
 	d->type = type;
 	d->opaque = opaque;
-	d->features = type->features | extra | VIRTIO_F_ANY_LAYOUT | VIRTIO_F_INDIRECT_DESC | VIRTIO_F_EVENT_IDX | VIRTIO_F_VERSION_1;
+	d->features = type->features | extra | VIRTIO_F_ANY_LAYOUT | VIRTIO_F_INDIRECT_DESC | VIRTIO_F_EVENT_IDX |
+	              VIRTIO_F_VERSION_1;
 	d->pci.name = place->name;
 	d->pci.opaque = d;
 	d->pci.config_reading = config_reading;

@@ -93,7 +93,8 @@ static const char *add_segment(struct virtio_dev *d, struct virtq_elem *e, const
 }
 
 /* Follow a chain in table (of n descriptors) from i; an indirect table may stand only in the ring's own. */
-static const char *walk_chain(struct virtio_dev *d, struct virtq_elem *e, const uint8_t *table, unsigned n, unsigned i, bool nested)
+static const char *walk_chain(struct virtio_dev *d, struct virtq_elem *e, const uint8_t *table, unsigned n, unsigned i,
+                              bool nested)
 {
 	for (unsigned steps = 0; steps <= VIRTQ_MAX_SIZE; steps++) {
 		struct desc s;
