@@ -50,10 +50,8 @@ static bool do_requests(struct vcpu *v)
 		return false;
 	if (req & REQ_RESET)
 		reset(v);
-	if (req & REQ_FLUSH) {
+	if (req & REQ_FLUSH)
 		mmu_flush_all(cpu);
-		xlate_flush(v->xlate);
-	}
 	if (req & REQ_CODE)
 		vcpu_drain_code(v);
 	if (req & REQ_NMI)

@@ -12,72 +12,6 @@
  */
 #include "xlate/xlate_int.h"
 
-/* Bytes of guest code at the block's start, as far as one page goes, or two for a crossing instruction. */
-struct fetch {
-	const uint8_t *bytes;
-	unsigned len;
-	gpa_t gpa, gpa2;
-	uint64_t ram[2];
-	uint8_t copy[32];
-	bool cacheable;
-};
-
-static gla_t linear_rip(const struct cpu *cpu, uint64_t rip)
-{
-	gla_t gla = rip + (cpu_code64(cpu) ? 0 : cpu->s.seg[SEG_CS].base);
-	return cpu_code64(cpu) ? gla : (uint32_t)gla;
-}
-
-static void fetch_page(struct xlate *x, struct fetch *f)
-{
-	struct cpu *cpu = x->cpu;
-	struct mem_page pg;
-	gla_t gla = linear_rip(cpu, cpu->s.rip);
-	f->gpa = mmu_translate_raise(cpu, gla, MMU_EXEC);
-	f->gpa2 = UINT64_MAX;
-	f->ram[0] = f->ram[1] = UINT64_MAX;
-	f->len = 4096 - (f->gpa & 4095);
-	mem_lookup(x->mem, f->gpa, &pg);
-	f->cacheable = pg.read;
-	if (pg.read) {
-		f->bytes = pg.read + (f->gpa & 4095);
-		if (pg.is_ram)
-			f->ram[0] = mem_ram_offset(x->mem, f->gpa & ~4095ull);
-		return;
-	}
-	cpu_fpu_park(cpu);
-	f->len = MIN(f->len, 15u);
-	mem_read(x->mem, f->gpa, f->copy, f->len);
-	f->bytes = f->copy;
-}
-
-/* The first instruction needs the next page as well: join up to 15 bytes. */
-static void fetch_second(struct xlate *x, struct fetch *f)
-{
-	struct cpu *cpu = x->cpu;
-	struct mem_page pg;
-	gla_t gla = linear_rip(cpu, cpu->s.rip);
-	gla_t next = (gla & ~4095ull) + 4096;
-	if (!cpu_code64(cpu))
-		next = (uint32_t)next;
-	f->gpa2 = mmu_translate_raise(cpu, next, MMU_EXEC);
-	mem_lookup(x->mem, f->gpa2, &pg);
-	unsigned have = f->len;
-	must(have < 15);
-	if (f->bytes != f->copy)
-		memcpy(f->copy, f->bytes, have);
-	if (pg.read) {
-		memcpy(f->copy + have, pg.read, 15);
-		if (pg.is_ram)
-			f->ram[1] = mem_ram_offset(x->mem, f->gpa2);
-	} else {
-		f->cacheable = false;
-		mem_read(x->mem, f->gpa2, f->copy + have, 15);
-	}
-	f->bytes = f->copy;
-	f->len = have + 15;
-}
-
 /* Does the instruction's last byte pass the end of a code segment that is not flat? */
 static bool beyond_limit(const struct tr *t, uint64_t rip, unsigned len)
 {
@@ -95,7 +29,7 @@ static bool decode_next(struct tr *t, struct fetch *f, unsigned off)
 	bool first = t->n == 0;
 	enum dec_status st = dec_decode(d, t->key, t->key & KEY_REAL, f->bytes + off, f->len - off);
 	if (st == DEC_MORE && first) {
-		fetch_second(t->x, f);
+		xlate_find_second(t->x, f);
 		st = dec_decode(d, t->key, t->key & KEY_REAL, f->bytes, f->len);
 	}
 	if ((st != DEC_OK && st != DEC_UD) || (st == DEC_OK && beyond_limit(t, rip, d->in.len))) {
@@ -129,7 +63,7 @@ static void decode_block(struct tr *t, struct fetch *f)
 		const struct dec *d = &t->dec[t->n - 1];
 		off += d->in.len;
 		jumps += d->cls == DC_JCC || d->cls == DC_LOOP;
-		if (ends_block(d) || f->gpa2 != UINT64_MAX || !f->cacheable)
+		if (ends_block(d) || f->crosses || !f->cacheable)
 			break;
 	}
 	t->rips[t->n] = t->b->rip + off;
@@ -248,7 +182,8 @@ static void set_identity(struct xlate *x, struct block *b, const struct fetch *f
 	b->cs_base = cpu_code64(cpu) ? 0 : cpu->s.seg[SEG_CS].base;
 	b->cs_limit = cpu->s.seg[SEG_CS].limit;
 	b->ks = cpu->ks;
-	b->gpa = f->gpa;
+	b->host[0] = f->host[0];
+	b->page_off = f->page_off;
 }
 
 static struct tr *begin(struct xlate *x, struct block *b, bool step)
@@ -266,12 +201,12 @@ static struct tr *begin(struct xlate *x, struct block *b, bool step)
 
 static void finish(struct tr *t, struct fetch *f)
 {
-	t->b->gpa2 = f->gpa2;
+	t->b->host[1] = f->host[1];
 	t->b->ram[0] = f->ram[0];
 	t->b->ram[1] = f->ram[1];
 }
 
-static struct block *translate(struct xlate *x, struct fetch *f)
+struct block *xlate_block_translate(struct xlate *x, struct fetch *f)
 {
 	cpu_fpu_park(x->cpu);
 	if (x->used + BLOCK_MAX_INSNS * INSN_MAX_HOST > CODE_SIZE - STEP_SIZE || x->nblocks == x->cap_blocks ||
@@ -291,41 +226,10 @@ static struct block *translate(struct xlate *x, struct fetch *f)
 	return b;
 }
 
-static bool matches(const struct xlate *x, const struct block *b, gpa_t gpa)
-{
-	const struct cpu *cpu = x->cpu;
-	if (b->rip != cpu->s.rip || b->ks != cpu->ks || b->gpa != gpa)
-		return false;
-	if (cpu->key & KEY_FLAT_CS)
-		return true;
-	return b->cs_base == cpu->s.seg[SEG_CS].base && b->cs_limit == cpu->s.seg[SEG_CS].limit;
-}
-
-/* A crossing block also depends on where its second page is. */
-static bool second_page_matches(struct xlate *x, const struct block *b)
-{
-	if (b->gpa2 == UINT64_MAX)
-		return true;
-	gla_t next = (linear_rip(x->cpu, b->rip) & ~4095ull) + 4096;
-	return mmu_translate_raise(x->cpu, cpu_code64(x->cpu) ? next : (uint32_t)next, MMU_EXEC) == b->gpa2;
-}
-
-struct block *xlate_block_find(struct xlate *x)
-{
-	struct fetch f;
-	fetch_page(x, &f);
-	if (!f.cacheable)
-		return xlate_block_step(x);
-	for (struct block *b = x->hash[xlate_cache_hash(x->cpu->s.rip, x->cpu->ks)]; b; b = b->next_hash)
-		if (matches(x, b, f.gpa) && second_page_matches(x, b))
-			return b;
-	return translate(x, &f);
-}
-
 struct block *xlate_block_step(struct xlate *x)
 {
 	struct fetch f;
-	fetch_page(x, &f);
+	xlate_find_fetch(x, &f);
 	cpu_fpu_park(x->cpu);
 	/* sites and exits of single steps come from the arena too: start afresh before it runs over */
 	if (x->arena_used + 65536 > x->arena_size)

@@ -32,7 +32,7 @@ static uint64_t granules(uint64_t first, uint64_t last)
 /* The part of b that lies on page i of it, as offsets in the page. */
 static void part(const struct block *b, unsigned i, uint64_t *first, uint64_t *last)
 {
-	uint64_t start = b->gpa & 4095, end = start + MAX(b->guest_len, 1) - 1;
+	uint64_t start = b->page_off, end = start + MAX(b->guest_len, 1) - 1;
 	*first = i ? 0 : start;
 	*last = i ? (end >= 4096 ? end - 4096 : 0) : MIN(end, 4095u);
 }

@@ -9,7 +9,7 @@
 
 void xlate_link_chain(struct xlate *x, struct xexit *ex, struct block *to)
 {
-	if (!ex->linkable || ex->to || ex->from->dead || to->dead || to->ks != ex->from->ks || to->gpa2 != UINT64_MAX || to == &x->step_block)
+	if (!ex->linkable || ex->to || ex->from->dead || to->dead || to->ks != ex->from->ks || to->host[1] || to == &x->step_block)
 		return;
 	emit_patch(x->rw + ex->disp_off, x->rw + to->entry_off);
 	ex->to = to;

@@ -187,7 +187,7 @@ void xlate_run(struct xlate *x)
 	uint64_t flushes = x->stats.flushes;
 	do {
 		refresh_mode(x);
-		struct block *b = xlate_block_find(x);
+		struct block *b = xlate_find_block(x);
 		if (!from)
 			xlate_link_jc_fill(x, b);
 		else if (flushes == x->stats.flushes)

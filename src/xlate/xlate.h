@@ -29,7 +29,7 @@ void xlate_step(struct xlate *x);
 bool xlate_stepped_int(const struct xlate *x);
 /* After a guest exception unwound: make s.rip, s.rflags (arithmetic part) and s.gpr those of the faulting instruction. */
 void xlate_sync(struct xlate *x);
-/* Drop every translation (memory map changed). */
+/* Drop every translation. A changed memory map does not ask for it: blocks are known by the host page of their bytes. */
 void xlate_flush(struct xlate *x);
 /* RAM [off, off+len) was written from outside the vCPU (DMA): drop translations of it. */
 void xlate_invalidate(struct xlate *x, uint64_t off, uint64_t len);

@@ -45,7 +45,8 @@ struct block {
 	uint64_t cs_base;
 	uint32_t cs_limit;        /* checked unless CS is flat */
 	uint32_t ks;
-	gpa_t gpa, gpa2;          /* of the first byte; of the second page's start if it crosses, else ~0 */
+	const uint8_t *host[2];   /* host address of the page it starts on, and of the second one if it crosses */
+	uint32_t page_off;        /* of the first byte in its page */
 	uint64_t ram[2];          /* RAM offsets of the pages it lies on, UINT64_MAX: not RAM */
 	struct block *next_hash;
 	struct block *next_page[2];
@@ -152,8 +153,26 @@ struct tr {
 	bool ended;            /* control never falls out of the last instruction */
 };
 
-/* block.c: find or make the block for the CPU's state; raises guest exceptions of the fetch. FPU parked when it translates. */
-struct block *xlate_block_find(struct xlate *x);
+/* Bytes of guest code at the block's start, as far as one page goes, or two for a crossing instruction. */
+struct fetch {
+	const uint8_t *bytes;
+	unsigned len;
+	const uint8_t *host[2]; /* of the pages; [1] only if the first instruction crosses */
+	uint32_t page_off;
+	uint64_t ram[2];
+	uint8_t copy[32];
+	bool crosses, cacheable;
+};
+
+/* find.c: the block for the CPU's state, made if need be; raises guest exceptions of the fetch. FPU parked when it translates. */
+struct block *xlate_find_block(struct xlate *x);
+/* Find the page at s.rip. */
+void xlate_find_fetch(struct xlate *x, struct fetch *f);
+/* The first instruction crosses into the next page: append it. FPU parked. */
+void xlate_find_second(struct xlate *x, struct fetch *f);
+
+/* block.c, FPU parked by it */
+struct block *xlate_block_translate(struct xlate *x, struct fetch *f);
 struct block *xlate_block_step(struct xlate *x);
 
 /* cache.c */
