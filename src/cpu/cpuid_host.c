@@ -162,7 +162,7 @@ static void clock_pair(uint64_t *tsc, uint64_t *ns)
 
 static uint64_t tsc_by_clock(void)
 {
-	uint64_t tsc0, ns0, tsc1, ns1;
+	uint64_t tsc0 = 0, ns0 = 0, tsc1 = 0, ns1 = 0;
 	struct timespec nap = { .tv_nsec = CALIBRATE_NS };
 
 	clock_pair(&tsc0, &ns0);
