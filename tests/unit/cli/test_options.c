@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* what: tests of cli/options.c: what the options mean, and the one line for each that is wrong */
+#include "unit.h"
+
+#include "cli/cli.h"
+
+#define PARSE(o, err, ...) parse(o, err, (char *[]){ __VA_ARGS__, NULL })
+
+static int parse(struct run_options *o, struct err *err, char **argv)
+{
+	int argc = 0;
+
+	while (argv[argc])
+		argc++;
+	err->msg[0] = 0;
+	return options_parse(o, argc, argv, err);
+}
+
+static void defaults_are_what_users_expect(void **state)
+{
+	/* Issue 2: 1 GiB, COM1 on the terminal unless the terminal shows the screen. */
+	struct run_options o;
+	struct err err;
+
+	assert_int_equal(PARSE(&o, &err, "--disk", "a.img"), 0);
+	assert_int_equal(o.pc.memory, GIB(1));
+	assert_int_equal(o.pc.nserials, 1);
+	assert_string_equal(o.pc.serial[0], "stdio");
+	options_free(&o);
+	assert_int_equal(PARSE(&o, &err, "--display", "text"), 0);
+	assert_int_equal(o.pc.nserials, 0);
+	options_free(&o);
+}
+
+static void disks_have_keys(void **state)
+{
+	/* Issue 2: FILE[,format=raw][,interface=ide|virtio][,readonly][,snapshot], also as --disk=... */
+	struct run_options o;
+	struct err err;
+
+	assert_int_equal(PARSE(&o, &err, "--disk", "a,interface=virtio,snapshot", "--disk=b,format=raw,readonly"), 0);
+	assert_int_equal(o.pc.ndisks, 2);
+	assert_string_equal(o.pc.disk[0].path, "a");
+	assert_string_equal(o.pc.disk[0].interface, "virtio");
+	assert_true(o.pc.disk[0].snapshot && !o.pc.disk[0].readonly);
+	assert_string_equal(o.pc.disk[1].path, "b");
+	assert_true(o.pc.disk[1].readonly);
+	options_free(&o);
+}
+
+static void optional_argument_comes_with_equals(void **state)
+{
+	/* --debug-exit[=PORT]: the next word is not its argument. */
+	struct run_options o;
+	struct err err;
+
+	assert_int_equal(PARSE(&o, &err, "--debug-exit", "--no-reboot"), 0);
+	assert_int_equal(o.pc.debug_exit_port, 0xf4);
+	assert_true(o.pc.no_reboot);
+	options_free(&o);
+	assert_int_equal(PARSE(&o, &err, "--debug-exit=0x501"), 0);
+	assert_int_equal(o.pc.debug_exit_port, 0x501);
+	options_free(&o);
+}
+
+static void sizes_have_units(void **state)
+{
+	/* A size is a number with K, M, G or T; anything else is told, nothing overflows. */
+	static const struct { const char *text; uint64_t size; } good[] = {
+		{ "64K", KIB(64) }, { "512M", MIB(512) }, { "2g", GIB(2) }, { "1GiB", GIB(1) }, { "1T", GIB(1024) },
+	};
+	static const char *const bad[] = { "512", "M", "-1G", "1X", "1Mx", "99999999999999T", "1.5G", " 1G", "99999999999999999999G" };
+	struct err err;
+	uint64_t size;
+
+	for (unsigned i = 0; i < ARRAY_LEN(good); i++) {
+		assert_int_equal(options_parse_size(good[i].text, &size, &err), 0);
+		assert_int_equal(size, good[i].size);
+	}
+	for (unsigned i = 0; i < ARRAY_LEN(bad); i++)
+		assert_int_not_equal(options_parse_size(bad[i], &size, &err), 0);
+}
+
+static void wrong_options_are_told(void **state)
+{
+	/* Issue 2: one clear line that names the option and what would be right. */
+	static const struct { char *argv[5]; const char *says; } cases[] = {
+		{ { "--memroy", "1G" }, "--memory" },
+		{ { "--xyzzy" }, "--help" },
+		{ { "--memory" }, "--memory SIZE" },
+		{ { "--memory", "0" }, "too small" },
+		{ { "--memory", "9999T" }, "more than this host has" },
+		{ { "--no-reboot=yes" }, "no argument" },
+		{ { "--boot", "x" }, "floppy" },
+		{ { "--disk", "a,interface=scsi" }, "virtio" },
+		{ { "--disk", "a", "--disk", "a" }, "twice" },
+		{ { "--kernel", "a", "--kernel", "b" }, "twice" },
+		{ { "--initrd", "a" }, "--kernel" },
+		{ { "--serial", "tcp:1" }, "unix:PATH" },
+		{ { "--timeout", "soon" }, "seconds" },
+		{ { "a.img" }, "--disk" },
+	};
+	struct run_options o;
+	struct err err;
+
+	for (unsigned i = 0; i < ARRAY_LEN(cases); i++) {
+		assert_int_not_equal(parse(&o, &err, (char **)cases[i].argv), 0);
+		assert_non_null(strstr(err.msg, cases[i].says));
+		assert_null(strchr(err.msg, '\n'));
+		options_free(&o);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(defaults_are_what_users_expect),
+		cmocka_unit_test(disks_have_keys),
+		cmocka_unit_test(optional_argument_comes_with_equals),
+		cmocka_unit_test(sizes_have_units),
+		cmocka_unit_test(wrong_options_are_told),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
