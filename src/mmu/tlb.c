@@ -165,6 +165,13 @@ void mmu_exec_fill(struct cpu *cpu, gla_t gla, unsigned view, const struct mmu_w
 	x->gen = cpu->exec_gen[w->global];
 }
 
+bool mmu_exec_global(const struct cpu *cpu, gla_t gla)
+{
+	const struct cpu_exec *x = mmu_exec_find(cpu, gla, cpu->s.cpl == 3 ? VIEW_USER : VIEW_SUP);
+
+	return x && x->global;
+}
+
 /* --- flush --- */
 
 static void told(struct cpu *cpu, enum cpu_flush scope, gla_t gla)

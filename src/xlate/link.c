@@ -31,8 +31,17 @@ void xlate_link_unchain(struct xlate *x, struct xexit *ex)
 static uint64_t filter_bit(uint64_t rip, unsigned *word)
 {
 	uint32_t h = (uint32_t)((rip >> 12) * 0x9e3779b1u);
-	*word = h >> 26;
-	return 1ull << (h >> 20 & 63);
+	*word = h >> 22;
+	return 1ull << (h >> 16 & 63);
+}
+
+/* Remember that slot was filled, in the log of its kind of page. */
+static void log_slot(struct xlate *x, uint32_t ks, unsigned slot, bool global)
+{
+	uint8_t *in = &x->jc_in[ks][slot];
+	if (!(*in & (1u << global)))
+		x->jc_log[ks][global][x->jc_used[ks][global]++] = (uint16_t)slot;
+	*in = (uint8_t)((*in & 3u) | 1u << global | (unsigned)global << 2);
 }
 
 void xlate_link_jc_fill(struct xlate *x, struct block *b)
@@ -41,8 +50,7 @@ void xlate_link_jc_fill(struct xlate *x, struct block *b)
 	if (!(cpu->key & KEY_FLAT_CS) || b == &x->step_block || b->dead)
 		return;
 	unsigned slot = xlate_jc_slot(x, b->rip), word;
-	if ((const void *)(uintptr_t)cpu->jc[b->ks][slot] == x->jc_empty)
-		x->jc_log[b->ks][x->jc_used[b->ks]++] = (uint16_t)slot;
+	log_slot(x, b->ks, slot, !b->host[1] && mmu_exec_global(cpu, b->rip));
 	cpu->jc[b->ks][slot] = (uint64_t)(uintptr_t)xlate_rx(x, b->checked_off);
 	x->jc_rip[b->ks][slot] = b->rip;
 	uint64_t bit = filter_bit(b->rip, &word);
@@ -52,16 +60,27 @@ void xlate_link_jc_fill(struct xlate *x, struct block *b)
 void xlate_link_jc_drop(struct xlate *x, struct block *b)
 {
 	uint64_t *slot = &x->cpu->jc[b->ks][xlate_jc_slot(x, b->rip)];
-	/* the slot stays in the log, which only says where something may be: fill must not log it again */
 	if (*slot == (uint64_t)(uintptr_t)xlate_rx(x, b->checked_off))
-		*slot = (uint64_t)(uintptr_t)x->cpu->thunk[XT_EXIT_INDIRECT];
+		*slot = (uint64_t)(uintptr_t)x->jc_empty;
+}
+
+/* Empty the logged slots whose occupant is of the log's kind. */
+static void clear_log(struct xlate *x, uint32_t ks, unsigned global)
+{
+	for (uint32_t k = 0; k < x->jc_used[ks][global]; k++) {
+		unsigned slot = x->jc_log[ks][global][k];
+		uint8_t *in = &x->jc_in[ks][slot];
+		if (*in >> 2 == global)
+			x->cpu->jc[ks][slot] = (uint64_t)(uintptr_t)x->jc_empty;
+		*in &= (uint8_t)~(1u << global);
+	}
+	x->jc_used[ks][global] = 0;
 }
 
 void xlate_link_jc_clear(struct xlate *x, uint32_t ks)
 {
-	for (uint32_t k = 0; k < x->jc_used[ks]; k++)
-		x->cpu->jc[ks][x->jc_log[ks][k]] = (uint64_t)(uintptr_t)x->jc_empty;
-	x->jc_used[ks] = 0;
+	clear_log(x, ks, 0);
+	clear_log(x, ks, 1);
 }
 
 static void clear_all(struct xlate *x)
@@ -72,20 +91,32 @@ static void clear_all(struct xlate *x)
 		x->exec_filter[k] = 0;
 }
 
-/* Slots whose block starts on page, or on the one before and may cross into it. */
+static void clear_nonglobal(struct xlate *x)
+{
+	for (uint32_t ks = 0; ks < x->nkeys; ks++)
+		clear_log(x, ks, 0);
+}
+
+/* Slots of blocks that start on page. Where all of RIP's bits 2-13 select the slot, page leaves a quarter of them. */
+static void clear_starting(struct xlate *x, gla_t page)
+{
+	uint32_t first = x->pext ? (page >> 12 & 3) * (JC_SIZE / 4) : 0, n = x->pext ? JC_SIZE / 4 : JC_SIZE;
+	for (uint32_t ks = 0; ks < x->nkeys; ks++)
+		for (uint32_t slot = first; slot < first + n; slot++)
+			if ((x->jc_rip[ks][slot] & ~4095ull) == page)
+				x->cpu->jc[ks][slot] = (uint64_t)(uintptr_t)x->jc_empty;
+}
+
+/* Blocks that start on page, or on the one before and may cross into it. */
 static void clear_page(struct xlate *x, gla_t page)
 {
-	unsigned w0, w1;
-	uint64_t b0 = filter_bit(page, &w0), b1 = filter_bit(page - 4096, &w1);
-	if (!(x->exec_filter[w0] & b0) && !(x->exec_filter[w1] & b1))
-		return;
-	for (uint32_t ks = 0; ks < x->nkeys; ks++)
-		for (uint32_t k = 0; k < x->jc_used[ks]; k++) {
-			unsigned slot = x->jc_log[ks][k];
-			uint64_t d = page - (x->jc_rip[ks][slot] & ~4095ull);
-			if (d == 0 || d == 4096)
-				x->cpu->jc[ks][slot] = (uint64_t)(uintptr_t)x->cpu->thunk[XT_EXIT_INDIRECT];
-		}
+	unsigned word;
+	uint64_t bit = filter_bit(page, &word);
+	if (x->exec_filter[word] & bit)
+		clear_starting(x, page);
+	bit = filter_bit(page - 4096, &word);
+	if (x->exec_filter[word] & bit)
+		clear_starting(x, page - 4096);
 }
 
 void xlate_link_flushed(struct cpu *cpu, enum cpu_flush scope, gla_t gla)
@@ -93,6 +124,8 @@ void xlate_link_flushed(struct cpu *cpu, enum cpu_flush scope, gla_t gla)
 	struct xlate *x = cpu->engine;
 	if (scope == FLUSH_PAGE)
 		clear_page(x, gla & ~4095ull);
+	else if (scope == FLUSH_NONGLOBAL)
+		clear_nonglobal(x);
 	else
 		clear_all(x);
 }

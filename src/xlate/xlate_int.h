@@ -89,9 +89,10 @@ struct xlate {
 	uint32_t keys[KS_COUNT];
 	unsigned nkeys;
 	uint64_t jc_rip[KS_COUNT][JC_SIZE]; /* which RIP an occupied slot is for */
-	uint16_t jc_log[KS_COUNT][JC_SIZE]; /* occupied slots */
-	uint32_t jc_used[KS_COUNT];
-	uint64_t exec_filter[64];     /* hash of pages that have jump cache entries */
+	uint8_t jc_in[KS_COUNT][JC_SIZE];   /* which logs hold the slot: bit 0 non-global, bit 1 global; bit 2: occupant is global */
+	uint16_t jc_log[KS_COUNT][2][JC_SIZE]; /* slots that were filled since the last flush of their kind of page */
+	uint32_t jc_used[KS_COUNT][2];
+	uint64_t exec_filter[1024];   /* hashed: pages that have jump cache entries; sparse, as INVLPG of data pages is frequent */
 	const void *jc_empty;
 	/* set by the signal handler */
 	bool sig_event;
