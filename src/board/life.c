@@ -49,13 +49,15 @@ void pc_ask_reset(struct pc *pc, bool triple_fault)
 	wake(pc);
 }
 
+/* The whole state once; a guest that does it again and again gets a line each time. */
 static void report_triple_fault(struct pc *pc)
 {
-	char state[4096];
 	uint64_t now = loop_now(pc->loop);
+	char state[4096] = "";
 
-	vcpu_dump(pc->vcpu, state, sizeof(state));
-	log_at(LOG_WARN, "the guest's CPU shut down by a triple fault; the machine resets\n%s", state);
+	if (!pc->futile_resets)
+		vcpu_dump(pc->vcpu, state, sizeof(state));
+	log_at(LOG_WARN, "the guest's CPU shut down by a triple fault; the machine resets%s%s", *state ? "\n" : "", state);
 	pc->futile_resets = now - pc->reset_at < FUTILE_NS ? pc->futile_resets + 1 : 0;
 }
 
@@ -66,6 +68,8 @@ static int do_reset(struct pc *pc, struct err *err)
 
 	if (pc->reset_is_triple)
 		report_triple_fault(pc);
+	else
+		pc->futile_resets = 0;
 	if (pc->futile_resets >= FUTILE_RESETS) {
 		pc->end = PC_STUCK;
 		return 0;
