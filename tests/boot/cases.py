@@ -47,7 +47,8 @@ class Context:
         self.folder = Path(tempfile.mkdtemp(prefix="ring3-test-"))
         self.machines = []
 
-    def _start(self, args, terminal=False):
+    def start(self, *args, terminal=False):
+        """Starts `ring3 run` with just these arguments, on pipes or in a terminal of its own."""
         log = self.logs / f"{self.name}.{len(self.machines)}.log"
         one = Machine(self.program, list(map(str, args)), log, slow=self.slow, terminal=terminal)
         self.machines.append(one)
@@ -55,11 +56,11 @@ class Context:
 
     def machine(self, *args):
         """Starts ring3 with a serial console on pipes and no display."""
-        return self._start([*args, "--display", "none", "--serial", "stdio"])
+        return self.start(*args, "--display", "none", "--serial", "stdio")
 
     def screen(self, *args):
         """Starts ring3 in a terminal of its own in which the VGA text screen is drawn."""
-        return self._start([*args, "--display", "text"], terminal=True)
+        return self.start(*args, "--display", "text", terminal=True)
 
     def ring3(self, *args, timeout=60, stdin=subprocess.DEVNULL):
         """Runs ring3 to its end; returns the finished process."""

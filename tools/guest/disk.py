@@ -100,7 +100,7 @@ def privileged_command():
     raise FetchError("this host forbids user namespaces, and we are not root: the Debian tree cannot be made")
 
 
-def build(size=3 << 30):
+def build(size=2 << 30):
     """Path of the Debian disk; beside it lies NAME.expected, the workload's output on the host's own CPU."""
     image = CACHE / "disks" / "debian.img"
     with held("debian"):

@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""what: the options of the command line, seen from outside: serial backends, timeout, signals, snapshot, big RAM."""
+
+import re
+import signal
+import socket
+import subprocess
+import time
+
+import archive
+import disk
+import initramfs
+from boot_debian import log_in, output
+from cases import FULL, QUICK, Skip, case
+from machine import POWERED_OFF, QUIT, TIMEOUT
+
+GIB = 1 << 30
+
+
+def hello(test):
+    return ["--memory", "64M", "--kernel", test.assemble("hello")]
+
+
+def digest(path):
+    return subprocess.run(["sha256sum", path], stdout=subprocess.PIPE, check=True, text=True).stdout.split()[0]
+
+
+def wait_for(test, what, seconds, why):
+    """Polls until what() is true."""
+    until = time.time() + seconds * test.slow
+    while not what():
+        test.must(time.time() < until, why)
+        time.sleep(0.05)
+
+
+@case("serial-pipe", QUICK, 2)
+def serial_pipe(test):
+    """--serial stdio on pipes: what is typed comes back, byte for byte, also when much is typed at once."""
+    machine = test.machine(*hello(test))
+    machine.expect("ring3: hello")
+    text = "".join(chr(33 + number % 64) for number in range(2000))
+    machine.send(text)
+    found, _ = machine.expect(r"((?:<.>){2000})", 30)
+    machine.must(found[1] == "".join(f"<{char}>" for char in text), "bytes were lost or changed")
+    machine.send("q")
+    machine.expect("ring3: halted")
+
+
+@case("serial-file", QUICK, 2)
+def serial_file(test):
+    """--serial file:PATH keeps what the guest says; --timeout ends a halted guest with its own status."""
+    target = test.folder / "serial.txt"
+    done = test.ring3("run", *hello(test), "--serial", f"file:{target}", "--display", "none", "--timeout", 2)
+    test.must(done.returncode == TIMEOUT, f"ended with {done.returncode}: {done.stderr}")
+    test.must("ring3: hello" in target.read_text(), "the file does not hold what the guest said")
+
+
+@case("serial-unix", QUICK, 2)
+def serial_unix(test):
+    """--serial unix:PATH: a client connects to the socket and talks to the guest."""
+    path = test.folder / "serial.sock"
+    machine = test.start(*hello(test), "--display", "none", "--serial", f"unix:{path}")
+    wait_for(test, path.exists, 10, "there is no socket")
+    with socket.socket(socket.AF_UNIX) as link:
+        link.settimeout(10 * test.slow)
+        link.connect(str(path))
+        link.sendall(b"az")
+        heard = b""
+        while b"<a><z>" not in heard:
+            data = link.recv(4096)
+            machine.must(data, f"the socket was closed after {heard!r}")
+            heard += data
+
+
+@case("signals", QUICK, 2)
+def signals(test):
+    """SIGTERM ends the machine in order, with its documented status."""
+    machine = test.machine(*hello(test))
+    machine.expect("ring3: hello")
+    machine.process.send_signal(signal.SIGTERM)
+    if not test.is_reference:
+        machine.must_end(QUIT, 10)
+
+
+@case("escape", QUICK, 2)
+def escape(test):
+    """In a terminal Ctrl-A h lists the keys and Ctrl-A x quits."""
+    if test.is_reference:
+        raise Skip("the reference machine has other keys")
+    machine = test.start(*hello(test), terminal=True)
+    machine.expect("ring3: hello")
+    machine.send("k\x01h")
+    machine.expect(r"<k>")
+    machine.expect(r"(?i)ctrl-a x")
+    machine.send("\x01x")
+    machine.must_end(QUIT, 10)
+
+
+@case("snapshot", FULL, 30)
+def snapshot(test):
+    """,snapshot: a guest that writes to its disk and reads back what it wrote leaves the image as it was."""
+    image = test.folder / "debian.img"
+    subprocess.run(["cp", "--sparse=always", "--reflink=auto", disk.build(), image], check=True)
+    before = digest(image)
+    machine = test.machine("--memory", "512M", "--disk", f"{image},interface=virtio,snapshot")
+    log_in(machine)
+    output(machine, "dd if=/dev/urandom of=/root/noise bs=1M count=16 && sync && sha256sum < /root/noise > /root/sum", 120)
+    output(machine, "echo 3 > /proc/sys/vm/drop_caches")
+    machine.must("same" in output(machine, "sha256sum < /root/noise | cmp - /root/sum && echo same", 60),
+                 "what was written reads back otherwise")
+    machine.line("systemctl poweroff")
+    machine.must_end(POWERED_OFF, 120)
+    test.must(digest(image) == before, "the image was changed")
+
+
+def shared_memory(machine):
+    """Resident bytes of guest RAM."""
+    with open(f"/proc/{machine.process.pid}/status") as status:
+        return int(re.search(r"RssShmem:\s+(\d+)", status.read()).group(1)) * 1024
+
+
+@case("big-memory", FULL, 15)
+def big_memory(test):
+    """16 GiB of guest RAM: the guest sees them, and the host gives only what is touched."""
+    free = int(re.search(r"MemAvailable:\s+(\d+)", open("/proc/meminfo").read()).group(1)) * 1024
+    size = 16 if free > 17 * GIB else 6
+    if free < 7 * GIB:
+        raise Skip("less than 7 GiB of memory are free here")
+    machine = test.machine("--memory", f"{size}G", "--kernel", archive.kernel("linux-image-cloud-amd64"), "--initrd",
+                           initramfs.build(demo=True), "--append", "console=ttyS0 quiet")
+    machine.expect(r"guest# ", 120)
+    machine.line("grep MemTotal /proc/meminfo")
+    found, _ = machine.expect(r"MemTotal: +(\d+) kB", 20)
+    machine.must(int(found[1]) * 1024 > 0.95 * size * GIB, f"the guest sees {found[1]} kB of {size} GiB")
+    if not test.is_reference:
+        used = shared_memory(machine)
+        machine.must(used < 0.1 * size * GIB, f"{used >> 20} MiB of the host's memory are used by an idle guest")
+    machine.line("dd if=/dev/zero of=/tmp/a bs=1M count=512 2>/dev/null; cp /tmp/a /tmp/b; cmp /tmp/a /tmp/b && echo same")
+    machine.expect(r"\nsame", 60)
+    machine.line("poweroff -f")
+    machine.must_end(POWERED_OFF)
+
+
+@case("cpu-models", FULL, 40)
+def cpu_models(test):
+    """Named CPU models boot a kernel that fits them."""
+    if test.is_reference:
+        raise Skip("the reference machine names its models otherwise")
+    text = test.ring3("run", "--help").stdout
+    for model, kernel, arch in (("x86-64-v2", "linux-image-cloud-amd64", "amd64"),
+                                ("x86-64-v3", "linux-image-cloud-amd64", "amd64"),
+                                ("x86-64-v4", "linux-image-cloud-amd64", "amd64"),
+                                ("pentium3", "linux-image-686", "i386")):
+        test.must(model in text, f"run --help does not list the CPU model {model}")
+        machine = test.machine("--cpu", model, "--memory", "256M", "--kernel", archive.kernel(kernel, arch), "--initrd",
+                               initramfs.build(arch, demo=True), "--append", "console=ttyS0 quiet ring3.poweroff")
+        machine.expect("ring3: up", 120)
+        machine.must_end(POWERED_OFF, 60)
