@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""what: the privileged-semantics guests of tests/guest/priv: each counts its own checks and must fail none."""
+
+import re
+import shutil
+import subprocess
+
+from cases import QUICK, TREE, Skip, case
+from machine import Failure
+
+FOLDER = TREE / "tests/guest/priv"
+FLAGS = """-std=gnu17 -O1 -Wall -Wextra -Werror -ffreestanding -fno-pic -fno-pie -no-pie -nostdlib -static -mno-red-zone
+-mgeneral-regs-only -fno-stack-protector -fno-asynchronous-unwind-tables -fcf-protection=none
+-Wl,--build-id=none -Wl,-N -Wl,--no-warn-rwx-segments -Wl,-z,noexecstack -T guest.ld""".split()
+WAY_OUT = 1         # status (0 << 1) | 1 of the debug port
+# Name, widths.
+GUESTS = [("exceptions", (32, 64))]
+
+
+def build(test, name, bits):
+    """A flat multiboot image of NAME.c with the harness."""
+    for tool in ("gcc", "objcopy"):
+        if not shutil.which(tool):
+            raise Skip(f"{tool} is missing")
+    elf, image = test.folder / f"{name}.elf", test.folder / f"{name}.bin"
+    for command in (["gcc", f"-m{bits}", *FLAGS, "-o", elf, "start.S", "lib.c", f"{name}.c"],
+                    ["objcopy", "-O", "binary", elf, image]):
+        done = subprocess.run(command, cwd=FOLDER, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        if done.returncode:
+            raise Failure(f"{name} for {bits} bits does not build:\n{done.stdout}")
+    return image
+
+
+def guest(name, bits):
+    def run(test):
+        if test.is_reference:
+            raise Skip("the reference machine lacks limits, RF, EXT and canonical checks: read its output by hand")
+        done = test.ring3("run", "--memory", "64M", "--display", "none", "--serial", "stdio", "--debug-exit",
+                          "--no-reboot", "--timeout", 50, "--kernel", build(test, name, bits), timeout=60)
+        (test.logs / f"{test.name}.log").write_text(done.stdout + done.stderr)
+        found = re.search(r"(\d+) checks, (\d+) failed", done.stdout)
+        test.must(found, f"ended with {done.returncode} before its last line: {(done.stdout + done.stderr)[-2000:]}")
+        test.must(found[2] == "0" and done.returncode == WAY_OUT, done.stdout[-3000:])
+    run.__doc__ = f"Issue 3, item 2: {name} in {bits}-bit mode behaves as the manual says."
+    return run
+
+
+for guest_name, widths in GUESTS:
+    for width in widths:
+        case(f"guest-{guest_name}-{width}", QUICK, 3)(guest(guest_name, width))
