@@ -168,12 +168,12 @@ static struct xexit *enter(struct xlate *x, uint32_t code_off)
 	return ex;
 }
 
-/* Should the run loop look before the next block? */
+/* Should the run loop look before the next block? With breakpoints enabled it steps (L0-3, G0-3: SDM vol 3 17.2.4). */
 static bool leave_now(struct cpu *cpu)
 {
 	bool intr = cpu->intr && cpu->s.rflags & FL_IF;
 	if (!__atomic_load_n(&cpu->poll, __ATOMIC_RELAXED) || cpu->s.halted || cpu->s.pending_dbg || cpu->s.nmi_pending || intr ||
-	    cpu->s.rflags & FL_TF)
+	    cpu->s.rflags & FL_TF || cpu->s.dr[7] & 0xff)
 		return true;
 	/* nothing waits that an interrupt shadow could hold off: it passes unnoticed */
 	cpu->s.int_shadow = cpu->s.shadow_ss = false;
