@@ -77,6 +77,13 @@ void set_tss_sp0(ul sp);
 void guest_main(void);
 void copy(void *to, const void *from, ul n);
 void fill(void *to, int v, ul n);
+/* Paging: all of memory mapped to itself with large pages (user, writable); 4 KiB pages in the window. */
+#define WINDOW 0xc0000000ul
+void paging_on(void);
+void map(unsigned n, ul phys, u64 flags); /* page n of the window; flushes it */
+ul *pte(unsigned n);
+#define WIN(n) ((u8 *)WINDOW + (n) * 4096ul)
+void invlpg(ul at);
 #define CHECK(sdm, cond) check(sdm, __FILE__, __LINE__, #cond, !!(cond))
 
 static inline void outb(u16 p, u8 v) { asm volatile("outb %0, %1" :: "a"(v), "Nd"(p)); }

@@ -232,3 +232,42 @@ void run(const void *ip, unsigned cpl)
 	prepare(ip, cpl);
 	go();
 }
+
+static ul pt[512 * 8 / sizeof(ul)] __attribute__((aligned(4096)));
+#ifdef __x86_64__
+extern ul boot_pd[], boot_pml4[];
+
+void paging_on(void)
+{
+	boot_pd[WINDOW >> 21] = (ul)pt | 7;
+	WR_CR(3, boot_pml4);
+}
+#else
+static ul pd[1024] __attribute__((aligned(4096)));
+
+void paging_on(void)
+{
+	for (unsigned k = 0; k < 1024; k++)
+		pd[k] = k << 22 | 0x87;
+	pd[WINDOW >> 22] = (ul)pt | 7;
+	WR_CR(4, RD_CR(4) | 0x10);
+	WR_CR(3, pd);
+	WR_CR(0, RD_CR(0) | 0x80000000);
+}
+#endif
+
+ul *pte(unsigned n)
+{
+	return &pt[n];
+}
+
+void invlpg(ul at)
+{
+	asm volatile("invlpg (%0)" :: "r"(at) : "memory");
+}
+
+void map(unsigned n, ul phys, u64 flags)
+{
+	pt[n] = (ul)(phys | flags);
+	invlpg(WINDOW + n * 4096ul);
+}
