@@ -157,6 +157,17 @@ struct cpu_tlb_used {
 #define CPU_LARGE 1024
 #define CPU_LARGE_SET (1ull << 63)
 
+/* A page table that a 4-level walk ended in, with the rights of the levels above: the walk's last step without the first three
+ * (a paging-structure cache, SDM vol 3 4.10.3). */
+#define CPU_PDE_SIZE 64
+struct cpu_pde {
+	uint64_t region;   /* linear address >> 21 */
+	uint8_t *table;    /* host address of the page table */
+	uint64_t reserved; /* bits that must be 0 in its entries */
+	uint32_t gen;      /* alive while equal to pde_gen */
+	bool user, write, nx;
+};
+
 /* Translations for execution, kept for the look-up of blocks. tag: linear address of the page | user. */
 #define CPU_EXEC_SIZE 256
 struct cpu_exec {
@@ -266,6 +277,8 @@ struct cpu {
 	uint64_t tlb_huge;       /* hashes, by bit, of the 1 GiB pages that have entries */
 	uint32_t exec_gen[2];    /* exec entries of another generation are dead: [0] non-global, [1] global */
 	struct cpu_exec exec[CPU_EXEC_SIZE];
+	struct cpu_pde pde[CPU_PDE_SIZE];
+	uint32_t pde_gen;        /* every flush, INVLPG too, moves it on */
 	struct cpu_span span;    /* where the bounce buffer belongs */
 	_Alignas(64) uint8_t bounce[CPU_BOUNCE];
 	_Alignas(64) uint8_t fpu[CPU_BOUNCE]; /* XSAVE area while !fpu_live */

@@ -207,6 +207,7 @@ static void flush_nonglobal(struct cpu *cpu)
 {
 	used_flush(cpu, &cpu->tlb_used[0], NULL, 0);
 	cpu->exec_gen[0]++;
+	cpu->pde_gen++;
 }
 
 void mmu_flush_nonglobal(struct cpu *cpu)
@@ -269,6 +270,7 @@ void mmu_flush_page(struct cpu *cpu, gla_t gla)
 	struct cpu_exec *x;
 
 	gla = mmu_wrap(cpu, gla);
+	cpu->pde_gen++;
 	if (cpu->tlb_huge & huge_bit(gla)) {
 		flush_region(cpu, gla, same_gib);
 		return;
@@ -301,5 +303,6 @@ void mmu_init(struct cpu *cpu)
 	bytes_fill(cpu->exec, 0, sizeof(cpu->exec));
 	cpu->tlb_large_n = 0;
 	cpu->tlb_huge = 0;
-	cpu->exec_gen[0] = cpu->exec_gen[1] = 1; /* entries hold 0: dead */
+	bytes_fill(cpu->pde, 0, sizeof(cpu->pde));
+	cpu->exec_gen[0] = cpu->exec_gen[1] = cpu->pde_gen = 1; /* entries hold 0: dead */
 }

@@ -232,6 +232,51 @@ static void walk_flat(const struct cpu *cpu, gla_t gla, struct mmu_walk *w)
 	w->nx = false;
 }
 
+static struct cpu_pde *pde_at(struct cpu *cpu, gla_t gla)
+{
+	return &cpu->pde[gla >> 21 & (CPU_PDE_SIZE - 1)];
+}
+
+/* The walk's last step alone, if its page table is known. False: whatever it is, the whole walk finds out. */
+static bool walk_last(struct cpu *cpu, gla_t gla, unsigned kind, unsigned view, struct mmu_walk *w)
+{
+	const struct cpu_pde *c = pde_at(cpu, gla);
+	struct entry e;
+
+	if (c->gen != cpu->pde_gen || c->region != gla >> 21)
+		return false;
+	e.host = c->table + (gla >> 12 & 511) * 8;
+	e.val = bytes_load(e.host, 8);
+	if (!(e.val & PTE_P) || e.val & c->reserved)
+		return false;
+	w->user = c->user && e.val & PTE_U;
+	w->write = c->write && e.val & PTE_W;
+	w->nx = c->nx || e.val & PTE_NX;
+	w->shift = 12;
+	w->gpa = (e.val & bits(phys_bits(cpu) - 1, 12)) | (gla & (PAGE - 1));
+	w->global = e.val & PTE_G && cpu->s.cr4 & CR4_PGE;
+	if (!allowed(cpu, w, kind, view) || !entry_mark(cpu, &e, 8, kind & MMU_WRITE ? PTE_A | PTE_D : PTE_A))
+		return false;
+	w->dirty = e.val & PTE_D || kind & MMU_WRITE;
+	return true;
+}
+
+/* Keep the page table of a 4-level walk that ended in one. */
+static void pde_keep(struct cpu *cpu, gla_t gla, const struct format *f, const struct entry *e)
+{
+	struct cpu_pde *c = pde_at(cpu, gla);
+
+	if (f->levels != 4 || !e[1].host)
+		return;
+	*c = (struct cpu_pde){ .region = gla >> 21, .table = e[1].host - (gla >> 12 & 511) * 8, .reserved = f->reserved,
+			       .gen = cpu->pde_gen, .user = true, .write = true };
+	for (unsigned level = 2; level <= 4; level++) {
+		c->user &= (e[level].val & PTE_U) != 0;
+		c->write &= (e[level].val & PTE_W) != 0;
+		c->nx |= (e[level].val & PTE_NX) != 0;
+	}
+}
+
 bool mmu_walk(struct cpu *cpu, gla_t gla, unsigned kind, unsigned view, struct mmu_walk *w, uint32_t *error)
 {
 	struct format f = { 0 };
@@ -239,6 +284,10 @@ bool mmu_walk(struct cpu *cpu, gla_t gla, unsigned kind, unsigned view, struct m
 
 	if (!mmu_paging(cpu)) {
 		walk_flat(cpu, gla, w);
+		return true;
+	}
+	if (cpu_long_mode(cpu) && walk_last(cpu, gla, kind, view, w)) {
+		w->gpa = mmu_a20(cpu, w->gpa);
 		return true;
 	}
 	format_of(cpu, gla, &f);
@@ -260,6 +309,8 @@ bool mmu_walk(struct cpu *cpu, gla_t gla, unsigned kind, unsigned view, struct m
 		if (mark_used(cpu, &f, e, kind, w))
 			break;
 	}
+	if (w->shift == 12)
+		pde_keep(cpu, gla, &f, e);
 	w->gpa = mmu_a20(cpu, w->gpa);
 	return true;
 }

@@ -114,6 +114,7 @@ static void reserved(void **state)
 	map(0, 0x9000 | NX); /* not present: nothing else counts */
 	expect_pf(try_translate(0, MMU_READ, &to), 0, 0);
 	cpu->s.efer &= ~(uint64_t)EFER_NXE;
+	mmu_flush_all(cpu); /* as WRMSR does */
 	map(0, 0x9000 | P | NX);
 	expect_pf(try_translate(0, MMU_READ, &to), 0, PF_P | PF_RSVD);
 }
