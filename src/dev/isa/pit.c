@@ -11,7 +11,8 @@
  * I1  elapsed = now - start while running, else frozen.
  * I2  count is 1..65536 once loaded, and never 0.
  *
- * A period that was missed because the host was busy is skipped, not made up for. A guest that asks for a period
+ * Periods that were missed because the host was busy are made up for, up to OWED_MAX of them, a quarter of a period apart: kernels
+ * count ticks while they spin on the TSC to judge their timers. A guest that asks for a period
  * under 20 us gets its interrupts 20 us apart: no PC software can handle more, and the I/O thread stays usable.
  *
  * Sources: Intel 8254 datasheet (231164), "Mode Definitions" and "Read-Back Command"; PIIX datasheet, NMISC register.
@@ -22,6 +23,7 @@
 
 #define NS_PER_S 1000000000ull
 #define MIN_EVENT_TICKS 24u /* 20 us */
+#define OWED_MAX 250u
 #define REFRESH_NS 15085u   /* DRAM refresh request toggles every 15.085 us */
 
 enum {
@@ -47,7 +49,8 @@ struct pit_chan {
 struct pit_state {
 	struct pit_chan chan[3];
 	uint8_t portb;
-	uint8_t pad_[7];
+	uint8_t pad_[3];
+	uint32_t owed; /* periods of counter 0 still to be made up for */
 };
 
 static const char *pit_chan_check(const void *state)
@@ -69,7 +72,7 @@ static const struct st_field pit_chan_type_fields[] = {
 };
 static ST_TYPE(pit_chan_type, struct pit_chan, 1, pit_chan_check);
 static const struct st_field pit_type_fields[] = {
-	ST_SUBS(struct pit_state, chan, &pit_chan_type), ST(struct pit_state, portb), ST_ARRAY(struct pit_state, pad_),
+	ST_SUBS(struct pit_state, chan, &pit_chan_type), ST(struct pit_state, portb), ST_ARRAY(struct pit_state, pad_), ST(struct pit_state, owed),
 };
 static ST_TYPE(pit_type, struct pit_state, 1, NULL);
 
@@ -77,6 +80,8 @@ struct pit {
 	struct pit_state s;
 	struct pit_config cfg;
 	struct loop_timer timer;
+	uint64_t due;   /* tick the timer is armed for */
+	bool making_up; /* armed for a missed period, ahead of the next */
 	struct mem_ports ports, portb_ports;
 };
 
@@ -210,21 +215,32 @@ static uint64_t next_event(const struct pit_chan *c, uint64_t d)
 static void arm(struct pit *p)
 {
 	struct pit_chan *c = &p->s.chan[0];
-	uint64_t now = now_ticks(p), event;
+	uint64_t now = now_ticks(p), event, soon = now + MAX(c->count / 4, MIN_EVENT_TICKS);
 
 	roll(c, now);
 	event = next_event(c, elapsed(c, now));
-	if (event)
-		loop_timer_set(&p->timer, tick_to_ns(c->start + event));
-	else
+	if (!event) {
 		loop_timer_cancel(&p->timer);
+		return;
+	}
+	p->due = c->start + event;
+	p->making_up = p->s.owed && soon < p->due;
+	if (p->making_up)
+		p->due = soon;
+	loop_timer_set(&p->timer, tick_to_ns(p->due));
 }
 
 static void fire(void *opaque)
 {
 	struct pit *p = opaque;
+	const struct pit_chan *c = &p->s.chan[0];
+	uint64_t late = now_ticks(p) - p->due;
 
-	if (p->s.chan[0].mode != 0)
+	if (p->making_up)
+		p->s.owed--;
+	if (periodic(c))
+		p->s.owed = (uint32_t)MIN(p->s.owed + late / c->count, OWED_MAX);
+	if (c->mode != 0)
 		wire_set(&p->cfg.irq0, false);
 	wire_set(&p->cfg.irq0, true);
 	arm(p);
@@ -235,6 +251,7 @@ static void out0_changed(struct pit *p)
 {
 	struct pit_chan *c = &p->s.chan[0];
 
+	p->s.owed = 0;
 	wire_set(&p->cfg.irq0, c->mode != 0 || chan_out(c, now_ticks(p)));
 	arm(p);
 }
