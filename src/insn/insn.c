@@ -44,7 +44,7 @@ void insn_set_flags(struct cpu *cpu, uint64_t flags)
 /* An interrupt can be taken or another thread wants the vCPU: long instructions stop at an element boundary. */
 bool insn_pending_stop(const struct cpu *cpu)
 {
-	return cpu->request || (cpu->intr && cpu->s.rflags & FL_IF && !cpu->s.int_shadow) || cpu->s.rflags & FL_TF;
+	return cpu->request || cpu->s.pending_dbg || (cpu->intr && cpu->s.rflags & FL_IF && !cpu->s.int_shadow) || cpu->s.rflags & FL_TF;
 }
 
 uint64_t insn_ea(const struct cpu *cpu, const struct insn *in)

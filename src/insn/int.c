@@ -27,6 +27,8 @@ static bool is_fault(const struct cpu_event *ev)
 	const uint32_t faults = 1u << EXC_DE | 1u << EXC_BR | 1u << EXC_UD | 1u << EXC_NM | 1u << EXC_TS | 1u << EXC_NP |
 				1u << EXC_SS | 1u << EXC_GP | 1u << EXC_PF | 1u << EXC_MF | 1u << EXC_AC | 1u << EXC_XM;
 
+	if (ev->vector == EXC_DB && ev->dr6 & 1u << 13) /* general detect; instruction breakpoints leave RF alone */
+		return true;
 	return !ev->soft && !ev->ext && ev->vector < 32 && faults >> ev->vector & 1;
 }
 

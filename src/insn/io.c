@@ -37,6 +37,13 @@ static uint16_t port_of(const struct cpu *cpu, const struct insn *in)
 	return in->reg ? (uint16_t)cpu->s.gpr[RDX] : (uint16_t)(in->imm & 0xff);
 }
 
+/* I/O breakpoints, SDM vol 3 17.2.4: R/W = 2 with CR4.DE; the trap follows the instruction or its iteration. */
+static void watch_port(struct cpu *cpu, uint16_t port, unsigned size)
+{
+	if (cpu->s.dr[7] & 0xff && cpu->s.cr4 & CR4_DE)
+		mmu_watch_port(cpu, port, size);
+}
+
 /* Port space is 32 bits wide at most. */
 static unsigned port_size(const struct insn *in)
 {
@@ -51,6 +58,7 @@ void insn_in(struct cpu *cpu, const struct insn *in)
 	check_port_raise(cpu, port, size);
 	cpu_fpu_park(cpu);
 	reg_set(cpu, RAX, mem_port_in(cpu->mem, port, size), size);
+	watch_port(cpu, port, size);
 }
 
 void insn_out(struct cpu *cpu, const struct insn *in)
@@ -61,6 +69,7 @@ void insn_out(struct cpu *cpu, const struct insn *in)
 	check_port_raise(cpu, port, size);
 	cpu_fpu_park(cpu);
 	mem_port_out(cpu->mem, port, (uint32_t)reg_get(cpu, RAX, size), size);
+	watch_port(cpu, port, size);
 }
 
 static void ins_element_raise(struct cpu *cpu, const struct insn *in, unsigned size, uint16_t port)
@@ -98,6 +107,7 @@ static void io_string(struct cpu *cpu, const struct insn *in, io_element_fn *ele
 	check_port_raise(cpu, port, size);
 	for (;;) {
 		element(cpu, in, size, port);
+		watch_port(cpu, port, size);
 		reg_set(cpu, reg, cpu->s.gpr[reg] + (uint64_t)step, in->adsize);
 		if (!in->rep)
 			return;
@@ -107,6 +117,7 @@ static void io_string(struct cpu *cpu, const struct insn *in, io_element_fn *ele
 		if (insn_pending_stop(cpu))
 			break;
 	}
+	cpu->s.rflags |= FL_RF; /* SDM vol 3 17.3.1.1 */
 	cpu->next_rip = cpu->s.rip;
 }
 

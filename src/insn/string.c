@@ -77,6 +77,7 @@ static bool next_chunk(struct cpu *cpu, const struct insn *in, struct str *st, u
 		return false;
 	if (st->limit && !insn_pending_stop(cpu))
 		return true;
+	cpu->s.rflags |= FL_RF; /* SDM vol 3 17.3.1.1: pushed as 1 by what comes between iterations */
 	cpu->next_rip = cpu->s.rip;
 	return false;
 }

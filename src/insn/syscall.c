@@ -20,6 +20,13 @@ static void flat_segments(struct cpu *cpu, uint16_t cs, uint16_t ss, bool code64
 	insn_set_cpl(cpu, (uint8_t)cpl);
 }
 
+/* Unlike others, SYSCALL and SYSRET trap by the TF they leave: a masked TF does not follow into the kernel (APM vol 2 13.1.4). */
+static void trap_by_new_tf(struct cpu *cpu)
+{
+	if (cpu->s.rflags & FL_TF)
+		cpu->s.pending_dbg |= 1u << 14; /* BS */
+}
+
 /* AMD's SYSCALL outside long mode: EIP from STAR[31:0], IF and VM cleared (APM vol 3 "SYSCALL"). */
 static void syscall_legacy(struct cpu *cpu, const struct insn *in)
 {
@@ -46,6 +53,7 @@ void insn_syscall(struct cpu *cpu, const struct insn *in)
 	cpu->s.gpr[R11] = (cpu->s.rflags | FL_FIXED) & ~(uint64_t)FL_RF;
 	insn_set_flags(cpu, cpu->s.gpr[R11] & ~cpu->s.fmask);
 	flat_segments(cpu, sel, (uint16_t)(sel + 8), true, 0);
+	trap_by_new_tf(cpu);
 	cpu->next_rip = code64 ? cpu->s.lstar : cpu->s.cstar;
 }
 
@@ -64,6 +72,7 @@ void insn_sysret(struct cpu *cpu, const struct insn *in)
 	else
 		insn_set_flags(cpu, cpu->s.rflags | FL_IF);
 	flat_segments(cpu, (uint16_t)((sel + (to64 ? 16 : 0)) | 3), (uint16_t)((sel + 8) | 3), to64, 3);
+	trap_by_new_tf(cpu);
 	cpu->next_rip = to64 ? cpu->s.gpr[RCX] : (uint32_t)cpu->s.gpr[RCX];
 }
 

@@ -48,6 +48,9 @@ void mmu_commit(struct cpu *cpu);
 /* Does execution at gla go through a global page, as far as the last mmu_translate_raise(MMU_EXEC) knows? */
 bool mmu_exec_global(const struct cpu *cpu, gla_t gla);
 
+/* An access to a port: I/O breakpoints that it meets become pending. */
+void mmu_watch_port(struct cpu *cpu, uint16_t port, unsigned size);
+
 /* Forget translations. Each tells cpu->flushed. */
 void mmu_flush_all(struct cpu *cpu);       /* global pages too: CR0.PG/WP, CR4.PGE/PAE/PSE/SMEP.., EFER.NXE, DR0-3 and DR7, A20 and map changes */
 void mmu_flush_nonglobal(struct cpu *cpu); /* MOV CR3 */

@@ -57,3 +57,14 @@ void mmu_watch_hit(struct cpu *cpu, gla_t gla, size_t len, bool write)
 			cpu->s.pending_dbg |= 1u << i;
 	}
 }
+
+void mmu_watch_port(struct cpu *cpu, uint16_t port, unsigned size)
+{
+	for (unsigned i = 0; i < 4; i++) {
+		unsigned len = watch_len(cpu->s.dr[7], i);
+		gla_t base = cpu->s.dr[i] & ~(gla_t)(len - 1);
+
+		if (cpu->s.dr[7] >> (2 * i) & 3 && watch_rw(cpu->s.dr[7], i) == RW_IO && port < base + len && base < port + size)
+			cpu->s.pending_dbg |= 1u << i;
+	}
+}

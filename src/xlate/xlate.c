@@ -43,7 +43,53 @@ static bool key_changed(struct cpu *cpu)
 	return false;
 }
 
-int xlate_helper(struct cpu *cpu, const struct xsite *site)
+static void refresh_mode(struct xlate *x)
+{
+	struct cpu *cpu = x->cpu;
+	if (cpu->mode_dirty) {
+		cpu->key = key_of(cpu);
+		cpu->ks = xlate_keyspace(x, cpu->key);
+		cpu->mode_dirty = false;
+	}
+	if (x->flush_wanted)
+		xlate_flush(x);
+}
+
+/* Is the RIP that a near branch led to one that it may not lead to (SDM vol 2 JMP, RET: #GP)? */
+static bool bad_rip(const struct cpu *cpu)
+{
+	return cpu_code64(cpu) ? !cpu_canonical(cpu->s.rip) : cpu->s.rip > cpu->s.seg[SEG_CS].limit;
+}
+
+/* Should the run loop look before the next block? With breakpoints enabled it steps (L0-3, G0-3: SDM vol 3 17.2.4). */
+static bool leave_now(struct cpu *cpu)
+{
+	bool intr = cpu->intr && cpu->s.rflags & FL_IF;
+	if (!__atomic_load_n(&cpu->poll, __ATOMIC_RELAXED) || cpu->s.halted || cpu->s.pending_dbg || cpu->s.nmi_pending || intr ||
+	    cpu->s.rflags & FL_TF || cpu->s.dr[7] & 0xff)
+		return true;
+	/* nothing waits that an interrupt shadow could hold off: it passes unnoticed */
+	cpu->s.int_shadow = cpu->s.shadow_ss = false;
+	cpu->s.rflags &= ~(uint64_t)FL_RF;
+	return false;
+}
+
+/* Where translated code goes on at s.rip after a helper ended its block: into the jump cache, or to the run loop (xlate_leave)
+ * when that has to look first. */
+static const void *next_block(struct xlate *x)
+{
+	struct cpu *cpu = x->cpu;
+	if (leave_now(cpu) || x->flush_wanted || x->stepping)
+		return (const void *)xlate_leave;
+	refresh_mode(x);
+	if (!(cpu->key & KEY_FLAT_CS))
+		return (const void *)xlate_leave;
+	if (!cpu->fpu_live)
+		cpu_fpu_load(cpu);
+	return (const void *)(uintptr_t)cpu->jc[cpu->ks][xlate_jc_slot(x, cpu->s.rip)];
+}
+
+const void *xlate_helper(struct cpu *cpu, const struct xsite *site)
 {
 	struct xlate *x = cpu->engine;
 	uint64_t next = site->rip + site->in.len;
@@ -214,7 +260,8 @@ void xlate_step(struct xlate *x)
 
 bool xlate_stepped_int(const struct xlate *x)
 {
-	return x->step_op == OP_INT || x->step_op == OP_INT3 || x->step_op == OP_INTO || x->step_op == OP_INT1;
+	unsigned op = x->step_op;
+	return op == OP_INT || op == OP_INT3 || op == OP_INTO || op == OP_INT1 || op == OP_SYSCALL || op == OP_SYSRET;
 }
 
 void xlate_flush(struct xlate *x)
