@@ -50,10 +50,11 @@ void insn_aam(struct cpu *cpu, const struct insn *in)
 void insn_aad(struct cpu *cpu, const struct insn *in)
 {
 	uint16_t ax = (uint16_t)cpu->s.gpr[RAX];
-	uint8_t al = (uint8_t)(ax + (ax >> 8) * (uint8_t)in->imm);
+	uint8_t old = (uint8_t)ax, add = (uint8_t)((ax >> 8) * (uint8_t)in->imm), al = (uint8_t)(old + add);
 
 	reg_set(cpu, RAX, al, 2);
-	set_arith(cpu, szp(al));
+	/* CF, AF and OF are undefined; CPUs leave those of the addition */
+	set_arith(cpu, szp(al) | (al < old ? FL_CF : 0) | ((old ^ add ^ al) & FL_AF) | ((old ^ al) & (add ^ al) & 0x80 ? FL_OF : 0));
 }
 
 static void decimal_adjust(struct cpu *cpu, bool sub)

@@ -297,9 +297,9 @@ static void compare_one(struct cpu *cpu, const struct str *st, uint64_t a, uint6
 
 static uint64_t cmps_chunk_raise(struct cpu *cpu, const struct insn *in, const struct str *st)
 {
-	uint64_t si = reg_get(cpu, RSI, st->adsize), di = reg_get(cpu, RDI, st->adsize), n, m, a;
-	gla_t from = insn_linear_raise(cpu, in->seg, si, st->size, MMU_READ);
+	uint64_t si = reg_get(cpu, RSI, st->adsize), di = reg_get(cpu, RDI, st->adsize), n, m, b;
 	gla_t to = insn_linear_raise(cpu, SEG_ES, di, st->size, MMU_READ);
+	gla_t from = insn_linear_raise(cpu, in->seg, si, st->size, MMU_READ);
 	uint8_t *src = NULL, *dst = NULL;
 	struct cmp_flags f;
 
@@ -307,17 +307,17 @@ static uint64_t cmps_chunk_raise(struct cpu *cpu, const struct insn *in, const s
 		n = room(st, from, si);
 		m = room(st, to, di);
 		n = MIN(MIN(n, m), st->limit);
-		src = span_raise(cpu, st, in->seg, si, n, from, MMU_READ);
-		if (src)
-			dst = span_raise(cpu, st, SEG_ES, di, n, to, MMU_READ);
-		if (dst) {
+		dst = span_raise(cpu, st, SEG_ES, di, n, to, MMU_READ);
+		if (dst)
+			src = span_raise(cpu, st, in->seg, si, n, from, MMU_READ);
+		if (src) {
 			n = host_cmps(st, start(st, src, n), start(st, dst, n), n, in->rep == 0xf2, &f);
 			put_flags(cpu, f);
 			return n;
 		}
 	}
-	a = mmu_load_raise(cpu, from, st->size, MMU_READ);
-	compare_one(cpu, st, a, mmu_load_raise(cpu, to, st->size, MMU_READ));
+	b = mmu_load_raise(cpu, to, st->size, MMU_READ);
+	compare_one(cpu, st, mmu_load_raise(cpu, from, st->size, MMU_READ), b);
 	return 1;
 }
 
@@ -336,11 +336,12 @@ static bool next_compare(struct cpu *cpu, const struct insn *in, struct str *st,
 void insn_cmps(struct cpu *cpu, const struct insn *in)
 {
 	struct str st = str_begin(cpu, in);
-	uint64_t n;
+	uint64_t n, flags = cpu->s.rflags;
 
 	if (!st.count)
 		return;
 	do {
+		cpu->s.rflags = flags; /* a fault leaves those of the beginning, RSI, RDI and RCX those of the element */
 		n = cmps_chunk_raise(cpu, in, &st);
 		advance(cpu, &st, RSI, n);
 		advance(cpu, &st, RDI, n);
@@ -371,11 +372,12 @@ static uint64_t scas_chunk_raise(struct cpu *cpu, const struct insn *in, const s
 void insn_scas(struct cpu *cpu, const struct insn *in)
 {
 	struct str st = str_begin(cpu, in);
-	uint64_t n;
+	uint64_t n, flags = cpu->s.rflags;
 
 	if (!st.count)
 		return;
 	do {
+		cpu->s.rflags = flags;
 		n = scas_chunk_raise(cpu, in, &st);
 		advance(cpu, &st, RDI, n);
 	} while (next_compare(cpu, in, &st, n));

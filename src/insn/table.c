@@ -234,9 +234,9 @@ void insn_arpl(struct cpu *cpu, const struct insn *in)
 	uint64_t dst, rpl = cpu->s.gpr[in->reg] & 3;
 
 	need_protected_raise(cpu);
+	dst = insn_rm_read_raise(cpu, in, 2);
 	if (in->has_mem) /* the operand must be writable even if it stays as it is */
 		mmu_probe_raise(cpu, insn_rm_linear_raise(cpu, in, 2, MMU_WRITE), 2, MMU_WRITE);
-	dst = insn_rm_read_raise(cpu, in, 2);
 	if ((dst & 3) < rpl)
 		insn_rm_write_raise(cpu, in, (dst & ~3ull) | rpl, 2);
 	set_zf(cpu, (dst & 3) < rpl);

@@ -475,6 +475,18 @@ static void need_maskmov_raise(struct cpu *cpu, bool mmx)
 		cpu_raise(cpu, EXC_NM, 0);
 }
 
+/* Go to MMX state (TOP 0, all valid) as the instruction would: the image then has MMn at ST(n). A read leaves the registers' upper parts. */
+static void enter_mmx_raise(struct cpu *cpu)
+{
+	uint64_t scratch;
+	uint16_t fsw;
+
+	__asm__ volatile("fnstsw %0" : "=a"(fsw));
+	if (fsw & 0x80) /* an unmasked exception waits: the host's own #MF must not hit us here */
+		cpu_raise(cpu, EXC_MF, 0);
+	__asm__ volatile("movq %%mm0, %0" : "=r"(scratch) : : "memory");
+}
+
 void insn_maskmov(struct cpu *cpu, const struct insn *in)
 {
 	bool mmx = maskmov_is_mmx(in);
@@ -485,11 +497,11 @@ void insn_maskmov(struct cpu *cpu, const struct insn *in)
 
 	need_maskmov_raise(cpu, mmx);
 	live(cpu);
-	if (mmx) /* enter MMX state (TOP 0) as the instruction would: the image then has MMn at ST(n) */
-		__asm__ volatile("movq %%mm0, %%mm0" : : : "memory");
+	if (mmx)
+		enter_mmx_raise(cpu);
 	__asm__ volatile("fxsave64 %0" : "+m"(img.b));
-	src = img.b + at + 16 * in->reg;
-	mask = img.b + at + 16 * in->rm;
+	src = img.b + at + 16 * (mmx ? in->reg & 7 : in->reg);
+	mask = img.b + at + 16 * (mmx ? in->rm & 7 : in->rm);
 	for (unsigned i = 0; i < len; i++) {
 		if (!(mask[i] & 0x80))
 			continue;
@@ -527,6 +539,12 @@ static bool probe_enabled_raise(struct cpu *cpu, gla_t gla, uint64_t mask, unsig
 		return true;
 	}
 	return false;
+}
+
+bool insn_vector_any(struct cpu *cpu, unsigned bits, unsigned k)
+{
+	live(cpu);
+	return opmask(k) & (bits < 64 ? (1ull << bits) - 1 : UINT64_MAX);
 }
 
 /* A page whose elements are all off is not looked at; its part of the operand reads 0, which nobody uses. */

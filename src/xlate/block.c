@@ -246,3 +246,30 @@ struct block *xlate_block_step(struct xlate *x)
 	x->step_op = t->dec[0].cls == DC_HELPER ? t->dec[0].in.op : OP_COUNT;
 	return b;
 }
+
+static void move_stack(struct cpu *cpu, unsigned stsize, uint64_t n)
+{
+	uint64_t *sp = &cpu->s.gpr[RSP];
+	*sp = stsize == 8 ? *sp + n : stsize == 4 ? (uint32_t)(*sp + n) : (*sp & ~0xffffull) | ((*sp + n) & 0xffff);
+}
+
+noreturn void xlate_block_bad_target_raise(struct xlate *x, uint64_t rip)
+{
+	struct cpu *cpu = x->cpu;
+	struct dec d;
+	uint8_t bytes[15];
+	gpa_t gpa;
+	unsigned n = 0;
+	gla_t base = cpu_code64(cpu) ? 0 : cpu->s.seg[SEG_CS].base;
+	cpu_fpu_park(cpu);
+	cpu->s.rip = rip;
+	while (n < sizeof(bytes) && mmu_peek(cpu, cpu_code64(cpu) ? rip + n : (uint32_t)(base + rip + n), &gpa))
+		mem_read(x->mem, gpa, &bytes[n++], 1);
+	if (dec_decode(&d, cpu->key, cpu->key & KEY_REAL, bytes, n) == DEC_OK) {
+		if (d.cls == DC_RET)
+			move_stack(cpu, d.in.stsize, -(uint64_t)(d.in.opsize + (d.in.imm & 0xffff)));
+		else if (d.cls == DC_CALL)
+			move_stack(cpu, d.in.stsize, d.in.opsize);
+	}
+	cpu_raise(cpu, EXC_GP, 0);
+}

@@ -42,10 +42,27 @@ static bool same_page(const struct tr *t, uint64_t target)
 	return !((a ^ b) & (key_code64(t->key) ? ~0xfffull : 0xfffff000u));
 }
 
+/* Say where a jump to a RIP that may not be valid is: its #GP belongs to it, not to the target. */
+static void note_source(struct tr *t)
+{
+	struct emit *e = &t->e;
+	uint32_t at = here(t);
+	emit_rex(e, true, 0, H_NONE, H_RSP, false);
+	e1(e, 0xc7);
+	emit_modrm_mem(e, 0, H_RSP, H_NONE, 1, (int32_t)(CPU_OFF(tmp) + TMP_LEFT_AT * 8));
+	e_32(e, at);
+}
+
+static bool beyond_limit(const struct tr *t, uint64_t target)
+{
+	return !flat_code(t) && target > t->b->cs_limit && target != t->rips[t->i + 1];
+}
+
 /* S0 = target RIP, already truncated. */
 static void exit_indirect(struct tr *t)
 {
 	struct emit *e = &t->e;
+	note_source(t);
 	if (t->step || !flat_code(t)) {
 		emit_jmp_cpu(e, CPU_OFF(thunk) + XT_EXIT_INDIRECT * 8);
 		return;
@@ -77,6 +94,12 @@ static void exit_via_cache(struct tr *t, uint64_t target)
 void xlate_exit_to(struct tr *t, uint64_t target)
 {
 	bool near = !t->step && same_page(t, target);
+	if (beyond_limit(t, target)) {
+		emit_mov_imm(&t->e, S0, target);
+		note_source(t);
+		emit_jmp_cpu(&t->e, CPU_OFF(thunk) + XT_EXIT_INDIRECT * 8);
+		return;
+	}
 	if (!t->step && !near && flat_code(t)) {
 		exit_via_cache(t, target);
 		return;
@@ -199,7 +222,7 @@ void xlate_insn_jmp(struct tr *t, const struct dec *d)
 void xlate_insn_jcc(struct tr *t, const struct dec *d)
 {
 	uint64_t target = branch_target(t, d);
-	if (!t->step && same_page(t, target) && target > t->rip) {
+	if (!t->step && same_page(t, target) && target > t->rip && !beyond_limit(t, target)) {
 		struct xexit *ex = new_exit(t, target);
 		ex->linkable = true;
 		ex->disp_off = (uint32_t)(emit_jcc(&t->e, d->cc) - t->x->rw);

@@ -28,13 +28,29 @@ static bool hidden_extension(ZydisISAExt ext)
 	case ZYDIS_ISA_EXT_AMD3DNOW: case ZYDIS_ISA_EXT_AMX_BF16: case ZYDIS_ISA_EXT_AMX_INT8: case ZYDIS_ISA_EXT_AMX_TILE:
 	case ZYDIS_ISA_EXT_AMD_INVLPGB: case ZYDIS_ISA_EXT_CET: case ZYDIS_ISA_EXT_ENQCMD: case ZYDIS_ISA_EXT_HRESET:
 	case ZYDIS_ISA_EXT_KEYLOCKER: case ZYDIS_ISA_EXT_KEYLOCKER_WIDE: case ZYDIS_ISA_EXT_KNC: case ZYDIS_ISA_EXT_KNCE:
-	case ZYDIS_ISA_EXT_KNCV: case ZYDIS_ISA_EXT_MCOMMIT: case ZYDIS_ISA_EXT_MONITORX: case ZYDIS_ISA_EXT_MPX:
+	case ZYDIS_ISA_EXT_KNCV: case ZYDIS_ISA_EXT_MCOMMIT: case ZYDIS_ISA_EXT_MONITORX:
 	case ZYDIS_ISA_EXT_PADLOCK: case ZYDIS_ISA_EXT_PCONFIG: case ZYDIS_ISA_EXT_PKU: case ZYDIS_ISA_EXT_PT:
 	case ZYDIS_ISA_EXT_RTM: case ZYDIS_ISA_EXT_SGX: case ZYDIS_ISA_EXT_SGX_ENCLV: case ZYDIS_ISA_EXT_SMX:
 	case ZYDIS_ISA_EXT_SNP: case ZYDIS_ISA_EXT_SVM: case ZYDIS_ISA_EXT_TDX: case ZYDIS_ISA_EXT_TSX_LDTRK:
 	case ZYDIS_ISA_EXT_UINTR: case ZYDIS_ISA_EXT_VMFUNC: case ZYDIS_ISA_EXT_VTX: case ZYDIS_ISA_EXT_WAITPKG:
 	case ZYDIS_ISA_EXT_XOP: case ZYDIS_ISA_EXT_FMA4: case ZYDIS_ISA_EXT_TBM:
 		return true;
+	case ZYDIS_ISA_EXT_SSE4A:
+		return !__builtin_cpu_supports("sse4a");
+	default:
+		return false;
+	}
+}
+
+/* Knights Landing and Mill only. */
+static bool hidden_set(ZydisISASet set)
+{
+	switch (set) {
+	case ZYDIS_ISA_SET_AVX512ER_512: case ZYDIS_ISA_SET_AVX512ER_SCALAR: case ZYDIS_ISA_SET_AVX512PF_512:
+	case ZYDIS_ISA_SET_AVX512_4FMAPS_512: case ZYDIS_ISA_SET_AVX512_4FMAPS_SCALAR: case ZYDIS_ISA_SET_AVX512_4VNNIW_512:
+		return true;
+	case ZYDIS_ISA_SET_AVX512_VP2INTERSECT_128: case ZYDIS_ISA_SET_AVX512_VP2INTERSECT_256: case ZYDIS_ISA_SET_AVX512_VP2INTERSECT_512:
+		return !__builtin_cpu_supports("avx512vp2intersect");
 	default:
 		return false;
 	}
@@ -367,6 +383,7 @@ static void helper_fields(struct dec *d, const ZydisDecodedInstruction *zi, cons
 		break;
 	case OP_RDFSGSBASE: case OP_WRFSGSBASE:
 		in->reg = zi->mnemonic == ZYDIS_MNEMONIC_RDFSBASE || zi->mnemonic == ZYDIS_MNEMONIC_WRFSBASE ? SEG_FS : SEG_GS;
+		in->opsize = d->rexw ? 8 : 4; /* 66 is ignored */
 		break;
 	case OP_XLAT: case OP_MASKMOV:
 		for (unsigned i = 0; i < zi->operand_count; i++)
@@ -386,19 +403,102 @@ static void helper_fields(struct dec *d, const ZydisDecodedInstruction *zi, cons
 	}
 }
 
-/* Masked arithmetic: only loads of a whole vector map elements to mask bits one to one. */
+/* Which types of masked instructions do not fault for elements that are off (SDM vol 2 2.8: those without NF). */
+static bool suppresses_faults(ZydisExceptionClass c)
+{
+	switch (c) {
+	case ZYDIS_EXCEPTION_CLASS_E1: case ZYDIS_EXCEPTION_CLASS_E2: case ZYDIS_EXCEPTION_CLASS_E3: case ZYDIS_EXCEPTION_CLASS_E4:
+	case ZYDIS_EXCEPTION_CLASS_E5: case ZYDIS_EXCEPTION_CLASS_E6: case ZYDIS_EXCEPTION_CLASS_E10: case ZYDIS_EXCEPTION_CLASS_E11:
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* Log2 of the elements that a broadcast makes of its memory operand, or -1. */
+static int broadcast_count(ZydisBroadcastMode m)
+{
+	static const int8_t log2[ZYDIS_BROADCAST_MODE_MAX_VALUE + 1] = {
+		[ZYDIS_BROADCAST_MODE_INVALID] = -1, [ZYDIS_BROADCAST_MODE_1_TO_2] = 1, [ZYDIS_BROADCAST_MODE_1_TO_4] = 2,
+		[ZYDIS_BROADCAST_MODE_1_TO_8] = 3, [ZYDIS_BROADCAST_MODE_1_TO_16] = 4, [ZYDIS_BROADCAST_MODE_1_TO_32] = 5,
+		[ZYDIS_BROADCAST_MODE_1_TO_64] = 6, [ZYDIS_BROADCAST_MODE_2_TO_4] = 2, [ZYDIS_BROADCAST_MODE_2_TO_8] = 3,
+		[ZYDIS_BROADCAST_MODE_2_TO_16] = 4, [ZYDIS_BROADCAST_MODE_4_TO_8] = 3, [ZYDIS_BROADCAST_MODE_4_TO_16] = 4,
+		[ZYDIS_BROADCAST_MODE_8_TO_16] = 4,
+	};
+	return log2[m];
+}
+
+/* A load under an opmask: either its elements match mask bits one to one, or it is needed if any bit is set. */
 static void masked_operand(struct dec *d, const ZydisDecodedInstruction *zi, const ZydisDecodedOperand *ops)
 {
+	int count = broadcast_count(zi->avx.broadcast.mode);
 	d->masked = false;
-	if (d->mem_wr || d->mem_size * 8 != zi->avx.vector_length)
+	if (d->mem_wr || !suppresses_faults(zi->meta.exception_class))
 		return;
 	for (unsigned i = 0; i < zi->operand_count; i++) {
 		unsigned bits = ops[i].element_size;
 		if (ops[i].type != ZYDIS_OPERAND_TYPE_MEMORY || (bits != 8 && bits != 16 && bits != 32 && bits != 64))
 			continue;
 		d->mask_k = (uint8_t)(zi->avx.mask.reg - ZYDIS_REGISTER_K0);
-		d->mask_elem = (uint8_t)__builtin_ctz(bits / 8);
+		d->mask_any = count >= 0;
+		d->mask_elem = count >= 0 ? (uint8_t)count : (uint8_t)__builtin_ctz(bits / 8);
 	}
+}
+
+/* Outside 64-bit mode VEX.W and EVEX.W do not widen general registers, and registers 8 to 15 cannot be named (SDM vol 2 2.3.5, 2.3.7). The
+ * host would take both at their word. */
+static void forget_64bit(struct dec *d, const ZydisDecodedInstruction *zi, const ZydisDecodedOperand *ops)
+{
+	bool gpr = d->f_reg.gpr || d->f_rm.gpr || d->f_vvvv.gpr;
+	switch (zi->mnemonic) {
+	case ZYDIS_MNEMONIC_VCVTSI2SS: case ZYDIS_MNEMONIC_VCVTSI2SD: case ZYDIS_MNEMONIC_VCVTSI2SH: case ZYDIS_MNEMONIC_VCVTUSI2SS:
+	case ZYDIS_MNEMONIC_VCVTUSI2SD: case ZYDIS_MNEMONIC_VCVTUSI2SH: case ZYDIS_MNEMONIC_VMOVD: case ZYDIS_MNEMONIC_VPINSRD:
+	case ZYDIS_MNEMONIC_VPEXTRD:
+		gpr = true;
+		break;
+	default:
+		break;
+	}
+	if (gpr) {
+		d->v_w = 0;
+		d->evex[1] &= 0x7f;
+	}
+	if (d->enc == ENC_VEX)
+		d->f_vvvv.num &= 7;
+	for (unsigned i = 0; i < zi->operand_count; i++)
+		if (ops[i].encoding == ZYDIS_OPERAND_ENCODING_IS4)
+			d->in.raw[d->imm_off] &= 0x7f;
+}
+
+/* Whole-register operands of legacy SSE must be aligned but for the moves that say otherwise; of VEX and EVEX only those of moves that say
+ * so (SDM vol 2 2.5, exception types 1 and 4). */
+static bool must_align(const struct dec *d, const ZydisDecodedInstruction *zi)
+{
+	switch (zi->mnemonic) {
+	case ZYDIS_MNEMONIC_MOVUPS: case ZYDIS_MNEMONIC_MOVUPD: case ZYDIS_MNEMONIC_MOVDQU: case ZYDIS_MNEMONIC_LDDQU:
+	case ZYDIS_MNEMONIC_PCMPESTRI: case ZYDIS_MNEMONIC_PCMPESTRM: case ZYDIS_MNEMONIC_PCMPISTRI: case ZYDIS_MNEMONIC_PCMPISTRM:
+		return false;
+	case ZYDIS_MNEMONIC_VMOVAPS: case ZYDIS_MNEMONIC_VMOVAPD: case ZYDIS_MNEMONIC_VMOVDQA: case ZYDIS_MNEMONIC_VMOVDQA32:
+	case ZYDIS_MNEMONIC_VMOVDQA64: case ZYDIS_MNEMONIC_VMOVNTPS: case ZYDIS_MNEMONIC_VMOVNTPD: case ZYDIS_MNEMONIC_VMOVNTDQ:
+	case ZYDIS_MNEMONIC_VMOVNTDQA:
+		return true;
+	default:
+		return d->enc == ENC_LEGACY && d->mem_size == 16;
+	}
+}
+
+static bool waits_for_x87(const ZydisDecodedInstruction *zi, const ZydisDecodedOperand *ops)
+{
+	switch (zi->mnemonic) {
+	case ZYDIS_MNEMONIC_FNSTCW: case ZYDIS_MNEMONIC_FNSTSW: case ZYDIS_MNEMONIC_FNSTENV: case ZYDIS_MNEMONIC_FNSAVE:
+		return false;
+	default:
+		break;
+	}
+	for (unsigned i = 0; i < zi->operand_count; i++)
+		if (ops[i].type == ZYDIS_OPERAND_TYPE_REGISTER && ZydisRegisterGetClass(ops[i].reg.value) == ZYDIS_REGCLASS_MMX)
+			return true;
+	return zi->meta.isa_ext == ZYDIS_ISA_EXT_X87;
 }
 
 static void set_class(struct dec *d, const ZydisDecodedInstruction *zi, const ZydisDecodedOperand *ops)
@@ -409,8 +509,10 @@ static void set_class(struct dec *d, const ZydisDecodedInstruction *zi, const Zy
 		d->cls = p->cls;
 		d->in.op = p->op;
 	}
-	else if (hidden_extension(zi->meta.isa_ext))
+	else if (hidden_extension(zi->meta.isa_ext) || hidden_set(zi->meta.isa_set))
 		d->cls = DC_UD;
+	if (zi->meta.isa_ext == ZYDIS_ISA_EXT_MPX) /* a CPU without MPX takes them as NOPs (SDM vol 1 E.3.3) */
+		d->cls = DC_NOP;
 	special_registers(d, zi, ops);
 	bool vec = d->enc != ENC_LEGACY;
 	if (zi->mnemonic == ZYDIS_MNEMONIC_MOVSD && !d->modrm)
@@ -434,6 +536,9 @@ static void set_class(struct dec *d, const ZydisDecodedInstruction *zi, const Zy
 		to_helper(d, OP_VECTOR_MEM);
 	if (d->masked && !d->vsib && !insn_vector_mem_does(&d->in))
 		masked_operand(d, zi, ops);
+	for (unsigned i = 0; i < zi->operand_count && d->cls == DC_COPY; i++) /* a copy would reach memory unchecked: MOVDIR64B */
+		if (ops[i].type == ZYDIS_OPERAND_TYPE_MEMORY && ops[i].visibility != ZYDIS_OPERAND_VISIBILITY_EXPLICIT)
+			d->cls = DC_UD;
 }
 
 /* FPU and vector instructions while the guest has them switched off: the helper decides #NM or #UD. */
@@ -505,6 +610,12 @@ enum dec_status dec_decode(struct dec *d, uint32_t key, bool real, const uint8_t
 	in->rm = d->f_rm.num;
 	set_immediates(d, &zi, ops);
 	set_flags(d, &zi);
+	if (in->has_mem && zi.mnemonic == ZYDIS_MNEMONIC_MOVSXD && in->opsize == 2)
+		d->mem_size = 2; /* reads a word, whatever its name says */
+	if (!key_code64(key) && d->enc != ENC_LEGACY)
+		forget_64bit(d, &zi, ops);
+	d->aligned = in->has_mem && must_align(d, &zi);
+	d->waits = in->has_mem && waits_for_x87(&zi, ops);
 	set_class(d, &zi, ops);
 	if (d->cls == DC_HELPER)
 		helper_fields(d, &zi, ops);

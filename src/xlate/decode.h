@@ -38,8 +38,11 @@ struct dec {
 	uint8_t v_w, v_l, v_pp;      /* VEX */
 	uint8_t evex[3];             /* EVEX payload bytes as found */
 	bool mem_rd, mem_wr, vsib, masked;
+	bool aligned;                /* the operand must be aligned to its size, else #GP */
+	bool waits;                  /* x87 and MMX: an exception that waits comes before those of the operand */
 	uint16_t mem_size;           /* bytes */
-	uint8_t mask_k, mask_elem;   /* a load of full vector width under opmask k: log2 of its element size */
+	uint8_t mask_k, mask_elem;   /* a load under opmask k: log2 of its element size; mask_any: of the number of mask bits */
+	bool mask_any;               /* needed if any of them is set */
 	uint8_t imm_off, imm_len;    /* trailing immediate bytes, copied as they are */
 	uint8_t cc;                  /* Jcc: condition; LOOP: the opcode */
 	bool imm_target;             /* CALL, JMP: relative; target is in in.imm as a displacement */

@@ -104,12 +104,15 @@ xlate_thunk_helper:
 	subq $8, %rsp
 	call xlate_helper
 	addq $8, %rsp
-	testl %eax, %eax
+	testq %rax, %rax
 	jnz 1f
 	LOAD 8
 	ret
-1:	addq $8, %rsp
-	jmp xlate_leave
+1:	movq %rax, (8+OFF_TMP)(%rsp)
+	LOAD 8
+	movq (8+OFF_RIP)(%rsp), %r15
+	leaq 8(%rsp), %rsp
+	jmp *OFF_TMP(%rsp)
 
 /* TLB miss: S0 (R15) = linear address, S1 (R10) = descriptor; gives the host address in S0. */
 	.globl xlate_thunk_slow

@@ -18,6 +18,8 @@ void xlate_find_fetch(struct xlate *x, struct fetch *f)
 	struct cpu *cpu = x->cpu;
 	struct mem_page pg;
 	gla_t gla = linear_rip(cpu, cpu->s.rip);
+	if (!(cpu->key & KEY_FLAT_CS) && cpu->s.rip > cpu->s.seg[SEG_CS].limit)
+		cpu_raise(cpu, EXC_GP, 0);
 	gpa_t gpa = mmu_translate_raise(cpu, gla, MMU_EXEC);
 	f->page_off = gpa & 4095;
 	f->host[1] = NULL;
@@ -48,6 +50,8 @@ void xlate_find_second(struct xlate *x, struct fetch *f)
 	gla_t next = (gla & ~4095ull) + 4096;
 	if (!cpu_code64(cpu))
 		next = (uint32_t)next;
+	if (!(cpu->key & KEY_FLAT_CS) && cpu->s.rip + (next - gla) > cpu->s.seg[SEG_CS].limit)
+		cpu_raise(cpu, EXC_GP, 0);
 	gpa_t gpa = mmu_translate_raise(cpu, next, MMU_EXEC);
 	mem_lookup(x->mem, gpa, &pg);
 	f->host[1] = pg.read;
@@ -93,8 +97,10 @@ struct block *xlate_find_block(struct xlate *x)
 {
 	struct fetch f;
 	xlate_find_fetch(x, &f);
-	if (!f.cacheable)
+	if (!f.cacheable) {
+		x->stepping = true;
 		return xlate_block_step(x);
+	}
 	for (struct block *b = x->hash[xlate_cache_hash(x->cpu->s.rip, x->cpu->ks)]; b; b = b->next_hash)
 		if (matches(x, b, &f) && second_page_matches(x, b))
 			return b;

@@ -79,7 +79,7 @@ static void add_base(struct tr *t, unsigned seg, unsigned size, bool saved, uint
 			emit_op_mem(e, 8, 0x03, S0, H_RSP, H_NONE, 1, (int32_t)base);
 		return;
 	}
-	if (key_flat(t->key, seg))
+	if (key_flat(t->key, seg) && !(seg == SEG_CS && desc & DESC_WRITE)) /* code segments cannot be written */
 		return;
 	uint32_t max = desc & DESC_WRITE ? CPU_OFF(wmax) : CPU_OFF(rmax);
 	struct cold *c = new_cold(t, COLD_SEGMENT, saved, desc);
@@ -112,8 +112,9 @@ void xlate_lower_checked(struct tr *t, unsigned seg, unsigned adsize, bool write
 	bool ss = seg == SEG_SS;
 	uint32_t desc = size | (write ? DESC_WRITE : 0) | (load ? DESC_LOAD : 0) | (ss ? DESC_SS : 0) | seg << DESC_SEG_SHIFT;
 	const struct dec *d = &t->dec[t->i];
+	desc |= (d->aligned ? DESC_ALIGNED : 0) | (d->waits ? DESC_WAITS : 0);
 	if (!write && d->mask_k)
-		desc |= (uint32_t)d->mask_k << DESC_K_SHIFT | (uint32_t)d->mask_elem << DESC_ELEM_SHIFT;
+		desc |= (uint32_t)d->mask_k << DESC_K_SHIFT | (uint32_t)d->mask_elem << DESC_ELEM_SHIFT | (d->mask_any ? DESC_ANY : 0);
 	if (saved)
 		emit_flags_save(&t->e);
 	add_base(t, seg, size, saved, desc);

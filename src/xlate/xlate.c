@@ -100,17 +100,18 @@ const void *xlate_helper(struct cpu *cpu, const struct xsite *site)
 	cpu->s.rip = site->rip;
 	cpu->next_rip = next;
 	cpu->host_pc = 0;
+	cpu->tmp[TMP_LEFT_AT] = 0;
 	insn_table[site->in.op].fn(cpu, &site->in);
 	flags_to_host(cpu);
 	if (site->ends || cpu->next_rip != next || key_changed(cpu) || cpu->s.pending_dbg || cpu->bounce_exit ||
 	    __atomic_load_n(&cpu->request, __ATOMIC_RELAXED)) {
 		cpu->bounce_exit = false;
 		cpu->s.rip = cpu->next_rip;
-		return 1;
+		return next_block(x);
 	}
 	if (!cpu->fpu_live)
 		cpu_fpu_load(cpu);
-	return 0;
+	return NULL;
 }
 
 static unsigned desc_kind(uint32_t desc)
@@ -118,13 +119,42 @@ static unsigned desc_kind(uint32_t desc)
 	return (desc & DESC_WRITE ? MMU_WRITE : MMU_READ) | (desc & DESC_SS ? MMU_SS : 0);
 }
 
+/* Exceptions that come before those of the access itself: x87 and MMX instructions wait for pending ones (SDM vol 1 8.7), and alignment
+ * is checked before paging. */
+static void before_access_raise(struct cpu *cpu, gla_t gla, uint32_t desc)
+{
+	uint16_t fsw;
+	if (desc & DESC_WAITS) {
+		if (!cpu->fpu_live)
+			cpu_fpu_load(cpu);
+		__asm__ volatile("fnstsw %0" : "=a"(fsw));
+		if (fsw & 0x80)
+			cpu_raise(cpu, EXC_MF, 0);
+	}
+	if (desc & DESC_ALIGNED && gla & ((desc & DESC_SIZE) - 1))
+		cpu_raise(cpu, EXC_GP, 0);
+}
+
+/* The elements that an opmask leaves of the operand. */
+static void *masked_operand_raise(struct cpu *cpu, gla_t gla, uint32_t desc)
+{
+	unsigned k = desc >> DESC_K_SHIFT & 7, elem = desc >> DESC_ELEM_SHIFT & 7, size = desc & DESC_SIZE;
+	if (!(desc & DESC_ANY))
+		return insn_vector_operand_raise(cpu, gla, size, 1u << elem, k, desc_kind(desc));
+	if (insn_vector_any(cpu, 1u << elem, k))
+		return mmu_slow_raise(cpu, gla, size, desc_kind(desc), true);
+	cpu->bounce_len = 0;
+	return cpu->bounce;
+}
+
 void *xlate_slow(struct cpu *cpu, gla_t gla, uint32_t desc)
 {
 	struct xlate *x = cpu->engine;
 	x->stats.slow++;
-	unsigned k = desc >> DESC_K_SHIFT & 7;
-	void *p = k ? insn_vector_operand_raise(cpu, gla, desc & DESC_SIZE, 1u << (desc >> DESC_ELEM_SHIFT & 3), k, desc_kind(desc))
-	            : mmu_slow_raise(cpu, gla, desc & DESC_SIZE, desc_kind(desc), desc & DESC_LOAD);
+	if (desc & (DESC_ALIGNED | DESC_WAITS))
+		before_access_raise(cpu, gla, desc);
+	void *p = desc >> DESC_K_SHIFT & 7 ? masked_operand_raise(cpu, gla, desc)
+	                                   : mmu_slow_raise(cpu, gla, desc & DESC_SIZE, desc_kind(desc), desc & DESC_LOAD);
 	cpu->host_pc = 0;
 	if (!cpu->fpu_live)
 		cpu_fpu_load(cpu);
@@ -133,7 +163,10 @@ void *xlate_slow(struct cpu *cpu, gla_t gla, uint32_t desc)
 
 uint64_t xlate_segment(struct cpu *cpu, uint64_t off, uint32_t desc)
 {
-	gla_t gla = insn_linear_raise(cpu, desc >> DESC_SEG_SHIFT & 7, off, desc & DESC_SIZE, desc_kind(desc));
+	unsigned seg = desc >> DESC_SEG_SHIFT & 7;
+	if (desc & (DESC_ALIGNED | DESC_WAITS))
+		before_access_raise(cpu, cpu->s.seg[seg].base + off, desc);
+	gla_t gla = insn_linear_raise(cpu, seg, off, desc & DESC_SIZE, desc_kind(desc));
 	cpu->host_pc = 0;
 	return gla;
 }
@@ -185,18 +218,6 @@ void xlate_sync(struct xlate *x)
 	cpu->host_pc = 0;
 }
 
-static void refresh_mode(struct xlate *x)
-{
-	struct cpu *cpu = x->cpu;
-	if (cpu->mode_dirty) {
-		cpu->key = key_of(cpu);
-		cpu->ks = xlate_keyspace(x, cpu->key);
-		cpu->mode_dirty = false;
-	}
-	if (x->flush_wanted)
-		xlate_flush(x);
-}
-
 /* Enter code and come back with s complete; raises what the signal handler found. */
 static struct xexit *enter(struct xlate *x, uint32_t code_off)
 {
@@ -204,6 +225,7 @@ static struct xexit *enter(struct xlate *x, uint32_t code_off)
 	if (!cpu->fpu_live)
 		cpu_fpu_load(cpu);
 	flags_to_host(cpu);
+	cpu->tmp[TMP_LEFT_AT] = 0;
 	struct xexit *ex = xlate_enter(cpu, xlate_rx(x, code_off));
 	flags_from_host(cpu);
 	cpu->host_pc = 0;
@@ -211,19 +233,9 @@ static struct xexit *enter(struct xlate *x, uint32_t code_off)
 		x->sig_event = false;
 		cpu_raise(cpu, x->sig_vector, x->sig_error);
 	}
+	if (!ex && cpu->tmp[TMP_LEFT_AT] && bad_rip(cpu))
+		xlate_block_bad_target_raise(x, guest_rip_of(cpu, (uint64_t)(uintptr_t)xlate_rx(x, (uint32_t)cpu->tmp[TMP_LEFT_AT])));
 	return ex;
-}
-
-/* Should the run loop look before the next block? With breakpoints enabled it steps (L0-3, G0-3: SDM vol 3 17.2.4). */
-static bool leave_now(struct cpu *cpu)
-{
-	bool intr = cpu->intr && cpu->s.rflags & FL_IF;
-	if (!__atomic_load_n(&cpu->poll, __ATOMIC_RELAXED) || cpu->s.halted || cpu->s.pending_dbg || cpu->s.nmi_pending || intr ||
-	    cpu->s.rflags & FL_TF || cpu->s.dr[7] & 0xff)
-		return true;
-	/* nothing waits that an interrupt shadow could hold off: it passes unnoticed */
-	cpu->s.int_shadow = cpu->s.shadow_ss = false;
-	return false;
 }
 
 void xlate_run(struct xlate *x)
@@ -232,6 +244,7 @@ void xlate_run(struct xlate *x)
 	struct xexit *from = NULL;
 	uint64_t flushes = x->stats.flushes;
 	do {
+		x->stepping = false;
 		refresh_mode(x);
 		struct block *b = xlate_find_block(x);
 		if (!from)
@@ -252,6 +265,7 @@ void xlate_run(struct xlate *x)
 void xlate_step(struct xlate *x)
 {
 	refresh_mode(x);
+	x->stepping = true;
 	struct block *b = xlate_block_step(x);
 	struct xexit *ex = enter(x, b->entry_off);
 	if (ex)

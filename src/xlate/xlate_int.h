@@ -13,6 +13,9 @@
 /* Order of cpu->thunk[]. */
 enum xlate_thunk { XT_EXIT_DIRECT, XT_EXIT_INDIRECT, XT_HELPER, XT_SLOW, XT_SEGMENT, XT_COMMIT, XT_LEAVE };
 
+/* cpu->tmp[] that holds the host offset at which a computed jump left, 0: left another way. */
+#define TMP_LEFT_AT 3
+
 #define BLOCK_MAX_INSNS 48
 #define BLOCK_MAX_EXITS 12
 #define BLOCK_MAX_SITES (BLOCK_MAX_INSNS * 3)
@@ -102,6 +105,7 @@ struct xlate {
 	struct xlate_stats stats;
 	bool pext;                    /* host has BMI2 */
 	bool flush_wanted;
+	bool stepping;                /* leave after one instruction, whatever it is */
 	struct tr *tr;
 	uint16_t step_op;             /* helper of the last single step, OP_COUNT if none */
 };
@@ -128,7 +132,10 @@ struct cold {
 #define DESC_SS (1u << 15)
 #define DESC_SEG_SHIFT 16 /* 3 bits */
 #define DESC_K_SHIFT 19   /* 3 bits: opmask of a masked load, 0: none */
-#define DESC_ELEM_SHIFT 22 /* 2 bits: log2 of its element size */
+#define DESC_ELEM_SHIFT 22 /* 3 bits: log2 of its element size; with DESC_ANY: of the number of mask bits */
+#define DESC_ALIGNED (1u << 25)
+#define DESC_WAITS (1u << 26)
+#define DESC_ANY (1u << 27)
 
 /* A translation under way. */
 struct tr {
@@ -175,6 +182,9 @@ void xlate_find_second(struct xlate *x, struct fetch *f);
 /* block.c, FPU parked by it */
 struct block *xlate_block_translate(struct xlate *x, struct fetch *f);
 struct block *xlate_block_step(struct xlate *x);
+
+/* A near branch at rip has led nowhere: put its stack pointer back and raise its #GP(0). */
+noreturn void xlate_block_bad_target_raise(struct xlate *x, uint64_t rip);
 
 /* cache.c */
 void *xlate_cache_alloc(struct xlate *x, size_t size);
@@ -245,7 +255,8 @@ void xlate_thunk_slow(void);
 void xlate_thunk_segment(void);
 void xlate_thunk_commit(void);
 /* called from it */
-int xlate_helper(struct cpu *cpu, const struct xsite *site);
+/* NULL: go on behind the call; else where to: a checked entry (S0 = RIP), or xlate_leave. */
+const void *xlate_helper(struct cpu *cpu, const struct xsite *site);
 void *xlate_slow(struct cpu *cpu, gla_t gla, uint32_t desc);
 uint64_t xlate_segment(struct cpu *cpu, uint64_t off, uint32_t desc);
 int xlate_commit(struct cpu *cpu, uint64_t next_rip);
