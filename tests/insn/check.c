@@ -1,0 +1,273 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* what: compares what the two machines made of a case, and prints a mismatch so that a person can act on it
+ */
+#include <Zydis/Zydis.h>
+#include <cpuid.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "oracle.h"
+
+#define XSAVE_HEADER 512
+
+void xlayout_read(struct xlayout *l)
+{
+	uint32_t a, b, c, d, lo, hi;
+	memset(l, 0, sizeof(*l));
+	__asm__ volatile("xgetbv" : "=a"(lo), "=d"(hi) : "c"(0));
+	l->mask = lo & 0xe7;
+	for (unsigned i = 2; i < 8; i++) {
+		__cpuid_count(0xd, i, a, b, c, d);
+		if (a == 0 || a + b > X_SIZE)
+			l->mask &= ~(1ull << i);
+		l->off[i] = b;
+		l->size[i] = a;
+	}
+}
+
+/* An image in which components in their initial state have that state written out, and nothing that may differ remains: the
+ * x87 pointers are host addresses in the engine. */
+static void normalize(const struct xlayout *l, bool m64, const uint8_t *from, uint8_t *x)
+{
+	uint64_t bv = get_le64(from + XSAVE_HEADER);
+	memset(x, 0, X_SIZE);
+	put_le32(x + 24, get_le32(from + 24));
+	if (bv & 1) {
+		memcpy(x, from, 5);
+		for (unsigned k = 0; k < 8; k++)
+			memcpy(x + 32 + 16 * k, from + 32 + 16 * k, 10);
+	} else {
+		put_le16(x, 0x37f);
+	}
+	if (bv & 2)
+		memcpy(x + 160, from + 160, 256);
+	for (unsigned i = 2; i < 8; i++)
+		if (l->mask >> i & 1 && bv >> i & 1)
+			memcpy(x + l->off[i], from + l->off[i], l->size[i]);
+	if (m64)
+		return;
+	/* VZEROALL and VZEROUPPER of 32-bit code clear registers it cannot name as well */
+	memset(x + 288, 0, 128);
+	memset(x + l->off[2] + 128, 0, 128);
+	memset(x + l->off[6] + 256, 0, 256);
+}
+
+static uint64_t reg_mask(const struct ocase *c)
+{
+	return omode64(c->mode) ? UINT64_MAX : UINT32_MAX;
+}
+
+unsigned check_insn_at(const struct ocase *c, uint64_t rip)
+{
+	uint64_t off = rip + oseg_table[c->mode][SEG_CS].base - CODE_AT - c->off;
+	for (unsigned k = 0; k < c->n; k++)
+		if (off == c->start[k])
+			return k;
+	return c->n;
+}
+
+static void decoder(const struct ocase *c, ZydisDecoder *d)
+{
+	static const struct { ZydisMachineMode m; ZydisStackWidth s; } mode[O_MODES] = {
+		[O64] = { ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64 },
+		[O32] = { ZYDIS_MACHINE_MODE_LEGACY_32, ZYDIS_STACK_WIDTH_32 },
+		[O32S] = { ZYDIS_MACHINE_MODE_LEGACY_32, ZYDIS_STACK_WIDTH_32 },
+		[O16] = { ZYDIS_MACHINE_MODE_LEGACY_16, ZYDIS_STACK_WIDTH_16 },
+	};
+	ZydisDecoderInit(d, mode[c->mode].m, mode[c->mode].s);
+}
+
+/* What need not agree after a fault, because CPUs do it in steps of their own. */
+struct excuse {
+	bool x87, mxcsr, memory, registers, offset;
+};
+
+static struct excuse excuses(const struct ocase *c, const struct ores *n)
+{
+	struct excuse x = { 0 };
+	ZydisDecoder d;
+	ZydisDecodedInstruction zi;
+	ZydisDecodedOperand ops[ZYDIS_MAX_OPERAND_COUNT];
+	unsigned at = check_insn_at(c, n->rip);
+	decoder(c, &d);
+	if (n->vector == EXC_BP || at == c->n || !ZYAN_SUCCESS(ZydisDecoderDecodeFull(&d, c->code + c->start[at], c->start[at + 1] - c->start[at], &zi, ops)))
+		return x;
+	for (unsigned k = 0; k < zi.operand_count; k++) /* TOP is 0 and tags are valid before the operand is looked at */
+		if (ops[k].type == ZYDIS_OPERAND_TYPE_REGISTER && ZydisRegisterGetClass(ops[k].reg.value) == ZYDIS_REGCLASS_MMX)
+			x.x87 = true;
+	switch (zi.mnemonic) {
+	case ZYDIS_MNEMONIC_POPA: case ZYDIS_MNEMONIC_POPAD: /* registers are loaded as far as it goes */
+		x.registers = true;
+		break;
+	case ZYDIS_MNEMONIC_PUSHA: case ZYDIS_MNEMONIC_PUSHAD:
+	case ZYDIS_MNEMONIC_ENTER: /* the frame is pushed as far as it goes */
+	case ZYDIS_MNEMONIC_CALL:  /* the return address is pushed before the target is checked */
+		x.memory = true;
+		break;
+	case ZYDIS_MNEMONIC_FSTP: case ZYDIS_MNEMONIC_FBSTP: /* two stores */
+		x.memory = true;
+		break;
+	case ZYDIS_MNEMONIC_VCVTPS2PH: /* converted, then stored */
+		x.mxcsr = true;
+		break;
+	case ZYDIS_MNEMONIC_MASKMOVQ: case ZYDIS_MNEMONIC_MASKMOVDQU: case ZYDIS_MNEMONIC_VMASKMOVDQU: /* address of any byte */
+	case ZYDIS_MNEMONIC_VMASKMOVPS: case ZYDIS_MNEMONIC_VMASKMOVPD: case ZYDIS_MNEMONIC_VPMASKMOVD: case ZYDIS_MNEMONIC_VPMASKMOVQ:
+	case ZYDIS_MNEMONIC_FLDENV: case ZYDIS_MNEMONIC_FRSTOR: /* read in pieces, in an order of their own */
+		x.offset = true;
+		break;
+	default:
+		break;
+	}
+	return x;
+}
+
+/* Flags that must agree. A fault in a block may show dead flags (docs/xlate.md, Rules). */
+static uint64_t flag_mask(const struct ocase *c, const struct ores *n, bool step)
+{
+	uint64_t m = FL_ARITH | FL_DF | FL_IF | FL_TF | FL_NT | FL_IOPL | FL_AC | FL_ID;
+	if (n->vector != EXC_BP && !step)
+		return m & ~(uint64_t)FL_ARITH;
+	return n->vector == EXC_BP ? m & ~(uint64_t)c->undef : m;
+}
+
+static bool same_event(const struct ores *a, const struct ores *b, const struct excuse *x)
+{
+	if (a->vector != b->vector)
+		return false;
+	if (a->vector == EXC_PF) {
+		bool high = a->cr2 >= 0x7ffffffff000;
+		uint64_t differ = (a->cr2 ^ b->cr2) & (x->offset ? ~0xfffull : ~0ull);
+		/* Linux hides whether a kernel address is mapped */
+		return !differ && (a->error | (high ? 1u : 0)) == (b->error | (high ? 1u : 0));
+	}
+	return a->vector == EXC_BP || a->error == b->error;
+}
+
+const char *check_compare(const struct ocase *c, const struct xlayout *l, const struct ores *n, const struct ores *e, bool step)
+{
+	uint8_t a[X_SIZE], b[X_SIZE];
+	uint64_t mask = reg_mask(c);
+	struct excuse x = excuses(c, n);
+	if (e->status != OS_OK)
+		return "end";
+	if (!same_event(n, e, &x))
+		return "event";
+	if ((n->rip ^ e->rip) & mask)
+		return "rip";
+	for (unsigned k = 0; k < (omode64(c->mode) ? 16 : 8); k++)
+		if (!x.registers && (n->gpr[k] ^ e->gpr[k]) & mask)
+			return "register";
+	if ((n->rflags ^ e->rflags) & flag_mask(c, n, step))
+		return "flags";
+	if (!x.memory && memcmp(n->mem, e->mem, IMAGE_SIZE) != 0)
+		return "memory";
+	normalize(l, omode64(c->mode), n->x, a);
+	normalize(l, omode64(c->mode), e->x, b);
+	if (x.mxcsr)
+		memset(a + 24, 0, 4), memset(b + 24, 0, 4);
+	if (x.x87) {
+		memset(a, 0, 24);
+		memset(b, 0, 24);
+		memset(a + 32, 0, 128);
+		memset(b + 32, 0, 128);
+	}
+	if (memcmp(a, b, X_SIZE) != 0)
+		return "vector";
+	if (omode64(c->mode) && (n->fs_base != e->fs_base || n->gs_base != e->gs_base))
+		return "base";
+	for (unsigned k = 0; k < 6; k++)
+		if (n->sel[k] != e->sel[k])
+			return "selector";
+	return NULL;
+}
+
+const char *check_mnemonic(const struct ocase *c, unsigned i)
+{
+	ZydisDecoder d;
+	ZydisDecodedInstruction zi;
+	decoder(c, &d);
+	if (!ZYAN_SUCCESS(ZydisDecoderDecodeInstruction(&d, NULL, c->code + c->start[i], c->start[i + 1] - c->start[i], &zi)))
+		return "undefined";
+	return ZydisMnemonicGetString(zi.mnemonic);
+}
+
+static void print_code(const struct ocase *c)
+{
+	ZydisDecoder d;
+	ZydisFormatter f;
+	decoder(c, &d);
+	ZydisFormatterInit(&f, ZYDIS_FORMATTER_STYLE_INTEL);
+	for (unsigned i = 0; i < c->n; i++) {
+		ZydisDecodedInstruction zi;
+		ZydisDecodedOperand ops[ZYDIS_MAX_OPERAND_COUNT];
+		unsigned len = c->start[i + 1] - c->start[i];
+		uint64_t rip = CODE_AT + c->off + c->start[i] - oseg_table[c->mode][SEG_CS].base;
+		char text[160] = "(undefined)";
+		if (ZYAN_SUCCESS(ZydisDecoderDecodeFull(&d, c->code + c->start[i], len, &zi, ops)))
+			ZydisFormatterFormatInstruction(&f, &zi, ops, zi.operand_count_visible, text, sizeof(text), rip, NULL);
+		printf("  %8llx ", (unsigned long long)rip);
+		for (unsigned k = 0; k < len; k++)
+			printf("%02x", c->code[c->start[i] + k]);
+		printf("  %s\n", text);
+	}
+}
+
+static void print_event(const char *who, const struct ores *r)
+{
+	static const char *const status[] = { "none", "ok", "died", "hung" };
+	printf("  %-7s %s vector %u error %x cr2 %llx rip %llx flags %llx\n", who, status[r->status], r->vector, r->error,
+	       (unsigned long long)r->cr2, (unsigned long long)r->rip, (unsigned long long)r->rflags);
+}
+
+static void print_bytes(const char *what, unsigned at, unsigned len, const uint8_t *before, const uint8_t *n, const uint8_t *e)
+{
+	const uint8_t *p[3] = { before, n, e };
+	static const char *const who[3] = { "before", "native", "engine" };
+	for (unsigned k = 0; k < 3; k++) {
+		printf("  %s+%x %s ", what, at, who[k]);
+		for (unsigned i = len; i-- > 0;)
+			printf("%02x", p[k][at + i]);
+		printf("\n");
+	}
+}
+
+static void print_differences(const char *what, unsigned size, unsigned unit, const uint8_t *before, const uint8_t *n, const uint8_t *e)
+{
+	unsigned shown = 0;
+	for (unsigned k = 0; k < size && shown < 4; k += unit)
+		if (memcmp(n + k, e + k, unit) != 0) {
+			print_bytes(what, k, unit, before, n, e);
+			shown++;
+		}
+}
+
+void check_print(const struct ocase *c, const struct xlayout *l, const uint8_t *image, const struct ores *n, const struct ores *e)
+{
+	static const char *const names[16] = { "rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi",
+		"r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15" };
+	static const char *const modes[O_MODES] = { "64-bit", "32-bit", "32-bit segmented", "16-bit" };
+	uint8_t x0[X_SIZE], x1[X_SIZE], x2[X_SIZE], before[IMAGE_SIZE];
+	printf("  %s code:\n", modes[c->mode]);
+	print_code(c);
+	print_event("native", n);
+	print_event("engine", e);
+	printf("  flags before %llx, undefined %x\n", (unsigned long long)c->rflags, c->undef);
+	for (unsigned k = 0; k < (omode64(c->mode) ? 16 : 8); k++)
+		printf("  %-3s %16llx%s", names[k], (unsigned long long)c->gpr[k], k & 1 ? "\n" : " ");
+	for (unsigned k = 0; k < (omode64(c->mode) ? 16 : 8); k++)
+		if ((n->gpr[k] ^ e->gpr[k]) & reg_mask(c))
+			printf("  %s native %llx engine %llx\n", names[k], (unsigned long long)n->gpr[k], (unsigned long long)e->gpr[k]);
+	memcpy(before, image, IMAGE_SIZE);
+	memcpy(before + c->off, c->code, c->len);
+	print_differences("memory", IMAGE_SIZE, 8, before, n->mem, e->mem);
+	normalize(l, omode64(c->mode), c->x, x0);
+	normalize(l, omode64(c->mode), n->x, x1);
+	normalize(l, omode64(c->mode), e->x, x2);
+	print_differences("xsave", X_SIZE, 16, x0, x1, x2);
+	for (unsigned k = 0; k < 6; k++)
+		if (n->sel[k] != e->sel[k])
+			printf("  selector %u native %x engine %x\n", k, n->sel[k], e->sel[k]);
+	if (omode64(c->mode) && (n->fs_base != e->fs_base || n->gs_base != e->gs_base))
+		printf("  bases native %llx %llx engine %llx %llx\n", (unsigned long long)n->fs_base, (unsigned long long)n->gs_base,
+		       (unsigned long long)e->fs_base, (unsigned long long)e->gs_base);
+}

@@ -1,0 +1,273 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* what: the instruction oracle: random instructions on the host's CPU and on the engine, and what differs
+ *
+ * Rule guarded: whatever guest code can do without leaving CPL 3 gives the same registers, flags, memory, vector state and
+ * exceptions as the CPU itself.
+ *
+ *   ORACLE_SEED=n     start of the random numbers (printed)      ORACLE_SECONDS=n  how long, default 12
+ *   ORACLE_BATCH=n    begin with this batch                      ORACLE_ONE=1      only that batch
+ *   ORACLE_ONLY=name  one mnemonic, single instructions          ORACLE_SHOW=n     mismatches to print of a kind, default 1
+ *
+ * A worker runs batches; this process restarts it behind the case if the engine crashed. Batch k depends on seed and k alone.
+ */
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "oracle.h"
+
+#define KINDS 400
+#define SKIP_STATUS 77
+
+struct kind {
+	char name[60];
+	uint32_t count;
+};
+
+/* Shared between worker and watcher. */
+struct tally {
+	uint64_t batch, index;
+	bool step;
+	uint64_t cases, insns, skipped, mismatches, crashes;
+	uint64_t until_ms;
+	struct kind kind[KINDS];
+	struct ocase now;  /* under way in the engine */
+};
+
+struct oracle {
+	struct xlayout l;
+	struct gen *gen;
+	struct native *nat;
+	struct engine *eng;
+	struct tally *t;
+	uint64_t seed;
+	unsigned show;
+	bool one, single;
+	struct ores step, block;
+};
+
+static uint64_t now_ms(void)
+{
+	struct timespec ts;
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+}
+
+static uint64_t number(const char *name, uint64_t otherwise)
+{
+	const char *v = getenv(name);
+	return v && *v ? strtoull(v, NULL, 0) : otherwise;
+}
+
+/* Count one of a kind; true if it is to be printed. */
+static bool count_kind(struct oracle *o, const char *name)
+{
+	for (unsigned k = 0; k < KINDS; k++) {
+		struct kind *q = &o->t->kind[k];
+		if (!q->name[0])
+			snprintf(q->name, sizeof(q->name), "%s", name);
+		if (strcmp(q->name, name) == 0)
+			return q->count++ < o->show;
+	}
+	return false;
+}
+
+static const char *run_engine(struct oracle *o, const struct ocase *c, const struct ores *n, bool step, struct ores *r)
+{
+	o->t->step = step;
+	o->t->now = *c;
+	alarm(5);
+	engine_run(o->eng, c, native_image(o->nat), step, r);
+	alarm(0);
+	return check_compare(c, &o->l, n, r, step);
+}
+
+/* c without instruction k. */
+static void without(const struct ocase *c, unsigned k, struct ocase *out)
+{
+	unsigned gone = c->start[k + 1] - c->start[k];
+	*out = *c;
+	memmove(out->code + c->start[k], c->code + c->start[k + 1], c->len - c->start[k + 1]);
+	for (unsigned i = k + 1; i <= c->n; i++)
+		out->start[i - 1] = (uint16_t)(c->start[i] - gone);
+	out->n--;
+	out->len -= gone;
+}
+
+/* Take instructions away as long as it still differs. Undefined flags of what is left are not known: compare none in the end. */
+static void minimize(struct oracle *o, struct ocase *c, bool step)
+{
+	struct ocase *slot = native_cases(o->nat);
+	struct ocase less;
+	for (unsigned k = c->n; k-- > 0 && c->n > 1;) {
+		without(c, k, &less);
+		*slot = less;
+		native_run(o->nat, 1);
+		const struct ores *n = native_results(o->nat);
+		if (n->status == OS_OK && run_engine(o, slot, n, step, &o->block))
+			*c = less;
+	}
+	*slot = *c;
+	native_run(o->nat, 1);
+}
+
+static void report(struct oracle *o, const struct ocase *c, unsigned index, const char *what, bool step, const struct ores *n, const struct ores *e)
+{
+	char name[60];
+	unsigned at = check_insn_at(c, n->rip);
+	if (n->vector == EXC_BP || at == c->n)
+		at = c->n - 1;
+	snprintf(name, sizeof(name), "%s %s%s%s", check_mnemonic(c, at), what, step ? "" : " (block)", c->n > 1 ? " (sequence)" : "");
+	o->t->mismatches++;
+	if (!count_kind(o, name))
+		return;
+	printf("MISMATCH %s: ORACLE_SEED=0x%llx ORACLE_BATCH=%llu case %u%s\n", name, (unsigned long long)o->seed,
+	       (unsigned long long)o->t->batch, index, step ? "" : ", as a block");
+	check_print(c, &o->l, native_image(o->nat), n, e);
+	fflush(stdout);
+}
+
+static void mismatch(struct oracle *o, const struct ocase *c, unsigned index, const char *what, bool step, const struct ores *e)
+{
+	if (c->n == 1) {
+		report(o, c, index, what, step, &native_results(o->nat)[index], e);
+		return;
+	}
+	/* the batch is over for the rest of it: minimizing takes its place */
+	struct ocase small = *c;
+	minimize(o, &small, step);
+	const struct ores *n = native_results(o->nat);
+	what = run_engine(o, &small, n, step, &o->block);
+	if (n->status == OS_OK && what)
+		report(o, &small, index, what, step, n, &o->block);
+}
+
+/* True: go on with the batch. */
+static bool check_one(struct oracle *o, unsigned k)
+{
+	const struct ocase *c = &native_cases(o->nat)[k];
+	const struct ores *n = &native_results(o->nat)[k];
+	o->t->index = k;
+	if (n->status != OS_OK || c->n == 0) {
+		o->t->skipped++;
+		return true;
+	}
+	o->t->cases++;
+	o->t->insns += c->n;
+	const char *what = run_engine(o, c, n, true, &o->step);
+	if (what) {
+		mismatch(o, c, k, what, true, &o->step);
+		return c->n == 1;
+	}
+	what = run_engine(o, c, n, false, &o->block);
+	if (what)
+		mismatch(o, c, k, what, false, &o->block);
+	return !what || c->n == 1;
+}
+
+static void run_batch(struct oracle *o, unsigned first)
+{
+	struct rng r = { .s = o->seed ^ (o->t->batch * 0xd1342543de82ef95ull) };
+	bool sequences = !o->single && o->t->batch % 3 == 2;
+	rnd(&r);
+	gen_free(o->gen);
+	o->gen = gen_new(&o->l, getenv("ORACLE_ONLY"));
+	gen_seek(o->gen, &r);
+	gen_image(&r, native_image(o->nat));
+	for (unsigned k = 0; k < ORACLE_BATCH; k++)
+		gen_case(o->gen, &r, native_image(o->nat), sequences ? 2 + below(&r, ORACLE_INSNS - 1) : 1, &native_cases(o->nat)[k]);
+	native_run(o->nat, ORACLE_BATCH);
+	for (unsigned k = first; k < ORACLE_BATCH; k++)
+		if (!check_one(o, k))
+			break;
+}
+
+static noreturn void worker(struct oracle *o, unsigned first)
+{
+	o->nat = native_new(&o->l);
+	o->eng = engine_new(&o->l);
+	do {
+		run_batch(o, first);
+		first = 0;
+		o->t->batch++;
+	} while (!o->one && now_ms() < o->t->until_ms);
+	native_free(o->nat);
+	fflush(stdout);
+	_exit(0);
+}
+
+static void crashed(struct oracle *o, int status)
+{
+	const struct ocase *c = &o->t->now;
+	char name[60];
+	snprintf(name, sizeof(name), "%s %s%s", check_mnemonic(c, 0), WIFSIGNALED(status) && WTERMSIG(status) == SIGALRM ? "hang" : "crash",
+	         c->n > 1 ? " (sequence)" : "");
+	o->t->crashes++;
+	if (count_kind(o, name)) {
+		printf("CRASH %s, status %x: ORACLE_SEED=0x%llx ORACLE_BATCH=%llu case %llu%s\n", name, status, (unsigned long long)o->seed,
+		       (unsigned long long)o->t->batch, (unsigned long long)o->t->index, o->t->step ? "" : ", as a block");
+		struct ores none = { 0 };
+		uint8_t image[IMAGE_SIZE] = { 0 };
+		check_print(c, &o->l, image, &none, &none);
+	}
+	if (c->n > 1)
+		o->t->batch++;
+}
+
+static void watch(struct oracle *o)
+{
+	unsigned first = 0;
+	for (;;) {
+		int status;
+		fflush(stdout);
+		pid_t pid = fork();
+		must(pid >= 0);
+		if (pid == 0)
+			worker(o, first);
+		must(waitpid(pid, &status, 0) == pid);
+		if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
+			return;
+		uint64_t batch = o->t->batch;
+		crashed(o, status);
+		first = batch == o->t->batch ? (unsigned)o->t->index + 1 : 0;
+		if (o->one || now_ms() >= o->t->until_ms)
+			return;
+	}
+}
+
+static void summary(const struct oracle *o)
+{
+	const struct tally *t = o->t;
+	for (unsigned k = 0; k < KINDS && t->kind[k].name[0]; k++)
+		printf("%6u %s\n", t->kind[k].count, t->kind[k].name);
+	printf("%llu cases, %llu instructions: %llu mismatches, %llu crashes, %llu skipped (seed 0x%llx, batches to %llu)\n",
+	       (unsigned long long)t->cases, (unsigned long long)t->insns, (unsigned long long)t->mismatches, (unsigned long long)t->crashes,
+	       (unsigned long long)t->skipped, (unsigned long long)o->seed, (unsigned long long)t->batch);
+}
+
+int main(void)
+{
+	struct oracle *o = xalloc(sizeof(*o));
+	if (!native_possible()) {
+		printf("oracle: this host has no FSGSBASE or no XSAVE: skipped\n");
+		return SKIP_STATUS;
+	}
+	xlayout_read(&o->l);
+	o->seed = number("ORACLE_SEED", (uint64_t)time(NULL) * 1000003u);
+	o->show = (unsigned)number("ORACLE_SHOW", 1);
+	o->one = number("ORACLE_ONE", 0);
+	o->single = getenv("ORACLE_ONLY") || number("ORACLE_SINGLE", 0);
+	o->t = mmap(NULL, sizeof(*o->t), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	must(o->t != MAP_FAILED);
+	o->t->batch = number("ORACLE_BATCH", 0);
+	o->t->until_ms = now_ms() + 1000 * number("ORACLE_SECONDS", 12);
+	printf("ORACLE_SEED=0x%llx\n", (unsigned long long)o->seed);
+	watch(o);
+	summary(o);
+	return o->t->mismatches || o->t->crashes;
+}
