@@ -22,7 +22,7 @@ SNIPPET(movss, "mov %ss, %ecx\n nop\nms_at: mov %ecx, %ss\nms1: nop\nms2: nop");
 SNIPPET(popss, "mov %ss, %ecx\n push " AX "\n.byte 0x8e,0xd1\nps1: nop\nps2: nop");
 SNIPPET(int41, "int $0x41\ni41_1: nop\ni41_2: nop");
 SNIPPET(tfault, "ud2");
-SNIPPET(setpopf, "pushf\n orl $0x100, (%" 
+SNIPPET(setpopf, "pushf\n orl $0x100, (%"
 #ifdef __x86_64__
 "rsp"
 #else

@@ -14,7 +14,7 @@ SNIPPET(badop, "badop_at: .byte 0x0f,0x04");
 SNIPPET(hlts, "hlts_at: hlt");
 SNIPPET(clis, "clis_at: cli");
 SNIPPET(ins, "mov $0x80,%dx\n ins_at: in %dx,%al");
-SNIPPET(movcr, "movcr_at: mov %cr0," 
+SNIPPET(movcr, "movcr_at: mov %cr0,"
 #ifdef __x86_64__
 "%rax"
 #else
@@ -29,7 +29,7 @@ SNIPPET(nullss, "xor %eax,%eax\n nullss_at: mov %ax,%ss");
 SNIPPET(npds, "mov $0x58,%eax\n npds_at: mov %ax,%ds");
 SNIPPET(npss, "mov $0x58,%eax\n npss_at: mov %ax,%ss");
 SNIPPET(icebp, ".byte 0xf1\n icebp_next: nop");
-SNIPPET(unaligned, "mov $unal,%edi\n mov $1,%eax\n unal_at: mov %eax,1(%" 
+SNIPPET(unaligned, "mov $unal,%edi\n mov $1,%eax\n unal_at: mov %eax,1(%"
 #ifdef __x86_64__
 "rdi)"
 #else
