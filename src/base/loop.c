@@ -1,12 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* what: the I/O thread: sleeps in ppoll until the first timer, a descriptor or a wake-up, then calls back
+/* what: the I/O thread: sleeps in poll until the first timer, a descriptor or a wake-up, then calls back
  *
- *   vCPU: loop_timer_set() --(only if earlier than `asleep_until`)--> eventfd --> ppoll returns
+ *   vCPU: loop_timer_set() --(only if earlier than `asleep_until`)--> timerfd, and the thread sleeps on
+ *   vCPU: loop_post(), loop_fd_*() ---------------------------------> eventfd --> poll returns
  *
- * I1  `asleep` and `asleep_until` are set under the lock before ppoll and cleared under it after: who holds
- *     the lock and sees !asleep may change anything without a wake-up, because the thread looks again.
+ * A guest sets a timer for each tick and each sleep. The thread waits for all of them through one timerfd, which
+ * others move under it: setting a timer costs a system call but never two changes of threads.
+ *
+ * I1  `asleep` is set under the lock before poll and cleared under it after: who holds the lock and sees !asleep
+ *     may change anything without a wake-up, because the thread looks again.
  * I2  heap[0] is the earliest timer; heap[t->heap_pos] == t for every armed timer.
  * I3  A callback may add, delete or re-arm anything, itself included: nothing is cached across a callback.
+ * I4  The timerfd is never read: it rings at asleep_until (NEVER: not at all) until it is set anew; once that was
+ *     seen, asleep_until is 0.
  *
  * Descriptors are few (a terminal, sockets, one eventfd for each disk), so poll is as good as epoll and
  * a linear list as good as a table.
@@ -19,7 +25,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/prctl.h>
+#include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -42,7 +48,7 @@ struct loop {
 	bool running, stopping;
 	bool asleep;
 	uint64_t asleep_until;
-	int wake_fd;
+	int wake_fd, timer_fd;
 };
 
 static uint64_t host_now(void)
@@ -61,7 +67,8 @@ static struct loop *loop_make(bool stepped)
 	l->stepped = stepped;
 	l->start = host_now();
 	l->tasks_end = &l->tasks;
-	l->wake_fd = -1;
+	l->wake_fd = l->timer_fd = -1;
+	l->asleep_until = NEVER;
 	return l;
 }
 
@@ -70,8 +77,9 @@ struct loop *loop_new(struct err *err)
 	struct loop *l = loop_make(false);
 
 	l->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (l->wake_fd < 0) {
-		err_set(err, -errno, "cannot make an eventfd for the I/O thread: %s", strerror(errno));
+	l->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	if (l->wake_fd < 0 || l->timer_fd < 0) {
+		err_set(err, -errno, "cannot make an eventfd and a timerfd for the I/O thread: %s", strerror(errno));
 		loop_free(l);
 		return NULL;
 	}
@@ -95,6 +103,8 @@ void loop_free(struct loop *l)
 	loop_stop(l);
 	if (l->wake_fd >= 0)
 		close(l->wake_fd);
+	if (l->timer_fd >= 0)
+		close(l->timer_fd);
 	pthread_mutex_destroy(&l->lock);
 	free(l->heap);
 	free(l);
@@ -127,6 +137,18 @@ static void wake(struct loop *l)
 	l->asleep = false; /* one write is enough; the thread sets it again before it sleeps */
 	n = write(l->wake_fd, &one, sizeof(one));
 	(void)n; /* EAGAIN: the counter is full, so it is readable */
+}
+
+/* Let the timerfd end the sleep at guest time until; it knows no timer slack, which would make guests' timers 50 us late. */
+static void sleep_until(struct loop *l, uint64_t until)
+{
+	uint64_t at = l->start + until;
+	struct itimerspec ts = { .it_value = { .tv_sec = (time_t)(at / NS_PER_S), .tv_nsec = (long)(at % NS_PER_S) } };
+
+	if (until >= NEVER - l->start)
+		ts = (struct itimerspec){ 0 };
+	must(timerfd_settime(l->timer_fd, TFD_TIMER_ABSTIME, &ts, NULL) == 0);
+	l->asleep_until = until;
 }
 
 /* --- the heap --- */
@@ -211,8 +233,8 @@ void loop_timer_set(struct loop_timer *t, uint64_t when)
 	else
 		heap_add(l, t);
 	t->armed = true;
-	if (when < l->asleep_until)
-		wake(l);
+	if (l->asleep && when < l->asleep_until)
+		sleep_until(l, when);
 }
 
 void loop_timer_cancel(struct loop_timer *t)
@@ -309,8 +331,8 @@ static bool fd_present(const struct loop *l, const struct loop_fd *f, int fd)
 }
 
 struct poll_set {
-	struct pollfd pfd[MAX_FDS + 1];
-	struct loop_fd *owner[MAX_FDS + 1];
+	struct pollfd pfd[MAX_FDS + 2];
+	struct loop_fd *owner[MAX_FDS + 2];
 	unsigned n;
 };
 
@@ -374,26 +396,28 @@ static uint64_t next_wakeup(const struct loop *l)
 	return l->heap_len ? l->heap[0]->when : NEVER;
 }
 
-/* Sleep without the lock until `until` (guest time), a descriptor or wake(). */
-static void poll_sleep(struct loop *l, struct poll_set *ps, uint64_t until)
+/* Sleep without the lock until the first timer, a descriptor or wake(). */
+static void poll_sleep(struct loop *l, struct poll_set *ps)
 {
-	uint64_t now = loop_now(l), ns = until > now ? until - now : 0;
-	struct timespec ts = { .tv_sec = (time_t)(ns / NS_PER_S), .tv_nsec = (long)(ns % NS_PER_S) };
-	unsigned wake_at = ps->n;
+	struct pollfd *wake_at = &ps->pfd[ps->n], *timer_at = wake_at + 1;
+	uint64_t count;
+	ssize_t n = 0;
 
-	ps->pfd[wake_at] = (struct pollfd){ .fd = l->wake_fd, .events = POLLIN };
+	*wake_at = (struct pollfd){ .fd = l->wake_fd, .events = POLLIN };
+	*timer_at = (struct pollfd){ .fd = l->timer_fd, .events = POLLIN };
+	l->asleep = true;
 	loop_unlock(l);
-	if (ppoll(ps->pfd, wake_at + 1, until == NEVER ? NULL : &ts, NULL) <= 0) {
-		for (unsigned i = 0; i <= wake_at; i++)
+	if (poll(ps->pfd, ps->n + 2, -1) <= 0) {
+		for (unsigned i = 0; i < ps->n + 2; i++)
 			ps->pfd[i].revents = 0;
 	}
-	if (ps->pfd[wake_at].revents) {
-		uint64_t count;
-		ssize_t n = read(l->wake_fd, &count, sizeof(count));
-
-		(void)n; /* EAGAIN: nothing to clear */
-	}
+	if (wake_at->revents)
+		n = read(l->wake_fd, &count, sizeof(count));
+	(void)n; /* EAGAIN: nothing to clear */
 	loop_lock(l);
+	l->asleep = false;
+	if (timer_at->revents)
+		l->asleep_until = 0;
 }
 
 static void *loop_main(void *arg)
@@ -402,15 +426,12 @@ static void *loop_main(void *arg)
 	struct poll_set ps;
 
 	pthread_setname_np(pthread_self(), "ring3-io");
-	prctl(PR_SET_TIMERSLACK, 1ul); /* the default lets every timer of the guest be 50 us late */
 	loop_lock(l);
 	while (!l->stopping) {
 		poll_set_fill(l, &ps);
-		l->asleep_until = next_wakeup(l);
-		l->asleep = true;
-		poll_sleep(l, &ps, l->asleep_until);
-		l->asleep = false;
-		l->asleep_until = 0;
+		if (l->asleep_until != next_wakeup(l))
+			sleep_until(l, next_wakeup(l));
+		poll_sleep(l, &ps);
 		poll_set_dispatch(l, &ps);
 		tasks_run(l);
 		timers_run(l);
