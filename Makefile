@@ -34,7 +34,7 @@ deps-check:
 
 bench: deps-check all
 	@tools/deps.sh install bench
-	@bench/boot
+	@bench/run
 
 clean:
 	rm -rf $(BUILD)
