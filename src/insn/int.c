@@ -213,6 +213,8 @@ static void deliver_same_raise(struct cpu *cpu, const struct cpu_event *ev, stru
 /* The error code goes onto the new task's stack, in slots of its TSS's width: SDM vol 3 6.12.2. */
 static void deliver_task_raise(struct cpu *cpu, const struct cpu_event *ev, const struct gate *g, uint64_t ret_rip)
 {
+	if (is_fault(ev))
+		cpu->s.rflags |= FL_RF; /* for the TSS; should the switch fail, that fault's image has RF too */
 	task_switch_raise(cpu, g->cs.sel, TASK_INT, ret_rip, ext_of(ev));
 	if (ev->has_error)
 		insn_push_raise(cpu, ev->error, (cpu->s.tr.attr & SEGA_TYPE) >= DT_TSS32 ? 4 : 2);

@@ -194,8 +194,9 @@ static void load_segments_raise(struct cpu *cpu, const struct tss_image *t, unsi
 			cpu_set_seg_real(cpu, i, t->sel[i]);
 		return;
 	}
-	load_cs_raise(cpu, t->sel[SEG_CS], ext);
+	/* SS first, as in table 7-1: a bad CS is reported on the new task's stack. */
 	load_task_ss_raise(cpu, t->sel[SEG_SS], ext);
+	load_cs_raise(cpu, t->sel[SEG_CS], ext);
 	for (unsigned i = 0; i < ARRAY_LEN(data); i++)
 		load_task_data_raise(cpu, data[i], t->sel[data[i]], ext);
 }
