@@ -28,10 +28,13 @@
 /* Why an operation on the host failed, for a person. Filled by the function that returns the error. */
 struct err {
 	char msg[320];
+	int code; /* as the function that failed first returned it */
 };
 
 /* Write a message into err (which may be NULL) and return code (a negative errno). */
 int err_set(struct err *err, int code, const char *fmt, ...) PRINTF_LIKE(3, 4);
+/* Did the host run out of something or refuse it, whatever the user had asked for? After err_set. */
+bool err_is_host(const struct err *err);
 /* Put "prefix: " in front of what err already says and return code. */
 int err_prefix(struct err *err, int code, const char *fmt, ...) PRINTF_LIKE(3, 4);
 

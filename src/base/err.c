@@ -28,7 +28,18 @@ int err_set(struct err *err, int code, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(err->msg, sizeof(err->msg), fmt, ap);
 	va_end(ap);
+	err->code = code;
 	return code;
+}
+
+bool err_is_host(const struct err *err)
+{
+	static const int host[] = { ENOMEM, EAGAIN, EMFILE, ENFILE, ENOSPC, ENOSYS, EIO };
+
+	for (unsigned i = 0; i < ARRAY_LEN(host); i++)
+		if (err->code == -host[i])
+			return true;
+	return false;
 }
 
 int err_prefix(struct err *err, int code, const char *fmt, ...)

@@ -159,7 +159,7 @@ void kernel_put_zeros(const struct kernel_place *at, uint64_t gpa, uint64_t len)
 
 int kernel_no_room(struct err *err, const struct kernel_file *f, uint64_t need, uint64_t top)
 {
-	return err_set(err, -ENOMEM, "'%s' needs memory up to %llu MiB, the machine has %llu MiB there: give a larger --memory",
+	return err_set(err, -EFBIG, "'%s' needs memory up to %llu MiB, the machine has %llu MiB there: give a larger --memory",
 	               f->name, (unsigned long long)(need + 0xfffff) >> 20, (unsigned long long)top >> 20);
 }
 

@@ -42,10 +42,10 @@ static const char statuses[] =
 	"  7  the guest cannot go on: every reset ends in a triple fault\n"
 	"  (v << 1) | 1 if the guest wrote v to the --debug-exit port\n";
 
-static int bad_input(const struct err *err)
+static int complain(const struct err *err)
 {
 	fprintf(stderr, "ring3: %s\n", err->msg);
-	return EXIT_BAD_INPUT;
+	return err_is_host(err) ? EXIT_HOST : EXIT_BAD_INPUT;
 }
 
 static int block_signals(void)
@@ -98,7 +98,7 @@ static int run_machine(const struct pc_config *cfg)
 	int ret;
 
 	if (!pc)
-		return bad_input(&err);
+		return complain(&err);
 	pc_describe(pc);
 	ret = pc_run(pc, &result, &err);
 	pc_free(pc);
@@ -116,7 +116,7 @@ int cmd_run(int argc, char **argv)
 	int status;
 
 	if (options_parse(&o, argc, argv, &err)) {
-		status = bad_input(&err);
+		status = complain(&err);
 	} else if (o.help) {
 		fputs(usage, stdout);
 		options_print_help();

@@ -45,11 +45,11 @@ static int map_code(struct xlate *x, struct err *err)
 {
 	x->fd = memfd_create("ring3-code", MFD_CLOEXEC);
 	if (x->fd < 0 || ftruncate(x->fd, CODE_SIZE) < 0)
-		return err_set(err, -errno, "cannot make a memfd for translated code: %s", strerror(errno));
+		return err_set(err, -ENOSYS, "cannot make a memfd for translated code: %s", strerror(errno));
 	x->rw = mmap(NULL, CODE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, x->fd, 0);
 	x->rx = mmap(NULL, CODE_SIZE, PROT_READ | PROT_EXEC, MAP_SHARED, x->fd, 0);
 	if (x->rw == MAP_FAILED || x->rx == MAP_FAILED)
-		return err_set(err, -errno, "this host does not let a process execute from a memfd: %s", strerror(errno));
+		return err_set(err, -ENOSYS, "this host does not let a process execute from a memfd: %s", strerror(errno));
 	return 0;
 }
 

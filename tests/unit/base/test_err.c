@@ -16,6 +16,19 @@ static void set_and_prefix(void **state)
 	assert_int_equal(err_set(NULL, -EIO, "nobody reads this"), -EIO);
 }
 
+static void host_or_user(void **state)
+{
+	/* docs/exit-status.md: what the host lacks is status 1, bad input 2; the first failure decides, prefixes do not. */
+	struct err err;
+
+	err_set(&err, -ENOMEM, "no memory");
+	err_prefix(&err, -EINVAL, "--memory");
+	assert_true(err_is_host(&err));
+	err_set(&err, -ENOENT, "no file");
+	err_prefix(&err, -EIO, "--disk");
+	assert_false(err_is_host(&err));
+}
+
 static void limits(void **state)
 {
 	/* Sizes from outside are refused above the limit. */
@@ -28,7 +41,7 @@ static void limits(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(set_and_prefix), cmocka_unit_test(limits) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(set_and_prefix), cmocka_unit_test(host_or_user), cmocka_unit_test(limits) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
