@@ -102,9 +102,9 @@ static void io_string(struct cpu *cpu, const struct insn *in, io_element_fn *ele
 	int64_t step = cpu->s.rflags & FL_DF ? -(int64_t)size : (int64_t)size;
 	uint64_t count = in->rep ? reg_get(cpu, RCX, in->adsize) : 1;
 
+	check_port_raise(cpu, port, size); /* also before no elements at all */
 	if (!count)
 		return;
-	check_port_raise(cpu, port, size);
 	for (;;) {
 		element(cpu, in, size, port);
 		watch_port(cpu, port, size);

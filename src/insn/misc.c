@@ -62,3 +62,8 @@ void insn_monitor(struct cpu *cpu, const struct insn *in)
 {
 	raise_ud(cpu);
 }
+
+void insn_clflush(struct cpu *cpu, const struct insn *in)
+{
+	mmu_probe_raise(cpu, insn_rm_linear_raise(cpu, in, 1, MMU_READ), 1, MMU_READ);
+}

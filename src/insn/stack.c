@@ -38,7 +38,8 @@ void insn_enter(struct cpu *cpu, const struct insn *in)
 
 	pushes_begin(cpu, &p);
 	pushes_add_raise(cpu, &p, cpu->s.gpr[RBP], in->opsize);
-	frame = p.sp;
+	/* the whole of ESP goes to a 32-bit frame pointer, even if SP alone is the stack's */
+	frame = stsize == 2 ? (cpu->s.gpr[RSP] & 0xffff0000) | p.sp : p.sp;
 	for (unsigned i = 1; i < level; i++) {
 		bp = (bp - in->opsize) & size_mask(stsize);
 		pushes_add_raise(cpu, &p, mmu_load_raise(cpu, insn_linear_raise(cpu, SEG_SS, bp, in->opsize, MMU_READ),
@@ -52,7 +53,7 @@ void insn_enter(struct cpu *cpu, const struct insn *in)
 	mmu_probe_raise(cpu, insn_linear_raise(cpu, SEG_SS, below, in->opsize, MMU_WRITE), in->opsize, MMU_WRITE | MMU_SS);
 	pushes_write(cpu, &p);
 	pushes_set_sp(cpu, &p);
-	reg_set(cpu, RBP, frame, stsize == 8 ? 8 : in->opsize == 2 ? 2 : stsize);
+	reg_set(cpu, RBP, frame, in->opsize);
 }
 
 static int64_t sign_extend(uint64_t val, unsigned size)
@@ -67,10 +68,14 @@ void insn_bound(struct cpu *cpu, const struct insn *in)
 
 	if (!in->has_mem)
 		raise_ud(cpu);
-	gla = insn_rm_linear_raise(cpu, in, in->opsize * 2u, MMU_READ);
+	/* the upper bound is looked at only if the lower one holds */
+	gla = insn_rm_linear_raise(cpu, in, in->opsize, MMU_READ);
 	low = sign_extend(mmu_load_raise(cpu, gla, in->opsize, MMU_READ), in->opsize);
+	if (index < low)
+		cpu_raise(cpu, EXC_BR, 0);
+	gla = insn_rm_linear_raise(cpu, in, in->opsize * 2u, MMU_READ);
 	high = sign_extend(mmu_load_raise(cpu, gla + in->opsize, in->opsize, MMU_READ), in->opsize);
-	if (index < low || index > high)
+	if (index > high)
 		cpu_raise(cpu, EXC_BR, 0);
 }
 

@@ -299,9 +299,12 @@ static uint64_t cmps_chunk_raise(struct cpu *cpu, const struct insn *in, const s
 {
 	uint64_t si = reg_get(cpu, RSI, st->adsize), di = reg_get(cpu, RDI, st->adsize), n, m, b;
 	gla_t to = insn_linear_raise(cpu, SEG_ES, di, st->size, MMU_READ);
-	gla_t from = insn_linear_raise(cpu, in->seg, si, st->size, MMU_READ);
+	gla_t from;
 	uint8_t *src = NULL, *dst = NULL;
 	struct cmp_flags f;
+
+	mmu_probe_raise(cpu, to, st->size, MMU_READ); /* the second operand comes first */
+	from = insn_linear_raise(cpu, in->seg, si, st->size, MMU_READ);
 
 	if (st->limit > 1) {
 		n = room(st, from, si);

@@ -235,8 +235,6 @@ void insn_arpl(struct cpu *cpu, const struct insn *in)
 
 	need_protected_raise(cpu);
 	dst = insn_rm_read_raise(cpu, in, 2);
-	if (in->has_mem) /* the operand must be writable even if it stays as it is */
-		mmu_probe_raise(cpu, insn_rm_linear_raise(cpu, in, 2, MMU_WRITE), 2, MMU_WRITE);
 	if ((dst & 3) < rpl)
 		insn_rm_write_raise(cpu, in, (dst & ~3ull) | rpl, 2);
 	set_zf(cpu, (dst & 3) < rpl);

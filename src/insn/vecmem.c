@@ -502,6 +502,8 @@ void insn_maskmov(struct cpu *cpu, const struct insn *in)
 	__asm__ volatile("fxsave64 %0" : "+m"(img.b));
 	src = img.b + at + 16 * (mmx ? in->reg & 7 : in->reg);
 	mask = img.b + at + 16 * (mmx ? in->rm & 7 : in->rm);
+	if (mmx && !cpu_code64(cpu)) /* the limit is that of the whole operand */
+		insn_linear_raise(cpu, in->seg, cpu->s.gpr[RDI] & size_mask(in->adsize), len, MMU_WRITE);
 	for (unsigned i = 0; i < len; i++) {
 		if (!(mask[i] & 0x80))
 			continue;
@@ -541,27 +543,26 @@ static bool probe_enabled_raise(struct cpu *cpu, gla_t gla, uint64_t mask, unsig
 	return false;
 }
 
-bool insn_vector_any(struct cpu *cpu, unsigned bits, unsigned k)
+uint64_t insn_vector_mask(struct cpu *cpu, unsigned bits, unsigned k)
 {
 	live(cpu);
 	return opmask(k) & (bits < 64 ? (1ull << bits) - 1 : UINT64_MAX);
 }
 
-/* A page whose elements are all off is not looked at; its part of the operand reads 0, which nobody uses. */
+/* A page whose elements are all off is not looked at. What the pointer says of it is not accessed: the host suppresses those faults too. */
 void *insn_vector_operand_raise(struct cpu *cpu, gla_t gla, uint32_t size, unsigned esize, unsigned k, unsigned kind)
 {
 	unsigned first = (unsigned)MIN(size, 4096 - (gla & 4095));
-	uint64_t mask = (live(cpu), opmask(k));
+	uint64_t mask = insn_vector_mask(cpu, size / esize, k);
 	bool low = probe_enabled_raise(cpu, gla, mask, esize, 0, first, kind);
 	bool high = first < size && probe_enabled_raise(cpu, gla, mask, esize, first, size, kind);
 
-	if (low && (high || first == size))
+	if (low && high)
 		return mmu_slow_raise(cpu, gla, size, kind, true);
-	zero_bytes(cpu->bounce, size);
 	if (low)
-		mmu_read_raise(cpu, gla, cpu->bounce, first, kind);
+		return mmu_slow_raise(cpu, gla, first, kind, true);
 	if (high)
-		mmu_read_raise(cpu, gla + first, cpu->bounce + first, size - first, kind);
+		return (uint8_t *)mmu_slow_raise(cpu, gla + first, size - first, kind, true) - first;
 	cpu->bounce_len = 0;
 	return cpu->bounce;
 }

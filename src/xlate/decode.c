@@ -428,12 +428,28 @@ static int broadcast_count(ZydisBroadcastMode m)
 	return log2[m];
 }
 
-/* A load under an opmask: either its elements match mask bits one to one, or it is needed if any bit is set. */
+/* Do mask bits stand for other units than the elements Zydis names? Log2 of their bytes, or -1; -2: no suppression after all. */
+static int mask_unit(ZydisMnemonic m)
+{
+	switch (m) {
+	case ZYDIS_MNEMONIC_VGF2P8AFFINEQB: case ZYDIS_MNEMONIC_VGF2P8AFFINEINVQB:
+		return 0;
+	case ZYDIS_MNEMONIC_VFMADDCPH: case ZYDIS_MNEMONIC_VFCMADDCPH: case ZYDIS_MNEMONIC_VFMULCPH: case ZYDIS_MNEMONIC_VFCMULCPH:
+	case ZYDIS_MNEMONIC_VFMADDCSH: case ZYDIS_MNEMONIC_VFCMADDCSH: case ZYDIS_MNEMONIC_VFMULCSH: case ZYDIS_MNEMONIC_VFCMULCSH:
+		return 2;
+	case ZYDIS_MNEMONIC_VDBPSADBW: case ZYDIS_MNEMONIC_VCVTNE2PS2BF16:
+		return -2;
+	default:
+		return -1;
+	}
+}
+
+/* An operand under an opmask: either its elements match mask bits one to one, or it is needed if any bit is set. */
 static void masked_operand(struct dec *d, const ZydisDecodedInstruction *zi, const ZydisDecodedOperand *ops)
 {
-	int count = broadcast_count(zi->avx.broadcast.mode);
+	int count = broadcast_count(zi->avx.broadcast.mode), unit = mask_unit(zi->mnemonic);
 	d->masked = false;
-	if (d->mem_wr || !suppresses_faults(zi->meta.exception_class))
+	if (!suppresses_faults(zi->meta.exception_class) || unit == -2)
 		return;
 	for (unsigned i = 0; i < zi->operand_count; i++) {
 		unsigned bits = ops[i].element_size;
@@ -441,7 +457,9 @@ static void masked_operand(struct dec *d, const ZydisDecodedInstruction *zi, con
 			continue;
 		d->mask_k = (uint8_t)(zi->avx.mask.reg - ZYDIS_REGISTER_K0);
 		d->mask_any = count >= 0;
-		d->mask_elem = count >= 0 ? (uint8_t)count : (uint8_t)__builtin_ctz(bits / 8);
+		d->mask_elem = unit >= 0 ? (uint8_t)unit : (uint8_t)__builtin_ctz(bits / 8);
+		if (count >= 0)
+			d->mask_elem = unit == 0 ? (uint8_t)__builtin_ctz(zi->avx.vector_length / 8u) : (uint8_t)count;
 	}
 }
 
@@ -463,8 +481,12 @@ static void forget_64bit(struct dec *d, const ZydisDecodedInstruction *zi, const
 		d->v_w = 0;
 		d->evex[1] &= 0x7f;
 	}
-	if (d->enc == ENC_VEX)
+	if (!gpr || !d->f_vvvv.gpr)
 		d->f_vvvv.num &= 7;
+	d->f_rm.num &= 7;
+	d->evex[0] |= 0xf0;
+	d->evex[1] |= 0x40;
+	d->evex[2] |= 0x08;
 	for (unsigned i = 0; i < zi->operand_count; i++)
 		if (ops[i].encoding == ZYDIS_OPERAND_ENCODING_IS4)
 			d->in.raw[d->imm_off] &= 0x7f;
@@ -487,6 +509,11 @@ static bool must_align(const struct dec *d, const ZydisDecodedInstruction *zi)
 	}
 }
 
+static bool is_x87(const ZydisDecodedInstruction *zi)
+{
+	return zi->opcode_map == ZYDIS_OPCODE_MAP_DEFAULT && zi->encoding == ZYDIS_INSTRUCTION_ENCODING_LEGACY && (zi->opcode & 0xf8) == 0xd8;
+}
+
 static bool waits_for_x87(const ZydisDecodedInstruction *zi, const ZydisDecodedOperand *ops)
 {
 	switch (zi->mnemonic) {
@@ -498,7 +525,7 @@ static bool waits_for_x87(const ZydisDecodedInstruction *zi, const ZydisDecodedO
 	for (unsigned i = 0; i < zi->operand_count; i++)
 		if (ops[i].type == ZYDIS_OPERAND_TYPE_REGISTER && ZydisRegisterGetClass(ops[i].reg.value) == ZYDIS_REGCLASS_MMX)
 			return true;
-	return zi->meta.isa_ext == ZYDIS_ISA_EXT_X87;
+	return is_x87(zi);
 }
 
 static void set_class(struct dec *d, const ZydisDecodedInstruction *zi, const ZydisDecodedOperand *ops)
@@ -584,6 +611,16 @@ static enum dec_status fetch(ZydisDecodedInstruction *zi, ZydisDecodedOperand *o
 	return st == ZYDIS_STATUS_INSTRUCTION_TOO_LONG ? DEC_TOO_LONG : DEC_UD;
 }
 
+/* mod 0 with SIB base 5 means disp32 and no base, REX.B or not (SDM vol 2 table 2-3). Zydis 4.0.0 names R13 if the address size is 32. */
+static void no_sib_base(struct dec *d, const ZydisDecodedInstruction *zi, const ZydisDecodedOperand *ops)
+{
+	for (unsigned i = 0; i < zi->operand_count; i++)
+		if (ops[i].type == ZYDIS_OPERAND_TYPE_MEMORY && ops[i].visibility == ZYDIS_OPERAND_VISIBILITY_EXPLICIT) {
+			d->in.base = INSN_NOREG;
+			d->in.disp = zi->raw.disp.value;
+		}
+}
+
 enum dec_status dec_decode(struct dec *d, uint32_t key, bool real, const uint8_t *bytes, unsigned len)
 {
 	ZydisDecodedInstruction zi;
@@ -612,6 +649,10 @@ enum dec_status dec_decode(struct dec *d, uint32_t key, bool real, const uint8_t
 	set_flags(d, &zi);
 	if (in->has_mem && zi.mnemonic == ZYDIS_MNEMONIC_MOVSXD && in->opsize == 2)
 		d->mem_size = 2; /* reads a word, whatever its name says */
+	if (d->mem_wr && is_x87(&zi)) /* an unmasked exception stores nothing: a bounced store must hold what was there */
+		d->mem_rd = true;
+	if (in->has_mem && zi.attributes & ZYDIS_ATTRIB_HAS_SIB && zi.raw.modrm.mod == 0 && zi.raw.sib.base == 5 && in->base != INSN_NOREG)
+		no_sib_base(d, &zi, ops);
 	if (!key_code64(key) && d->enc != ENC_LEGACY)
 		forget_64bit(d, &zi, ops);
 	d->aligned = in->has_mem && must_align(d, &zi);

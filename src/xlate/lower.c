@@ -69,18 +69,18 @@ static struct cold *new_cold(struct tr *t, unsigned kind, bool saved, uint32_t d
 	return c;
 }
 
-/* Add the segment's base to S0, after a limit check for segments that are not flat. */
-static void add_base(struct tr *t, unsigned seg, unsigned size, bool saved, uint32_t desc)
+/* Add the segment's base to S0, after a limit check for segments that are not flat: then returns the stub for its failure. */
+static struct cold *add_base(struct tr *t, unsigned seg, unsigned size, bool saved, uint32_t desc)
 {
 	struct emit *e = &t->e;
 	uint32_t base = (uint32_t)(offsetof(struct cpu, s.seg) + seg * sizeof(struct cpu_seg) + offsetof(struct cpu_seg, base));
 	if (key_code64(t->key)) {
 		if (seg == SEG_FS || seg == SEG_GS)
 			emit_op_mem(e, 8, 0x03, S0, H_RSP, H_NONE, 1, (int32_t)base);
-		return;
+		return NULL;
 	}
 	if (key_flat(t->key, seg) && !(seg == SEG_CS && desc & DESC_WRITE)) /* code segments cannot be written */
-		return;
+		return NULL;
 	uint32_t max = desc & DESC_WRITE ? CPU_OFF(wmax) : CPU_OFF(rmax);
 	struct cold *c = new_cold(t, COLD_SEGMENT, saved, desc);
 	emit_lea(e, 8, S1, S0, H_NONE, 1, (int32_t)size);
@@ -88,6 +88,7 @@ static void add_base(struct tr *t, unsigned seg, unsigned size, bool saved, uint
 	c->jump = emit_jcc(e, 7); /* ja */
 	emit_op_mem(e, 4, 0x03, S0, H_RSP, H_NONE, 1, (int32_t)base);
 	c->resume = e->p;
+	return c;
 }
 
 static void check_tlb(struct tr *t, struct cold *c, unsigned size)
@@ -113,14 +114,17 @@ void xlate_lower_checked(struct tr *t, unsigned seg, unsigned adsize, bool write
 	uint32_t desc = size | (write ? DESC_WRITE : 0) | (load ? DESC_LOAD : 0) | (ss ? DESC_SS : 0) | seg << DESC_SEG_SHIFT;
 	const struct dec *d = &t->dec[t->i];
 	desc |= (d->aligned ? DESC_ALIGNED : 0) | (d->waits ? DESC_WAITS : 0);
-	if (!write && d->mask_k)
+	if (d->mask_k)
 		desc |= (uint32_t)d->mask_k << DESC_K_SHIFT | (uint32_t)d->mask_elem << DESC_ELEM_SHIFT | (d->mask_any ? DESC_ANY : 0);
 	if (saved)
 		emit_flags_save(&t->e);
-	add_base(t, seg, size, saved, desc);
+	struct cold *limit = add_base(t, seg, size, saved, desc);
 	struct cold *c = new_cold(t, write ? COLD_WRITE : COLD_READ, saved, desc);
-	if (t->dec[t->i].masked)
+	if (d->masked) {
 		c->kind = COLD_VECTOR;
+		if (limit)
+			limit->kind = COLD_VECTOR;
+	}
 	c->tlb_off = (int32_t)(CPU_OFF(tlb) + (key_view(t->key) * TLB_RW_COUNT + (write ? TLB_WRITE : TLB_READ)) * sizeof(struct cpu_tlbe) * TLB_SIZE);
 	check_tlb(t, c, size);
 	if (saved)
@@ -130,6 +134,8 @@ void xlate_lower_checked(struct tr *t, unsigned seg, unsigned adsize, bool write
 	body(t, &t->dec[t->i]);
 	if (c->kind != COLD_READ)
 		c->resume = t->e.p;
+	if (d->masked && limit)
+		limit->resume = t->e.p;
 	c->body = body;
 }
 

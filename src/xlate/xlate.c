@@ -141,10 +141,26 @@ static void *masked_operand_raise(struct cpu *cpu, gla_t gla, uint32_t desc)
 	unsigned k = desc >> DESC_K_SHIFT & 7, elem = desc >> DESC_ELEM_SHIFT & 7, size = desc & DESC_SIZE;
 	if (!(desc & DESC_ANY))
 		return insn_vector_operand_raise(cpu, gla, size, 1u << elem, k, desc_kind(desc));
-	if (insn_vector_any(cpu, 1u << elem, k))
+	if (insn_vector_mask(cpu, 1u << elem, k))
 		return mmu_slow_raise(cpu, gla, size, desc_kind(desc), true);
 	cpu->bounce_len = 0;
 	return cpu->bounce;
+}
+
+/* Segment check of the elements that an opmask leaves. */
+static void masked_segment_raise(struct cpu *cpu, unsigned seg, uint64_t off, uint32_t desc)
+{
+	unsigned elem = desc >> DESC_ELEM_SHIFT & 7, size = desc & DESC_SIZE;
+	unsigned n = desc & DESC_ANY ? 1u << elem : size >> elem;
+	uint64_t mask = insn_vector_mask(cpu, n, desc >> DESC_K_SHIFT & 7);
+	if (desc & DESC_ANY) {
+		if (mask)
+			insn_linear_raise(cpu, seg, off, size, desc_kind(desc));
+		return;
+	}
+	for (unsigned i = 0; i < n; i++)
+		if (mask >> i & 1)
+			insn_linear_raise(cpu, seg, off + ((uint64_t)i << elem), 1ull << elem, desc_kind(desc));
 }
 
 void *xlate_slow(struct cpu *cpu, gla_t gla, uint32_t desc)
@@ -166,8 +182,14 @@ uint64_t xlate_segment(struct cpu *cpu, uint64_t off, uint32_t desc)
 	unsigned seg = desc >> DESC_SEG_SHIFT & 7;
 	if (desc & (DESC_ALIGNED | DESC_WAITS))
 		before_access_raise(cpu, cpu->s.seg[seg].base + off, desc);
-	gla_t gla = insn_linear_raise(cpu, seg, off, desc & DESC_SIZE, desc_kind(desc));
+	gla_t gla = (uint32_t)(cpu->s.seg[seg].base + off);
+	if (desc >> DESC_K_SHIFT & 7)
+		masked_segment_raise(cpu, seg, off, desc);
+	else
+		gla = insn_linear_raise(cpu, seg, off, desc & DESC_SIZE, desc_kind(desc));
 	cpu->host_pc = 0;
+	if (!cpu->fpu_live)
+		cpu_fpu_load(cpu);
 	return gla;
 }
 

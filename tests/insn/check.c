@@ -79,7 +79,7 @@ static void decoder(const struct ocase *c, ZydisDecoder *d)
 
 /* What need not agree after a fault, because CPUs do it in steps of their own. */
 struct excuse {
-	bool x87, mxcsr, memory, registers, offset;
+	bool x87, mxcsr, vectors, memory, registers, offset, upper;
 };
 
 static struct excuse excuses(const struct ocase *c, const struct ores *n)
@@ -95,6 +95,13 @@ static struct excuse excuses(const struct ocase *c, const struct ores *n)
 	for (unsigned k = 0; k < zi.operand_count; k++) /* TOP is 0 and tags are valid before the operand is looked at */
 		if (ops[k].type == ZYDIS_OPERAND_TYPE_REGISTER && ZydisRegisterGetClass(ops[k].reg.value) == ZYDIS_REGCLASS_MMX)
 			x.x87 = true;
+	for (unsigned k = 0; k < zi.operand_count; k++) { /* gathers and scatters may keep what they have done (SDM VPGATHERDD) */
+		x.vectors |= ops[k].type == ZYDIS_OPERAND_TYPE_MEMORY && ops[k].mem.type == ZYDIS_MEMOP_TYPE_VSIB;
+		x.memory |= x.vectors;
+	}
+	x.offset = x.vectors;
+	if (zi.attributes & (ZYDIS_ATTRIB_HAS_REP | ZYDIS_ATTRIB_HAS_REPE | ZYDIS_ATTRIB_HAS_REPNE) && zi.address_width == 32)
+		x.upper = true; /* address registers may have been truncated already */
 	switch (zi.mnemonic) {
 	case ZYDIS_MNEMONIC_POPA: case ZYDIS_MNEMONIC_POPAD: /* registers are loaded as far as it goes */
 		x.registers = true;
@@ -143,15 +150,30 @@ static bool same_event(const struct ores *a, const struct ores *b, const struct 
 	return a->vector == EXC_BP || a->error == b->error;
 }
 
+/* A store whose value raises an unmasked x87 exception does not take place; CPUs then do not look at its address either. */
+static bool x87_store_suppressed(const struct ocase *c, const struct ores *n, const struct ores *e)
+{
+	bool address = e->vector == EXC_PF || e->vector == EXC_GP || e->vector == EXC_SS;
+	unsigned at = check_insn_at(c, e->rip);
+	if (!address || at == c->n || !(n->x[2] & 0x80))
+		return false;
+	for (unsigned k = c->start[at]; k < c->start[at + 1]; k++)
+		if ((c->code[k] & 0xf8) == 0xd8)
+			return true;
+	return false;
+}
+
 const char *check_compare(const struct ocase *c, const struct xlayout *l, const struct ores *n, const struct ores *e, bool step)
 {
 	uint8_t a[X_SIZE], b[X_SIZE];
 	uint64_t mask = reg_mask(c);
 	struct excuse x = excuses(c, n);
+	if (x.upper)
+		mask = UINT32_MAX;
 	if (e->status != OS_OK)
 		return "end";
 	if (!same_event(n, e, &x))
-		return "event";
+		return x87_store_suppressed(c, n, e) ? NULL : "event";
 	if ((n->rip ^ e->rip) & mask)
 		return "rip";
 	for (unsigned k = 0; k < (omode64(c->mode) ? 16 : 8); k++)
@@ -163,6 +185,8 @@ const char *check_compare(const struct ocase *c, const struct xlayout *l, const 
 		return "memory";
 	normalize(l, omode64(c->mode), n->x, a);
 	normalize(l, omode64(c->mode), e->x, b);
+	if (x.vectors)
+		return NULL;
 	if (x.mxcsr)
 		memset(a + 24, 0, 4), memset(b + 24, 0, 4);
 	if (x.x87) {
