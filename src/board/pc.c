@@ -348,6 +348,23 @@ static void make_rng(struct pc *pc)
 	pc->rng = virtio_rng_new(&(struct virtio_place){ pc->mem, pc->pci, pc->states, "virtio-rng", PC_DEVFN(pc->next_slot++) });
 }
 
+/* After the disks, so that they sit where they sit without it. */
+static int make_console(struct pc *pc, struct err *err)
+{
+	const char *where = pc->cfg.console;
+
+	if (!where)
+		return 0;
+	if (pc->next_slot == PC_SLOTS)
+		return err_set(err, -EINVAL, "--console: no PCI slot is left");
+	pc->console_stream = ui_stream_open(pc->loop, where, on_quit, pc, err);
+	if (!pc->console_stream)
+		return err_prefix(err, -EINVAL, "--console %s", where);
+	pc->console = virtio_console_new(
+		&(struct virtio_place){ pc->mem, pc->pci, pc->states, "virtio-console", PC_DEVFN(pc->next_slot++) }, pc->console_stream);
+	return 0;
+}
+
 static int open_streams(struct pc *pc, struct err *err)
 {
 	for (unsigned i = 0; i < pc->cfg.nserials; i++) {
@@ -368,7 +385,7 @@ static int make_chips(struct pc *pc, struct err *err)
 	make_timers(pc);
 	make_isa_chips(pc);
 	make_rng(pc);
-	if (storage_attach(pc->storage, pc, err) || open_streams(pc, err))
+	if (storage_attach(pc->storage, pc, err) || open_streams(pc, err) || make_console(pc, err))
 		return -EINVAL;
 	make_serials(pc);
 	if (make_screen(pc, err))
@@ -400,6 +417,8 @@ void pc_reset_chips(struct pc *pc)
 		uart_reset(pc->uart[i]);
 	storage_reset(pc->storage);
 	virtio_rng_reset(pc->rng);
+	if (pc->console)
+		virtio_console_reset(pc->console);
 	vga_reset(pc->vga);
 	/* Firmware starts with A20 open: the reset vector needs it. */
 	pc->a20_kbd = true;
@@ -431,7 +450,7 @@ struct pc *pc_new(const struct pc_config *cfg, struct err *err)
 	pc->model = cpuid_model_new(cfg->cpu, err);
 	if (!pc->model || load_start(pc, err))
 		goto fail;
-	pc->loop = loop_new(err);
+	pc->loop = cfg->stepped ? loop_new_stepped() : loop_new(err);
 	pc->states = state_set_new();
 	pc->mem = pc->loop ? mem_new(pc->loop, cfg->memory, PC_RAM_LOW_MAX, err) : NULL;
 	if (!pc->mem || (pc->kernel && guestinfo_check_kernel(pc, err)))
@@ -455,6 +474,8 @@ static void free_chips(struct pc *pc)
 	ui_text_free(pc->text);
 	storage_free(pc->storage);
 	virtio_rng_free(pc->rng);
+	virtio_console_free(pc->console);
+	ui_stream_free(pc->console_stream);
 	for (unsigned i = 0; i < PC_SERIALS_MAX; i++) {
 		uart_free(pc->uart[i]);
 		ui_stream_free(pc->stream[i]);

@@ -31,10 +31,12 @@ struct pc_config {
 	const char *boot;     /* letters: a floppy, c disks, d CD-ROM; NULL: "cda" */
 	const char *serial[PC_SERIALS_MAX];
 	unsigned nserials;
+	const char *console;  /* virtio console; NULL: none */
 	bool display_text;
 	bool debug_exit;
 	uint16_t debug_exit_port;
 	bool no_reboot;
+	bool stepped;         /* for tests: no I/O thread, time moves by loop_step(); never pc_run() */
 	uint64_t timeout_ms;  /* 0: none */
 	int quit_fd;          /* becomes readable when the machine shall end (a signalfd); -1: none */
 };

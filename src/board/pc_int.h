@@ -71,8 +71,9 @@ struct pc {
 	struct debugexit *debugexit;
 	struct debugcon *debugcon;
 	struct virtio_rng *rng;
+	struct virtio_console *console;
 	struct storage *storage;
-	struct ui_stream *stream[PC_SERIALS_MAX];
+	struct ui_stream *stream[PC_SERIALS_MAX], *console_stream;
 	struct ui_text *text;
 	unsigned next_slot;
 	/* wiring that is more than a wire */

@@ -163,11 +163,16 @@ static int set_firmware(struct run_options *o, const char *arg, struct err *err)
 	return 0;
 }
 
-static int set_serial(struct run_options *o, const char *arg, struct err *err)
+static bool is_stream(const char *arg)
 {
 	bool path = (!strncmp(arg, "file:", 5) && arg[5]) || (!strncmp(arg, "unix:", 5) && arg[5]);
 
-	if (!path && strcmp(arg, "stdio") && strcmp(arg, "pty") && strcmp(arg, "none"))
+	return path || !strcmp(arg, "stdio") || !strcmp(arg, "pty");
+}
+
+static int set_serial(struct run_options *o, const char *arg, struct err *err)
+{
+	if (!is_stream(arg) && strcmp(arg, "none"))
 		return err_set(err, -EINVAL, "'%s' is unknown: stdio, file:PATH, pty, unix:PATH or none", arg);
 	if (o->pc.nserials == PC_SERIALS_MAX)
 		return err_set(err, -EINVAL, "more than %d serial ports", PC_SERIALS_MAX);
@@ -175,6 +180,14 @@ static int set_serial(struct run_options *o, const char *arg, struct err *err)
 		if (!strcmp(o->pc.serial[i], arg) && strcmp(arg, "none") && strcmp(arg, "pty"))
 			return err_set(err, -EINVAL, "'%s' is given twice: two ports cannot share it", arg);
 	o->pc.serial[o->pc.nserials++] = arg;
+	return 0;
+}
+
+static int set_console(struct run_options *o, const char *arg, struct err *err)
+{
+	if (!is_stream(arg))
+		return err_set(err, -EINVAL, "'%s' is unknown: stdio, file:PATH, pty or unix:PATH", arg);
+	o->pc.console = arg;
 	return 0;
 }
 
@@ -311,6 +324,24 @@ static int parse_one(struct run_options *o, int argc, char **argv, int *i, struc
 	return unknown_option(name, err);
 }
 
+/* This terminal and every file and socket have one owner; COM1 takes the terminal if nobody else does. */
+static int check_streams(struct pc_config *pc, struct err *err)
+{
+	const char *console = pc->console ? pc->console : "none";
+
+	if (!pc->nserials && !pc->display_text && strcmp(console, "stdio"))
+		pc->serial[pc->nserials++] = "stdio";
+	if (pc->display_text && !strcmp(console, "stdio"))
+		return err_set(err, -EINVAL, "--display text and --console stdio exclude each other: both want this terminal");
+	for (unsigned i = 0; i < pc->nserials; i++) {
+		if (pc->display_text && !strcmp(pc->serial[i], "stdio"))
+			return err_set(err, -EINVAL, "--display text and --serial stdio exclude each other: both want this terminal");
+		if (!strcmp(pc->serial[i], console) && strcmp(console, "none") && strcmp(console, "pty"))
+			return err_set(err, -EINVAL, "--serial and --console cannot share '%s'", console);
+	}
+	return 0;
+}
+
 /* What only the whole can tell; defaults. */
 static int finish(struct run_options *o, struct err *err)
 {
@@ -322,12 +353,7 @@ static int finish(struct run_options *o, struct err *err)
 		return err_set(err, -EINVAL, "--kernel and --firmware exclude each other: a kernel is started without firmware");
 	if (pc->kernel && pc->boot)
 		return err_set(err, -EINVAL, "--kernel and --boot exclude each other: a kernel is started without firmware");
-	if (!pc->nserials && !pc->display_text)
-		pc->serial[pc->nserials++] = "stdio";
-	for (unsigned i = 0; i < pc->nserials && pc->display_text; i++)
-		if (!strcmp(pc->serial[i], "stdio"))
-			return err_set(err, -EINVAL, "--display text and --serial stdio exclude each other: both want this terminal");
-	return 0;
+	return check_streams(pc, err);
 }
 
 int options_parse(struct run_options *o, int argc, char **argv, struct err *err)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """what: the options of the command line, seen from outside: serial backends, timeout, signals, snapshot, big RAM."""
 
+import hashlib
 import re
 import signal
 import socket
@@ -12,7 +13,7 @@ import disk
 import initramfs
 from boot_debian import log_in, output
 from cases import FULL, QUICK, Skip, case
-from machine import POWERED_OFF, QUIT, TIMEOUT
+from machine import HOST, POWERED_OFF, QUIT, TIMEOUT
 
 GIB = 1 << 30
 
@@ -70,6 +71,52 @@ def serial_unix(test):
             data = link.recv(4096)
             machine.must(data, f"the socket was closed after {heard!r}")
             heard += data
+
+
+HVC_INIT = """#!/bin/busybox sh
+/bin/busybox mkdir -p /dev
+/bin/busybox mount -t devtmpfs dev /dev
+for module in virtio_ring virtio virtio_pci_modern_dev virtio_pci_legacy_dev virtio_pci virtio_console; do
+	/bin/busybox insmod /$module.ko
+done
+exec /init < /dev/hvc0 > /dev/hvc0 2>&1
+"""
+
+
+@case("console", QUICK, 6)
+def virtio_console(test):
+    """--console stdio: Linux with console=hvc0 gives a shell there, which takes commands and much typing."""
+    if test.is_reference:
+        raise Skip("the reference machine is not told about this option")
+    names = re.search(r"in (.*); do", HVC_INIT)[1].split()
+    extra = [(path.name, path.read_bytes(), 0o644) for path in archive.modules("linux-image-cloud-amd64", names)]
+    image = initramfs.build(demo=True, extra=[*extra, ("hvc", HVC_INIT.encode(), 0o755)], tag="-hvc")
+    machine = test.start("--memory", "256M", "--kernel", archive.kernel("linux-image-cloud-amd64"), "--initrd", image,
+                         "--append", "console=hvc0 quiet rdinit=/hvc", "--display", "none", "--console", "stdio")
+    machine.expect(r"guest# ", 60)
+    machine.line("tty; echo $((6 * 7))")
+    machine.expect(r"\n/dev/hvc0\r\n42\r\n", 20)
+    machine.line("seq 100000 | tail -n 60000 | md5sum; for i in $(seq 3000); do echo line $i; done | tail -n 1")
+    lines = "".join(f"{number}\n" for number in range(40001, 100001))
+    machine.expect(hashlib.md5(lines.encode()).hexdigest(), 20)
+    machine.expect(r"line 3000\r\n", 20)
+    machine.line("seq 3000")
+    machine.expect("".join(rf"{number}\r\n" for number in range(1, 3001)), 20)
+    machine.line("poweroff -f")
+    machine.must_end(POWERED_OFF)
+
+
+@case("host-lacks", QUICK, 1)
+def host_lacks(test):
+    """docs/exit-status.md: what the host lacks (memory, files, threads) ends with 1 and one line, not as bad input."""
+    if test.is_reference:
+        raise Skip("the reference machine has its own statuses")
+    for limit in ("--as=300000000", "--nofile=6"):
+        done = subprocess.run(["prlimit", limit, test.program, "run", *map(str, hello(test)), "--display", "none",
+                               "--serial", "none", "--timeout", "5"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE, text=True)
+        test.must(done.returncode == HOST and len(done.stderr.strip().splitlines()) == 1,
+                  f"{limit}: ended with {done.returncode}: {done.stderr}")
 
 
 @case("signals", QUICK, 2)

@@ -146,9 +146,10 @@ def package(name, arch="amd64"):
         return link
 
 
-def unpacked(name, arch="amd64", only=()):
-    """Folder with a package's files (or, of them, only those that match the tar patterns)."""
-    where = CACHE / "unpacked" / arch / name
+def unpacked(name, arch="amd64", only=(), folder=None):
+    """Folder with a package's files (or, of them, only those that match the tar patterns; folder then tells apart what
+    else is wanted of the same package)."""
+    where = CACHE / "unpacked" / arch / (folder or name)
     deb = package(name, arch)
     with held("unpack"):
         if where.exists():
@@ -163,6 +164,13 @@ def unpacked(name, arch="amd64", only=()):
             raise FetchError(f"{deb} cannot be unpacked")
         part.rename(where)
     return where
+
+
+def modules(name, names, arch="amd64"):
+    """Paths of a kernel's modules, in the order of names."""
+    folder = unpacked(name, arch, only=[f"./lib/modules/*/{one}.ko" for one in names], folder=f"{name}.{names[-1]}")
+    found = {path.stem: path for path in folder.glob("**/*.ko")}
+    return [found[one] for one in names]
 
 
 def kernel(name, arch="amd64"):

@@ -79,8 +79,8 @@ def large_sum():
     return hashlib.sha256(large_file()).hexdigest()
 
 
-def build(arch="amd64", demo=False, extra=()):
-    """Path of the initramfs for arch; extra is a list of (name in the guest, bytes, mode)."""
+def build(arch="amd64", demo=False, extra=(), tag=""):
+    """Path of the initramfs for arch; extra is a list of (name in the guest, bytes, mode), tag then names the file."""
     busybox = unpacked("busybox-static", arch) / "bin/busybox"
     archive = Archive()
     for name in ("bin", "dev", "proc", "sys", "tmp", "root", "etc"):
@@ -97,7 +97,7 @@ def build(arch="amd64", demo=False, extra=()):
         archive.file("large", large_file())
     for name, data, mode in extra:
         archive.file(name, data, mode)
-    where = CACHE / "initramfs" / f"{'demo' if demo else 'proof'}-{arch}.cpio"
+    where = CACHE / "initramfs" / f"{'demo' if demo else 'proof'}{tag}-{arch}.cpio"
     with held("initramfs"):
         where.parent.mkdir(parents=True, exist_ok=True)
         data = archive.bytes()

@@ -63,6 +63,30 @@ static void optional_argument_comes_with_equals(void **state)
 	options_free(&o);
 }
 
+static void console_takes_one_stream(void **state)
+{
+	/* --console WHERE: like --serial but never none; nothing has two owners, and COM1 leaves the terminal to it. */
+	struct run_options o;
+	struct err err;
+
+	assert_int_equal(PARSE(&o, &err, "--console", "unix:a"), 0);
+	assert_string_equal(o.pc.console, "unix:a");
+	assert_string_equal(o.pc.serial[0], "stdio");
+	options_free(&o);
+	assert_int_equal(PARSE(&o, &err, "--console", "stdio"), 0);
+	assert_int_equal(o.pc.nserials, 0);
+	options_free(&o);
+	assert_int_equal(PARSE(&o, &err, "--console", "pty", "--serial", "pty"), 0);
+	options_free(&o);
+	assert_int_not_equal(PARSE(&o, &err, "--console", "none"), 0);
+	options_free(&o);
+	assert_int_not_equal(PARSE(&o, &err, "--console", "file:a", "--serial", "file:a"), 0);
+	assert_non_null(strstr(err.msg, "cannot share"));
+	options_free(&o);
+	assert_int_not_equal(PARSE(&o, &err, "--console", "stdio", "--display", "text"), 0);
+	options_free(&o);
+}
+
 static void sizes_have_units(void **state)
 {
 	/* A size is a number with K, M, G or T; anything else is told, nothing overflows. */
@@ -117,6 +141,7 @@ int main(void)
 		cmocka_unit_test(defaults_are_what_users_expect),
 		cmocka_unit_test(disks_have_keys),
 		cmocka_unit_test(optional_argument_comes_with_equals),
+		cmocka_unit_test(console_takes_one_stream),
 		cmocka_unit_test(sizes_have_units),
 		cmocka_unit_test(wrong_options_are_told),
 	};
