@@ -5,7 +5,6 @@
  *   with --kernel      the same ACPI and SMBIOS tables in RAM, a memory map for the boot protocol, chips as
  *                      firmware would leave them (handover.c), the vCPU at the kernel's entry
  */
-#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -114,7 +113,7 @@ void guestinfo_publish(struct pc *pc)
 	uint8_t one[2] = { 1, 0 }, size[8];
 	char paths[1024];
 
-	put_le64(size, mem_ram_below4g(pc->mem));
+	put_le64(size, mem_ram_size(pc->mem));
 	fwcfg_add(pc->fwcfg, FWCFG_RAM_SIZE, size, sizeof(size));
 	fwcfg_add(pc->fwcfg, FWCFG_NB_CPUS, one, sizeof(one));
 	fwcfg_add(pc->fwcfg, FWCFG_MAX_CPUS, one, sizeof(one));
@@ -188,7 +187,7 @@ static void set_cpu(struct cpu *cpu, const struct kernel_entry *e)
 	cpu->s.rip = e->eip;
 	cpu->s.rflags = FL_FIXED;
 	cpu_derive(cpu);
-	atomic_fetch_or(&cpu->request, (uint32_t)REQ_FLUSH);
+	__atomic_fetch_or(&cpu->request, (uint32_t)REQ_FLUSH, __ATOMIC_SEQ_CST);
 }
 
 /* Where the ACPI tables go. */

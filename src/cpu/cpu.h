@@ -255,9 +255,9 @@ struct cpu {
 	struct cpu_event event;
 	bool event_valid;
 	void *unwind[5];         /* __builtin_setjmp buffer of the run loop */
-	/* requests from other threads; set request bits, then kick */
-	_Atomic uint32_t request;
-	_Atomic bool intr;       /* level of the interrupt request from PIC or APIC */
+	/* requests from other threads; set request bits, then kick. By __atomic builtins only: clang has them for no _Atomic */
+	uint32_t request;
+	bool intr;               /* level of the interrupt request from PIC or APIC */
 	const struct cpu_hooks *hooks;
 	struct mem *mem;
 	const struct cpu_model *model;

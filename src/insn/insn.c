@@ -44,7 +44,8 @@ void insn_set_flags(struct cpu *cpu, uint64_t flags)
 /* An interrupt can be taken or another thread wants the vCPU: long instructions stop at an element boundary. */
 bool insn_pending_stop(const struct cpu *cpu)
 {
-	return cpu->request || cpu->s.pending_dbg || (cpu->intr && cpu->s.rflags & FL_IF && !cpu->s.int_shadow) || cpu->s.rflags & FL_TF;
+	return __atomic_load_n(&cpu->request, __ATOMIC_SEQ_CST) || cpu->s.pending_dbg ||
+	       (__atomic_load_n(&cpu->intr, __ATOMIC_SEQ_CST) && cpu->s.rflags & FL_IF && !cpu->s.int_shadow) || cpu->s.rflags & FL_TF;
 }
 
 uint64_t insn_ea(const struct cpu *cpu, const struct insn *in)
@@ -66,7 +67,8 @@ bool insn_seg_fits(const struct cpu_seg *seg, uint64_t off, uint64_t size)
 
 	if ((seg->attr & (SEGA_S | SEGA_CODE | SEGA_E)) == (SEGA_S | SEGA_E)) /* expand down: SDM vol 3 5.3 */
 		return off > seg->limit && last >= off && last <= (seg->attr & SEGA_DB ? UINT32_MAX : UINT16_MAX);
-	return last >= off && last <= seg->limit;
+	/* a 4 GiB segment has no end: offsets wrap, and paging has its say */
+	return seg->limit == UINT32_MAX || (last >= off && last <= seg->limit);
 }
 
 static bool seg_allows(const struct cpu *cpu, const struct cpu_seg *seg, unsigned kind)

@@ -64,7 +64,7 @@ static bool bad_rip(const struct cpu *cpu)
 /* Should the run loop look before the next block? With breakpoints enabled it steps (L0-3, G0-3: SDM vol 3 17.2.4). */
 static bool leave_now(struct cpu *cpu)
 {
-	bool intr = cpu->intr && cpu->s.rflags & FL_IF;
+	bool intr = __atomic_load_n(&cpu->intr, __ATOMIC_SEQ_CST) && cpu->s.rflags & FL_IF;
 	if (!__atomic_load_n(&cpu->poll, __ATOMIC_RELAXED) || cpu->s.halted || cpu->s.pending_dbg || cpu->s.nmi_pending || intr ||
 	    cpu->s.rflags & FL_TF || cpu->s.dr[7] & 0xff)
 		return true;
@@ -135,32 +135,32 @@ static void before_access_raise(struct cpu *cpu, gla_t gla, uint32_t desc)
 		cpu_raise(cpu, EXC_GP, 0);
 }
 
-/* The elements that an opmask leaves of the operand. */
-static void *masked_operand_raise(struct cpu *cpu, gla_t gla, uint32_t desc)
+/* Which elements of a masked memory operand are needed; n: how many it has. A broadcast's are needed by every so many mask bits. */
+static uint64_t needed(struct cpu *cpu, uint32_t desc, unsigned *n)
 {
-	unsigned k = desc >> DESC_K_SHIFT & 7, elem = desc >> DESC_ELEM_SHIFT & 7, size = desc & DESC_SIZE;
-	if (!(desc & DESC_ANY))
-		return insn_vector_operand_raise(cpu, gla, size, 1u << elem, k, desc_kind(desc));
-	if (insn_vector_mask(cpu, 1u << elem, k))
-		return mmu_slow_raise(cpu, gla, size, desc_kind(desc), true);
-	cpu->bounce_len = 0;
-	return cpu->bounce;
+	unsigned elem = desc >> DESC_ELEM_SHIFT & 7, k = desc >> DESC_K_SHIFT & 7;
+	*n = desc & DESC_ANY ? 1u << (desc >> DESC_TUPLE_SHIFT & 3) : (desc & DESC_SIZE) >> elem;
+	uint64_t mask = insn_vector_mask(cpu, desc & DESC_ANY ? 1u << elem : *n, k);
+	for (unsigned bits = 1u << elem; desc & DESC_ANY && bits > *n; bits /= 2)
+		mask |= mask >> bits / 2;
+	return *n < 64 ? mask & ((1ull << *n) - 1) : mask;
 }
 
-/* Segment check of the elements that an opmask leaves. */
+static void *masked_operand_raise(struct cpu *cpu, gla_t gla, uint32_t desc)
+{
+	unsigned n, size = desc & DESC_SIZE;
+	uint64_t mask = needed(cpu, desc, &n);
+	return insn_vector_operand_raise(cpu, gla, size, size / n, mask, desc_kind(desc));
+}
+
 static void masked_segment_raise(struct cpu *cpu, unsigned seg, uint64_t off, uint32_t desc)
 {
-	unsigned elem = desc >> DESC_ELEM_SHIFT & 7, size = desc & DESC_SIZE;
-	unsigned n = desc & DESC_ANY ? 1u << elem : size >> elem;
-	uint64_t mask = insn_vector_mask(cpu, n, desc >> DESC_K_SHIFT & 7);
-	if (desc & DESC_ANY) {
-		if (mask)
-			insn_linear_raise(cpu, seg, off, size, desc_kind(desc));
-		return;
-	}
+	unsigned n;
+	uint64_t mask = needed(cpu, desc, &n);
+	unsigned esize = (desc & DESC_SIZE) / n;
 	for (unsigned i = 0; i < n; i++)
 		if (mask >> i & 1)
-			insn_linear_raise(cpu, seg, off + ((uint64_t)i << elem), 1ull << elem, desc_kind(desc));
+			insn_linear_raise(cpu, seg, off + (uint64_t)i * esize, esize, desc_kind(desc));
 }
 
 void *xlate_slow(struct cpu *cpu, gla_t gla, uint32_t desc)
