@@ -61,9 +61,9 @@ gla_t insn_linear_raise(struct cpu *cpu, unsigned seg, uint64_t off, size_t size
 
 /* Can OP_VECTOR_MEM carry out in? If not, its disabled elements are the business of insn_vector_operand_raise. */
 bool insn_vector_mem_does(const struct insn *in);
-/* Host pointer to a masked instruction's memory operand: like mmu_slow_raise, but elements of esize bytes that opmask k disables
+/* Host pointer to a masked instruction's memory operand: like mmu_slow_raise, but elements of esize bytes that mask disables
  * do not fault: where they lie there may be nothing behind the pointer. */
-void *insn_vector_operand_raise(struct cpu *cpu, gla_t gla, uint32_t size, unsigned esize, unsigned k, unsigned kind);
+void *insn_vector_operand_raise(struct cpu *cpu, gla_t gla, uint32_t size, unsigned esize, uint64_t mask, unsigned kind);
 /* The low bits of opmask k. */
 uint64_t insn_vector_mask(struct cpu *cpu, unsigned bits, unsigned k);
 

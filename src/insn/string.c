@@ -25,6 +25,21 @@ static struct str str_begin(const struct cpu *cpu, const struct insn *in)
 	return (struct str){ in->opsize, in->adsize, cpu->s.rflags & FL_DF, count, step && count ? 1 : count };
 }
 
+/* A repeat of no elements still clears the upper half of RCX if its lower half counts. */
+static bool none_left(struct cpu *cpu, const struct str *st)
+{
+	if (!st->count)
+		reg_set(cpu, RCX, 0, st->adsize);
+	return !st->count;
+}
+
+/* REP MOVS and STOS truncate their address registers before anything else, as Intel CPUs do; the others only as they advance. */
+static void truncate(struct cpu *cpu, const struct insn *in, unsigned reg)
+{
+	if (in->rep)
+		reg_set(cpu, reg, cpu->s.gpr[reg], in->adsize);
+}
+
 /* Elements from off at linear address gla on that stay in the page and do not wrap the offset; 0: the first one crosses. */
 static uint64_t room(const struct str *st, gla_t gla, uint64_t off)
 {
@@ -148,7 +163,9 @@ void insn_movs(struct cpu *cpu, const struct insn *in)
 	struct str st = str_begin(cpu, in);
 	uint64_t n;
 
-	if (!st.count)
+	truncate(cpu, in, RSI);
+	truncate(cpu, in, RDI);
+	if (none_left(cpu, &st))
 		return;
 	do {
 		n = movs_chunk_raise(cpu, in, &st);
@@ -181,7 +198,8 @@ void insn_stos(struct cpu *cpu, const struct insn *in)
 	struct str st = str_begin(cpu, in);
 	uint64_t n;
 
-	if (!st.count)
+	truncate(cpu, in, RDI);
+	if (none_left(cpu, &st))
 		return;
 	do {
 		n = stos_chunk_raise(cpu, &st);
@@ -196,7 +214,7 @@ void insn_lods(struct cpu *cpu, const struct insn *in)
 	uint64_t si;
 	gla_t from;
 
-	if (!st.count)
+	if (none_left(cpu, &st))
 		return;
 	do {
 		si = reg_get(cpu, RSI, st.adsize);
@@ -341,7 +359,7 @@ void insn_cmps(struct cpu *cpu, const struct insn *in)
 	struct str st = str_begin(cpu, in);
 	uint64_t n, flags = cpu->s.rflags;
 
-	if (!st.count)
+	if (none_left(cpu, &st))
 		return;
 	do {
 		cpu->s.rflags = flags; /* a fault leaves those of the beginning, RSI, RDI and RCX those of the element */
@@ -377,7 +395,7 @@ void insn_scas(struct cpu *cpu, const struct insn *in)
 	struct str st = str_begin(cpu, in);
 	uint64_t n, flags = cpu->s.rflags;
 
-	if (!st.count)
+	if (none_left(cpu, &st))
 		return;
 	do {
 		cpu->s.rflags = flags;

@@ -550,10 +550,9 @@ uint64_t insn_vector_mask(struct cpu *cpu, unsigned bits, unsigned k)
 }
 
 /* A page whose elements are all off is not looked at. What the pointer says of it is not accessed: the host suppresses those faults too. */
-void *insn_vector_operand_raise(struct cpu *cpu, gla_t gla, uint32_t size, unsigned esize, unsigned k, unsigned kind)
+void *insn_vector_operand_raise(struct cpu *cpu, gla_t gla, uint32_t size, unsigned esize, uint64_t mask, unsigned kind)
 {
 	unsigned first = (unsigned)MIN(size, 4096 - (gla & 4095));
-	uint64_t mask = insn_vector_mask(cpu, size / esize, k);
 	bool low = probe_enabled_raise(cpu, gla, mask, esize, 0, first, kind);
 	bool high = first < size && probe_enabled_raise(cpu, gla, mask, esize, first, size, kind);
 

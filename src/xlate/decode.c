@@ -428,6 +428,16 @@ static int broadcast_count(ZydisBroadcastMode m)
 	return log2[m];
 }
 
+static unsigned broadcast_tuple(ZydisBroadcastMode m)
+{
+	switch (m) {
+	case ZYDIS_BROADCAST_MODE_2_TO_4: case ZYDIS_BROADCAST_MODE_2_TO_8: case ZYDIS_BROADCAST_MODE_2_TO_16: return 1;
+	case ZYDIS_BROADCAST_MODE_4_TO_8: case ZYDIS_BROADCAST_MODE_4_TO_16: return 2;
+	case ZYDIS_BROADCAST_MODE_8_TO_16: return 3;
+	default: return 0;
+	}
+}
+
 /* Do mask bits stand for other units than the elements Zydis names? Log2 of their bytes, or -1; -2: no suppression after all. */
 static int mask_unit(ZydisMnemonic m)
 {
@@ -457,6 +467,7 @@ static void masked_operand(struct dec *d, const ZydisDecodedInstruction *zi, con
 			continue;
 		d->mask_k = (uint8_t)(zi->avx.mask.reg - ZYDIS_REGISTER_K0);
 		d->mask_any = count >= 0;
+		d->mask_tuple = (uint8_t)broadcast_tuple(zi->avx.broadcast.mode);
 		d->mask_elem = unit >= 0 ? (uint8_t)unit : (uint8_t)__builtin_ctz(bits / 8);
 		if (count >= 0)
 			d->mask_elem = unit == 0 ? (uint8_t)__builtin_ctz(zi->avx.vector_length / 8u) : (uint8_t)count;
@@ -621,12 +632,28 @@ static void no_sib_base(struct dec *d, const ZydisDecodedInstruction *zi, const 
 		}
 }
 
+/* 0F 1A and 1B are NOPs to a CPU without MPX, in forms too that Zydis refuses: decode 0F 1F in their place. */
+static enum dec_status fetch_reserved_nop(ZydisDecodedInstruction *zi, ZydisDecodedOperand *ops, uint32_t key, bool real, const uint8_t *bytes, unsigned len)
+{
+	uint8_t copy[15];
+	unsigned n = MIN(len, 15u), i = 0;
+	memcpy(copy, bytes, n);
+	while (i < n && (memchr("\x26\x2e\x36\x3e\x64\x65\x66\x67\xf2\xf3", copy[i], 10) || (key_code64(key) && (copy[i] & 0xf0) == 0x40)))
+		i++;
+	if (i + 1 >= n || copy[i] != 0x0f || (copy[i + 1] & 0xfe) != 0x1a)
+		return DEC_UD;
+	copy[i + 1] = 0x1f;
+	return fetch(zi, ops, key, real, copy, n);
+}
+
 enum dec_status dec_decode(struct dec *d, uint32_t key, bool real, const uint8_t *bytes, unsigned len)
 {
 	ZydisDecodedInstruction zi;
 	ZydisDecodedOperand ops[ZYDIS_MAX_OPERAND_COUNT];
 	memset(d, 0, sizeof(*d));
 	enum dec_status st = fetch(&zi, ops, key, real, bytes, len);
+	if (st == DEC_UD)
+		st = fetch_reserved_nop(&zi, ops, key, real, bytes, len);
 	if (st != DEC_OK)
 		return st;
 	struct insn *in = &d->in;

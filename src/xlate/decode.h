@@ -42,7 +42,8 @@ struct dec {
 	bool waits;                  /* x87 and MMX: an exception that waits comes before those of the operand */
 	uint16_t mem_size;           /* bytes */
 	uint8_t mask_k, mask_elem;   /* a load under opmask k: log2 of its element size; mask_any: of the number of mask bits */
-	bool mask_any;               /* needed if any of them is set */
+	bool mask_any;               /* broadcast: an element is needed if any of its mask bits is set */
+	uint8_t mask_tuple;          /* broadcast: log2 of the elements in memory */
 	uint8_t imm_off, imm_len;    /* trailing immediate bytes, copied as they are */
 	uint8_t cc;                  /* Jcc: condition; LOOP: the opcode */
 	bool imm_target;             /* CALL, JMP: relative; target is in in.imm as a displacement */

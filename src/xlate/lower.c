@@ -115,7 +115,8 @@ void xlate_lower_checked(struct tr *t, unsigned seg, unsigned adsize, bool write
 	const struct dec *d = &t->dec[t->i];
 	desc |= (d->aligned ? DESC_ALIGNED : 0) | (d->waits ? DESC_WAITS : 0);
 	if (d->mask_k)
-		desc |= (uint32_t)d->mask_k << DESC_K_SHIFT | (uint32_t)d->mask_elem << DESC_ELEM_SHIFT | (d->mask_any ? DESC_ANY : 0);
+		desc |= (uint32_t)d->mask_k << DESC_K_SHIFT | (uint32_t)d->mask_elem << DESC_ELEM_SHIFT | (d->mask_any ? DESC_ANY : 0) |
+			(uint32_t)d->mask_tuple << DESC_TUPLE_SHIFT;
 	if (saved)
 		emit_flags_save(&t->e);
 	struct cold *limit = add_base(t, seg, size, saved, desc);

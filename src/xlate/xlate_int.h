@@ -138,6 +138,7 @@ struct cold {
 #define DESC_ANY (1u << 27)
 
 /* A translation under way. */
+#define DESC_TUPLE_SHIFT 28 /* 2 bits, with DESC_ANY: log2 of the elements in memory */
 struct tr {
 	struct xlate *x;
 	struct cpu *cpu;

@@ -201,8 +201,8 @@ static unsigned encl(ZydisRegister reg)
 	return full >= ZYDIS_REGISTER_RAX && full <= ZYDIS_REGISTER_R15 ? (unsigned)(full - ZYDIS_REGISTER_RAX) : 16;
 }
 
-/* Where an operand of size bytes should lie: a linear address. */
-static uint64_t pick_target(struct rng *r, unsigned mode, unsigned size)
+/* Where an operand of size bytes should lie: a linear address. edge: also where canonical addresses end. */
+static uint64_t pick_target(struct rng *r, bool edge, unsigned size)
 {
 	uint64_t align = size >= 64 ? 64 : size >= 32 ? 32 : size >= 16 ? 16 : 8, end = DATA_AT + DATA_SIZE;
 	unsigned v = below(r, 100);
@@ -224,7 +224,7 @@ static uint64_t pick_target(struct rng *r, unsigned mode, unsigned size)
 		return READ_AT + READ_SIZE - 1 - below(r, size);
 	if (v < 95)
 		return CODE_AT + 0x800 + below(r, 0x100);
-	if (v < 97 && mode == O64 && size <= 64)
+	if (v < 97 && edge)
 		return (v & 1 ? 0x7fffffffffffull : rnd(r)) - below(r, 64);
 	return DATA_AT - 0x100000 + below(r, 0x1000);
 }
@@ -293,7 +293,9 @@ static bool solve(const struct gen *g, struct rng *r, struct ocase *oc, struct t
 	unsigned width = c->zi.address_width, size = op->size ? op->size / 8u : 64;
 	bool vsib = op->mem.type == ZYDIS_MEMOP_TYPE_VSIB;
 	unsigned base = encl(op->mem.base), index = vsib ? 16 : encl(op->mem.index);
-	uint64_t off = pick_target(r, oc->mode, size) - seg_base(oc, seg_of(op->mem.segment));
+	/* what CPUs access in pieces they may check in pieces */
+	bool whole = size <= 64 && size != 10 && c->zi.avx.mask.reg <= ZYDIS_REGISTER_K0;
+	uint64_t off = pick_target(r, omode64(oc->mode) && whole, size) - seg_base(oc, seg_of(op->mem.segment));
 	uint64_t disp = op->mem.disp.has_displacement ? (uint64_t)op->mem.disp.value : 0;
 	uint32_t used = (base < 16 ? 1u << base : 0) | (index < 16 ? 1u << index : 0);
 	if (used & t->written || (oc->mode == O16 && used & 1u << RSP))
