@@ -16,6 +16,7 @@
  */
 #include "board/pc.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -125,6 +126,20 @@ static void on_debug_byte(void *opaque, uint8_t byte)
 	if (pc->debug_len)
 		log_at(LOG_DEBUG, "firmware: %s", pc->debug_line);
 	pc->debug_len = 0;
+}
+
+static void on_user_debug_byte(void *opaque, uint8_t byte)
+{
+	struct pc *pc = opaque;
+
+	ui_stream_write(pc->debugcon_stream, &byte, 1);
+}
+
+static void on_forget(void *opaque, gpa_t page)
+{
+	struct pc *pc = opaque;
+
+	vcpu_forget_page(pc->vcpu, page);
 }
 
 static void on_key(void *opaque, const uint8_t *codes, unsigned n)
@@ -319,10 +334,6 @@ static void make_isa_chips(struct pc *pc)
 	});
 	pc->fwcfg = fwcfg_new(&(struct fwcfg_config){ .mem = pc->mem, .states = pc->states });
 	pc->debugcon = debugcon_new(&(struct debugcon_config){ .mem = pc->mem, .port = 0x402, .byte = on_debug_byte, .opaque = pc });
-	if (pc->cfg.debug_exit)
-		pc->debugexit = debugexit_new(&(struct debugexit_config){
-			.mem = pc->mem, .port = pc->cfg.debug_exit_port, .exit = on_debug_exit, .opaque = pc,
-		});
 	pc->isa_irq13 = piix3_irq_input(pc->piix3, 13);
 }
 
@@ -346,6 +357,32 @@ static int make_screen(struct pc *pc, struct err *err)
 static void make_rng(struct pc *pc)
 {
 	pc->rng = virtio_rng_new(&(struct virtio_place){ pc->mem, pc->pci, pc->states, "virtio-rng", PC_DEVFN(pc->next_slot++) });
+}
+
+/* What only tests ask for. */
+static int make_test_chips(struct pc *pc, struct err *err)
+{
+	struct testdev_config test = { .mem = pc->mem, .states = pc->states, .forget = on_forget, .opaque = pc };
+	char where[4096];
+
+	for (int n = 0; n < TESTDEV_LINES; n++)
+		test.line[n] = (struct wire){ n < 16 ? isa_line : ioapic_line, pc, n };
+	if (pc->cfg.test_device)
+		pc->testdev = testdev_new(&test);
+	if (pc->cfg.debug_exit)
+		pc->debugexit = debugexit_new(&(struct debugexit_config){
+			.mem = pc->mem, .port = pc->cfg.debug_exit_port, .exit = on_debug_exit, .opaque = pc,
+		});
+	if (!pc->cfg.debugcon)
+		return 0;
+	snprintf(where, sizeof(where), "file:%s", pc->cfg.debugcon);
+	pc->debugcon_stream = ui_stream_open(pc->loop, where, on_quit, pc, err);
+	if (!pc->debugcon_stream)
+		return err_prefix(err, -EINVAL, "--debugcon");
+	pc->user_debugcon = debugcon_new(&(struct debugcon_config){
+		.mem = pc->mem, .port = pc->cfg.debugcon_port, .byte = on_user_debug_byte, .opaque = pc,
+	});
+	return 0;
 }
 
 /* After the disks, so that they sit where they sit without it. */
@@ -385,7 +422,7 @@ static int make_chips(struct pc *pc, struct err *err)
 	make_timers(pc);
 	make_isa_chips(pc);
 	make_rng(pc);
-	if (storage_attach(pc->storage, pc, err) || open_streams(pc, err) || make_console(pc, err))
+	if (storage_attach(pc->storage, pc, err) || open_streams(pc, err) || make_console(pc, err) || make_test_chips(pc, err))
 		return -EINVAL;
 	make_serials(pc);
 	if (make_screen(pc, err))
@@ -419,6 +456,8 @@ void pc_reset_chips(struct pc *pc)
 	virtio_rng_reset(pc->rng);
 	if (pc->console)
 		virtio_console_reset(pc->console);
+	if (pc->testdev)
+		testdev_reset(pc->testdev);
 	vga_reset(pc->vga);
 	/* Firmware starts with A20 open: the reset vector needs it. */
 	pc->a20_kbd = true;
@@ -482,6 +521,9 @@ static void free_chips(struct pc *pc)
 	}
 	debugexit_free(pc->debugexit);
 	debugcon_free(pc->debugcon);
+	debugcon_free(pc->user_debugcon);
+	ui_stream_free(pc->debugcon_stream);
+	testdev_free(pc->testdev);
 	fwcfg_free(pc->fwcfg);
 	vga_free(pc->vga);
 	port92_free(pc->port92);

@@ -35,6 +35,9 @@ struct pc_config {
 	bool display_text;
 	bool debug_exit;
 	uint16_t debug_exit_port;
+	const char *debugcon; /* file; NULL: none */
+	uint16_t debugcon_port;
+	bool test_device;
 	bool no_reboot;
 	bool stepped;         /* for tests: no I/O thread, time moves by loop_step(); never pc_run() */
 	uint64_t timeout_ms;  /* 0: none */

@@ -19,6 +19,7 @@
 #include "dev/isa/pit.h"
 #include "dev/isa/port92.h"
 #include "dev/isa/rtc.h"
+#include "dev/isa/testdev.h"
 #include "dev/isa/uart.h"
 #include "dev/pci/i440fx.h"
 #include "dev/pci/piix3.h"
@@ -69,11 +70,12 @@ struct pc {
 	struct hpet *hpet;
 	struct vga *vga;
 	struct debugexit *debugexit;
-	struct debugcon *debugcon;
+	struct debugcon *debugcon, *user_debugcon;
+	struct testdev *testdev;
 	struct virtio_rng *rng;
 	struct virtio_console *console;
 	struct storage *storage;
-	struct ui_stream *stream[PC_SERIALS_MAX], *console_stream;
+	struct ui_stream *stream[PC_SERIALS_MAX], *console_stream, *debugcon_stream;
 	struct ui_text *text;
 	unsigned next_slot;
 	/* wiring that is more than a wire */

@@ -211,6 +211,24 @@ static int set_debug_exit(struct run_options *o, const char *arg, struct err *er
 	return 0;
 }
 
+static int set_debugcon(struct run_options *o, const char *arg, struct err *err)
+{
+	char *file;
+	unsigned long port = strtoul(arg, &file, 0);
+
+	if (!isdigit((unsigned char)*arg) || *file != ':' || !file[1] || !port || port > 0xffff)
+		return err_set(err, -EINVAL, "'%s' is no PORT:FILE: give a port from 1 to 0xffff and a file, like 0xe9:debug.txt", arg);
+	o->pc.debugcon = own(o, file + 1);
+	o->pc.debugcon_port = (uint16_t)port;
+	return 0;
+}
+
+static int set_test_device(struct run_options *o, const char *arg, struct err *err)
+{
+	o->pc.test_device = true;
+	return 0;
+}
+
 static int set_no_reboot(struct run_options *o, const char *arg, struct err *err)
 {
 	o->pc.no_reboot = true;

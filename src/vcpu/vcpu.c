@@ -205,6 +205,15 @@ void vcpu_request_reset(struct vcpu *v, bool init)
 	request(v, REQ_RESET);
 }
 
+/* The TLB is found by linear address, so all of it goes. */
+void vcpu_forget_page(struct vcpu *v, gpa_t page)
+{
+	uint64_t off = mem_ram_offset(v->cfg.mem, page);
+	if (off != UINT64_MAX)
+		code_written(v, off & ~4095ull, 4096);
+	request(v, REQ_FLUSH);
+}
+
 void vcpu_request_stop(struct vcpu *v)
 {
 	request(v, REQ_STOP);

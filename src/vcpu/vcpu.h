@@ -38,6 +38,8 @@ void vcpu_set_intr(struct vcpu *v, bool level);
 void vcpu_nmi(struct vcpu *v);
 /* Reset (or INIT) before the next instruction. Any thread, also from device callbacks of the vCPU thread itself. When hard, on_reset of the board ran already. */
 void vcpu_request_reset(struct vcpu *v, bool init);
+/* Drop what was derived from a guest-physical page (translated code, TLB entries) before the next instruction. Any thread. */
+void vcpu_forget_page(struct vcpu *v, gpa_t page);
 /* Make the vCPU thread stop running guest code for good (power off); does not join. */
 void vcpu_request_stop(struct vcpu *v);
 /* The architectural state; only while the thread does not run guest code. */
