@@ -87,8 +87,9 @@ static void copy_body(struct tr *t, const struct dec *d)
 	xlate_copy(t, d, true);
 }
 
-static void lower_insn(struct tr *t, const struct dec *d)
+void xlate_block_lower(struct tr *t)
 {
+	const struct dec *d = &t->dec[t->i];
 	switch (d->cls) {
 	case DC_NOP: break;
 	case DC_PUSH: xlate_insn_push(t, d); break;
@@ -163,8 +164,12 @@ static void emit_block(struct tr *t, uint32_t host_off)
 	for (unsigned i = 0; i < t->n; i++) {
 		t->i = i;
 		t->rip = t->rips[i];
-		t->map[t->nmap++] = (struct xmap){ (uint32_t)(t->e.p - t->x->rw) - host_off, (uint16_t)(t->rip - b->rip), t->dec[i].in.len };
-		lower_insn(t, &t->dec[i]);
+		xlate_lower_map(t, i);
+		unsigned run = xlate_insn_stack_run(t);
+		if (run)
+			i += run - 1;
+		else
+			xlate_block_lower(t);
 	}
 	if (!t->ended)
 		xlate_exit_to(t, cpu_code64(t->cpu) ? t->rips[t->n] : (uint32_t)t->rips[t->n]);

@@ -91,6 +91,11 @@ static void exit_via_cache(struct tr *t, uint64_t target)
 	emit_jmp_cpu(&t->e, CPU_OFF(jc) + t->b->ks * JC_SIZE * 8 + xlate_jc_slot(t->x, target) * 8);
 }
 
+void xlate_exit_indirect_from(struct tr *t)
+{
+	exit_indirect(t);
+}
+
 void xlate_exit_to(struct tr *t, uint64_t target)
 {
 	bool near = !t->step && same_page(t, target);

@@ -286,11 +286,11 @@ static void set_immediates(struct dec *d, const ZydisDecodedInstruction *zi, con
 /* Shifts by CL, and by 0, leave the flags alone (SDM SAL/SAR/SHL/SHR), so they kill nothing. */
 static bool may_keep_flags(const struct dec *d)
 {
-	unsigned op = d->opcode;
+	unsigned op = d->opcode, mask = d->rexw && op != 0xc0 ? 63 : 31; /* counts of byte shifts have five bits, REX.W or not */
 	if (d->map == 0)
-		return op == 0xd2 || op == 0xd3 || ((op == 0xc0 || op == 0xc1) && !(d->in.imm & (d->rexw ? 63 : 31)));
+		return op == 0xd2 || op == 0xd3 || ((op == 0xc0 || op == 0xc1) && !(d->in.imm & mask));
 	if (d->map == 1)
-		return op == 0xa5 || op == 0xad || ((op == 0xa4 || op == 0xac) && !(d->in.imm & (d->rexw ? 63 : 31)));
+		return op == 0xa5 || op == 0xad || ((op == 0xa4 || op == 0xac) && !(d->in.imm & mask));
 	return false;
 }
 

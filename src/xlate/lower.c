@@ -106,6 +106,11 @@ static void check_tlb(struct tr *t, struct cold *c, unsigned size)
 	emit_op_mem(e, 8, 0x03, S0, H_RSP, S1, 1, c->tlb_off + 8);
 }
 
+static int32_t tlb_offset(const struct tr *t, bool write)
+{
+	return (int32_t)(CPU_OFF(tlb) + (key_view(t->key) * TLB_RW_COUNT + (write ? TLB_WRITE : TLB_READ)) * sizeof(struct cpu_tlbe) * TLB_SIZE);
+}
+
 void xlate_lower_checked(struct tr *t, unsigned seg, unsigned adsize, bool write, bool load, unsigned size, body_fn *body)
 {
 	(void)adsize;
@@ -126,7 +131,7 @@ void xlate_lower_checked(struct tr *t, unsigned seg, unsigned adsize, bool write
 		if (limit)
 			limit->kind = COLD_VECTOR;
 	}
-	c->tlb_off = (int32_t)(CPU_OFF(tlb) + (key_view(t->key) * TLB_RW_COUNT + (write ? TLB_WRITE : TLB_READ)) * sizeof(struct cpu_tlbe) * TLB_SIZE);
+	c->tlb_off = tlb_offset(t, write);
 	check_tlb(t, c, size);
 	if (saved)
 		emit_flags_restore(&t->e);
@@ -140,13 +145,28 @@ void xlate_lower_checked(struct tr *t, unsigned seg, unsigned adsize, bool write
 	c->body = body;
 }
 
+void xlate_lower_run(struct tr *t, bool write, unsigned slots, unsigned count, body_fn *body)
+{
+	bool saved = t->live[t->i] != 0;
+	if (saved)
+		emit_flags_save(&t->e);
+	struct cold *c = new_cold(t, COLD_RUN, saved, 0);
+	c->count = (uint8_t)count;
+	c->tlb_off = tlb_offset(t, write);
+	check_tlb(t, c, slots * 8);
+	if (saved)
+		emit_flags_restore(&t->e);
+	body(t, &t->dec[t->i]);
+	c->resume = t->e.p;
+}
+
 void xlate_lower_access(struct tr *t, const struct dec *d, bool write, bool load, unsigned size, body_fn *body)
 {
 	xlate_lower_ea(t, d, 0);
 	xlate_lower_checked(t, d->in.seg, d->in.adsize, write, load, size, body);
 }
 
-static void add_map(struct tr *t, unsigned insn)
+void xlate_lower_map(struct tr *t, unsigned insn)
 {
 	t->map[t->nmap++] = (struct xmap){ .host = (uint32_t)(t->e.p - t->x->rw) - t->b->host_off,
 		.guest = (uint16_t)(t->rips[insn] - t->b->rip), .len = t->dec[insn].in.len };
@@ -191,6 +211,24 @@ static void emit_miss_stub(struct tr *t, const struct cold *c)
 	emit_jcc_to(e, -1, c->resume);
 }
 
+/* The run again, each instruction with a check of its own. */
+static void emit_run_stub(struct tr *t, const struct cold *c)
+{
+	unsigned first = c->insn, count = c->count;
+	uint8_t *resume = c->resume;
+	bool ended = t->ended;
+	if (c->flags_saved)
+		emit_flags_restore(&t->e);
+	for (t->i = first; t->i < first + count; t->i++) {
+		t->rip = t->rips[t->i];
+		xlate_lower_map(t, t->i);
+		xlate_block_lower(t);
+	}
+	t->ended = ended;
+	if (t->dec[first + count - 1].cls != DC_RET)
+		emit_jcc_to(&t->e, -1, resume);
+}
+
 void xlate_lower_cold(struct tr *t)
 {
 	for (unsigned k = 0; k < t->ncold; k++) {
@@ -198,9 +236,10 @@ void xlate_lower_cold(struct tr *t)
 		emit_patch(c->jump, t->e.p);
 		t->i = c->insn;
 		t->rip = t->rips[c->insn];
-		add_map(t, c->insn);
+		xlate_lower_map(t, c->insn);
 		switch (c->kind) {
 		case COLD_SEGMENT: emit_segment_stub(t, c); break;
+		case COLD_RUN: emit_run_stub(t, c); break;
 		case COLD_VECTOR: emit_vector_stub(t, c); break;
 		default: emit_miss_stub(t, c); break;
 		}

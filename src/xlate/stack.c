@@ -215,3 +215,94 @@ void xlate_insn_helper(struct tr *t, const struct dec *d)
 	if (d->ends)
 		t->ended = true;
 }
+
+/* --- runs of pushes and pops ---
+ *
+ * Prologues and epilogues push and pop register after register: one check serves the whole run, and a RET behind
+ * pops too. If it misses, because the stack crosses a page there, say, the cold stub does the instructions one by one.
+ */
+
+static bool is_plain(const struct dec *d, unsigned cls)
+{
+	return d->cls == cls && !d->in.has_mem && d->in.stsize == 8 && d->in.opsize == 8 && (cls == DC_PUSH || push_reg(d)->num != RSP);
+}
+
+static unsigned run_length(const struct tr *t, unsigned cls)
+{
+	unsigned n = 0;
+	while (t->i + n < t->n && n < STACK_RUN_MAX && is_plain(&t->dec[t->i + n], cls))
+		n++;
+	return n;
+}
+
+static void store_at(struct emit *e, unsigned src, int32_t disp)
+{
+	emit_op_mem(e, 8, 0x89, src, S0, H_NONE, 1, disp);
+}
+
+static void push_run_body(struct tr *t, const struct dec *first)
+{
+	struct emit *e = &t->e;
+	unsigned n = run_length(t, DC_PUSH);
+	for (unsigned j = 0; j < n; j++) {
+		const struct dec_field *f = push_reg(&first[j]);
+		int32_t at = (int32_t)(8 * (n - 1 - j));
+		if (!f) {
+			emit_mov_imm(e, S1, first[j].in.imm);
+			store_at(e, S1, at);
+		} else if (f->num == RSP) {
+			emit_lea(e, 8, S1, H_GSP, H_NONE, 1, -(int32_t)(8 * j));
+			store_at(e, S1, at);
+		} else {
+			store_at(e, xlate_lower_reg(t, f->num, S1), at);
+		}
+	}
+	emit_lea(e, 8, H_GSP, H_GSP, H_NONE, 1, -(int32_t)(8 * n));
+}
+
+/* A RET that follows the pops at once, or NULL. */
+static const struct dec *run_ret(const struct tr *t, unsigned n)
+{
+	const struct dec *d = &t->dec[t->i + n];
+	return t->i + n < t->n && d->cls == DC_RET && d->in.opsize == 8 && d->in.stsize == 8 ? d : NULL;
+}
+
+static void pop_run_body(struct tr *t, const struct dec *first)
+{
+	struct emit *e = &t->e;
+	unsigned n = run_length(t, DC_POP);
+	const struct dec *ret = run_ret(t, n);
+	for (unsigned j = 0; j < n; j++) {
+		unsigned g = push_reg(&first[j])->num, to = xlate_lower_homed(g) ? S1 : xlate_lower_host(g);
+		emit_op_mem(e, 8, 0x8b, to, S0, H_NONE, 1, (int32_t)(8 * j));
+		if (to == S1)
+			emit_st_cpu(e, 8, g * 8, S1);
+	}
+	if (ret)
+		emit_op_mem(e, 8, 0x8b, S0, S0, H_NONE, 1, (int32_t)(8 * n));
+	emit_lea(e, 8, H_GSP, H_GSP, H_NONE, 1, (int32_t)(8 * n + (ret ? 8 + (ret->in.imm & 0xffff) : 0)));
+}
+
+unsigned xlate_insn_stack_run(struct tr *t)
+{
+	unsigned pushes = run_length(t, DC_PUSH), pops = run_length(t, DC_POP);
+	const struct dec *ret = pops ? run_ret(t, pops) : NULL;
+	if (pushes >= 2) {
+		stack_offset(t, H_GSP, -(int32_t)(8 * pushes));
+		xlate_lower_run(t, true, pushes, pushes, push_run_body);
+		return pushes;
+	}
+	unsigned n = pops + (ret != NULL);
+	if (n < 2)
+		return 0;
+	stack_offset(t, H_GSP, 0);
+	xlate_lower_run(t, false, n, n, pop_run_body);
+	if (ret) {
+		t->i += pops;
+		t->rip = t->rips[t->i];
+		xlate_lower_map(t, t->i);
+		xlate_exit_indirect_from(t);
+		t->ended = true;
+	}
+	return n;
+}

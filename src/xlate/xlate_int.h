@@ -19,6 +19,7 @@ enum xlate_thunk { XT_EXIT_DIRECT, XT_EXIT_INDIRECT, XT_HELPER, XT_SLOW, XT_SEGM
 #define BLOCK_MAX_INSNS 48
 #define BLOCK_MAX_EXITS 12
 #define BLOCK_MAX_SITES (BLOCK_MAX_INSNS * 3)
+#define STACK_RUN_MAX 8
 /* Host bytes one guest instruction may take at most, cold part included: reserved before translating. */
 #define INSN_MAX_HOST 512
 #define CODE_SIZE (64u << 20)
@@ -111,13 +112,14 @@ struct xlate {
 };
 
 /* A deferred cold stub. */
-enum cold_kind { COLD_READ, COLD_WRITE, COLD_SEGMENT, COLD_VECTOR };
+enum cold_kind { COLD_READ, COLD_WRITE, COLD_RUN, COLD_SEGMENT, COLD_VECTOR };
 struct tr;
 typedef void body_fn(struct tr *t, const struct dec *d);
 struct cold {
 	uint8_t kind;
 	bool flags_saved;
 	uint8_t insn;        /* index into tr->dec */
+	uint8_t count;       /* COLD_RUN: instructions to do one by one */
 	uint32_t desc;       /* access descriptor for the thunk */
 	int32_t tlb_off;     /* to recover the linear address */
 	uint8_t *jump;       /* displacement to patch */
@@ -136,9 +138,9 @@ struct cold {
 #define DESC_ALIGNED (1u << 25)
 #define DESC_WAITS (1u << 26)
 #define DESC_ANY (1u << 27)
+#define DESC_TUPLE_SHIFT 28 /* 2 bits, with DESC_ANY: log2 of the elements in memory */
 
 /* A translation under way. */
-#define DESC_TUPLE_SHIFT 28 /* 2 bits, with DESC_ANY: log2 of the elements in memory */
 struct tr {
 	struct xlate *x;
 	struct cpu *cpu;
@@ -157,7 +159,7 @@ struct tr {
 	unsigned ncold;
 	struct xexit exits[BLOCK_MAX_EXITS];
 	unsigned nexits;
-	struct xmap map[BLOCK_MAX_INSNS + BLOCK_MAX_SITES + 2];
+	struct xmap map[2 * BLOCK_MAX_INSNS + BLOCK_MAX_SITES + 2];
 	unsigned nmap;
 	bool ended;            /* control never falls out of the last instruction */
 };
@@ -216,6 +218,10 @@ void xlate_lower_access(struct tr *t, const struct dec *d, bool write, bool load
 void xlate_lower_ea(struct tr *t, const struct dec *d, int32_t extra);
 /* S0 holds an offset in seg: check and translate as xlate_lower_access does. */
 void xlate_lower_checked(struct tr *t, unsigned seg, unsigned adsize, bool write, bool load, unsigned size, body_fn *body);
+/* The same for slots of 8 bytes each at S0 in 64-bit code, which count instructions from the current one on push or pop. */
+void xlate_lower_run(struct tr *t, bool write, unsigned slots, unsigned count, body_fn *body);
+/* Host code from here on belongs to instruction insn of the block. */
+void xlate_lower_map(struct tr *t, unsigned insn);
 void xlate_lower_cold(struct tr *t);
 /* Host register that holds guest register g, loading a homed one into scratch. */
 unsigned xlate_lower_reg(struct tr *t, unsigned g, unsigned scratch);
@@ -225,9 +231,14 @@ unsigned xlate_lower_host(unsigned g);
 /* copy.c: the same instruction with mapped registers */
 void xlate_copy(struct tr *t, const struct dec *d, bool mem_in_s0);
 
+/* block.c: lower the instruction at t->i alone. */
+void xlate_block_lower(struct tr *t);
+
 /* stack.c, control.c: instructions with a lowering of their own; and calls of helpers */
 void xlate_insn_push(struct tr *t, const struct dec *d);
 void xlate_insn_pop(struct tr *t, const struct dec *d);
+/* A run of pushes, or of pops and a RET, from the current instruction on: how many it did, 0 if there is no run. */
+unsigned xlate_insn_stack_run(struct tr *t);
 void xlate_insn_leave(struct tr *t, const struct dec *d);
 void xlate_insn_lea(struct tr *t, const struct dec *d);
 void xlate_insn_bt(struct tr *t, const struct dec *d);
@@ -237,7 +248,8 @@ void xlate_insn_call(struct tr *t, const struct dec *d);
 void xlate_insn_jmp(struct tr *t, const struct dec *d);
 void xlate_insn_jcc(struct tr *t, const struct dec *d);
 void xlate_insn_loop(struct tr *t, const struct dec *d);
-/* Leave for a known RIP. */
+/* Leave for the RIP in S0, or for a known one. */
+void xlate_exit_indirect_from(struct tr *t);
 void xlate_exit_to(struct tr *t, uint64_t target);
 /* Move the stack pointer by n, in its address size. Clobbers S1. */
 void xlate_stack_add(struct tr *t, int32_t n);
