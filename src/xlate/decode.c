@@ -610,7 +610,9 @@ static bool is_off(const struct dec *d, const ZydisDecodedInstruction *zi, const
 static enum dec_status fetch(ZydisDecodedInstruction *zi, ZydisDecodedOperand *ops, uint32_t key, bool real, const uint8_t *bytes, unsigned len)
 {
 	ZydisDecoder dec;
-	ZydisMachineMode mode = machine_mode(key, real);
+	/* SYSENTER and SYSEXIT exist in real mode, to fault with #GP (SDM vol 2); Zydis does not know them there */
+	bool known = len > 1 && bytes[0] == 0x0f && (bytes[1] & 0xfe) == 0x34;
+	ZydisMachineMode mode = machine_mode(key, real && !known);
 	/* stack_width matters only for the size of implicit stack operands */
 	ZydisStackWidth sw = key_code64(key) ? ZYDIS_STACK_WIDTH_64 : key & KEY_STACK32 ? ZYDIS_STACK_WIDTH_32 : ZYDIS_STACK_WIDTH_16;
 	ZydisDecoderInit(&dec, mode, sw);
