@@ -190,6 +190,8 @@ static __attribute__((noinline)) void guarded_turn(struct vcpu *v)
 		caught(v->cpu->vcpu);
 	else
 		turn(v);
+	/* clang would leave by a tail call, and the frame that the exception wants to return to would be gone */
+	__asm__ volatile("");
 }
 
 void vcpu_loop(struct vcpu *v)
