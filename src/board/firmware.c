@@ -11,7 +11,8 @@
 
 #include "board/file.h"
 
-#define FIRMWARE_STEP KIB(64)
+#define FIRMWARE_MIN KIB(64)
+#define FIRMWARE_STEP KIB(4)
 #define FIRMWARE_MAX MIB(16)
 #define LOW_MAX KIB(128)
 #define OPTION_ROM_MAX MIB(1)
@@ -53,8 +54,8 @@ int firmware_load(struct rom *rom, const char *path, struct err *err)
 	if (!path)
 		return err_set(err, -ENOENT, "no firmware found: install the package 'seabios', or give --firmware FILE or --kernel FILE");
 	ret = rom_read(rom, path, FIRMWARE_MAX, err);
-	if (!ret && rom->len % FIRMWARE_STEP)
-		ret = err_set(err, -EINVAL, "'%s' is no firmware image: its size, %zu bytes, is not a multiple of 64 KiB", path, rom->len);
+	if (!ret && (rom->len < FIRMWARE_MIN || rom->len % FIRMWARE_STEP))
+		ret = err_set(err, -EINVAL, "'%s' is no firmware image: its size, %zu bytes, is not 64 KiB or more in steps of 4 KiB", path, rom->len);
 	return ret;
 }
 
@@ -66,7 +67,7 @@ static void map_at(struct mem_region *r, struct mem *mem, uint64_t end, uint8_t 
 
 void firmware_map(struct rom *rom, struct mem *mem)
 {
-	size_t low = MIN(rom->len, LOW_MAX);
+	size_t low = rom->len < LOW_MAX ? LOW_MAX / 2 : LOW_MAX;
 
 	map_at(&rom->region, mem, GIB(4), rom->data, rom->len);
 	map_at(&rom->low, mem, MIB(1), rom->data + rom->len - low, low);

@@ -68,6 +68,8 @@ def lines(name):
         (["run", "--console", "none"], "console"),
         (["run", "--console", "stdio", "--serial", "stdio"], "stdio"),
         (["run", "--display", "hologram"], "hologram"),
+        (["run", "--debugcon", "e9"], "PORT:FILE"),
+        (["run", "--debugcon", "0xe9:/nowhere/at/all"], "/nowhere/at/all"),
         (["run", "--timeout", "soon"], "soon"),
         (["run", "--timeout", "-1"], "timeout"),
         (["run", "--debug-exit=99999"], "99999"),
@@ -107,6 +109,6 @@ def help_texts(test):
         done = test.ring3(*args, timeout=60)
         test.must(done.returncode == 0 and len(done.stdout) > 100, f"{args} says {done.stdout[:200]!r}")
     text = test.ring3("run", "--help").stdout
-    for option in ("memory cpu kernel initrd append disk cdrom floppy boot firmware serial console display debug-exit no-reboot "
+    for option in ("memory cpu kernel initrd append disk cdrom floppy boot firmware serial console display debug-exit debugcon test-device no-reboot "
                    "timeout verbose").split():
         test.must(f"--{option}" in text, f"run --help does not explain --{option}")

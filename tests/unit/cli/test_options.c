@@ -63,6 +63,24 @@ static void optional_argument_comes_with_equals(void **state)
 	options_free(&o);
 }
 
+static void debugcon_has_port_and_file(void **state)
+{
+	/* --debugcon PORT:FILE: the port in any base C knows, a file that may hold colons. */
+	static const char *const bad[] = { "0xe9", "0xe9:", ":a", "x:a", "0:a", "0x10000:a", "-1:a" };
+	struct run_options o;
+	struct err err;
+
+	assert_int_equal(PARSE(&o, &err, "--debugcon", "0xe9:a:b", "--test-device"), 0);
+	assert_int_equal(o.pc.debugcon_port, 0xe9);
+	assert_string_equal(o.pc.debugcon, "a:b");
+	assert_true(o.pc.test_device);
+	options_free(&o);
+	for (unsigned i = 0; i < ARRAY_LEN(bad); i++) {
+		assert_int_not_equal(PARSE(&o, &err, "--debugcon", (char *)bad[i]), 0);
+		options_free(&o);
+	}
+}
+
 static void console_takes_one_stream(void **state)
 {
 	/* --console WHERE: like --serial but never none; nothing has two owners, and COM1 leaves the terminal to it. */
@@ -141,6 +159,7 @@ int main(void)
 		cmocka_unit_test(defaults_are_what_users_expect),
 		cmocka_unit_test(disks_have_keys),
 		cmocka_unit_test(optional_argument_comes_with_equals),
+		cmocka_unit_test(debugcon_has_port_and_file),
 		cmocka_unit_test(console_takes_one_stream),
 		cmocka_unit_test(sizes_have_units),
 		cmocka_unit_test(wrong_options_are_told),
