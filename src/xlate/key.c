@@ -44,6 +44,8 @@ static uint32_t fpu_bits(const struct cpu *cpu)
 uint32_t key_of(const struct cpu *cpu)
 {
 	uint32_t key = (uint32_t)cpu->view << KEY_VIEW_SHIFT | fpu_bits(cpu);
+	if (cpu->s.cr0 & CR0_AM && cpu->s.rflags & FL_AC && cpu->s.cpl == 3)
+		key |= KEY_ALIGN;
 	if (cpu_code64(cpu))
 		return key | 2 | KEY_STACK32 | KEY_FLAT_CS | KEY_FLAT_DS | KEY_FLAT_ES | KEY_FLAT_SS;
 	if (cpu->s.seg[SEG_CS].attr & SEGA_DB)

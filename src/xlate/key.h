@@ -22,6 +22,7 @@ enum {
 	KEY_SSE_OFF = 1 << 11,  /* CR0.EM, TS or no CR4.OSFXSR */
 	KEY_AVX_OFF = 1 << 12,
 	KEY_AVX512_OFF = 1 << 13,
+	KEY_ALIGN = 1 << 15,    /* alignment checks: CR0.AM, EFLAGS.AC, CPL 3 */
 	KEY_REAL = 1 << 14,     /* real or virtual-8086 mode */
 };
 static inline unsigned key_view(uint32_t key)

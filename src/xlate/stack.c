@@ -285,6 +285,8 @@ static void pop_run_body(struct tr *t, const struct dec *first)
 
 unsigned xlate_insn_stack_run(struct tr *t)
 {
+	if (t->key & KEY_ALIGN)
+		return 0;
 	unsigned pushes = run_length(t, DC_PUSH), pops = run_length(t, DC_POP);
 	const struct dec *ret = pops ? run_ret(t, pops) : NULL;
 	if (pushes >= 2) {

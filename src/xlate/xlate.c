@@ -163,12 +163,22 @@ static void masked_segment_raise(struct cpu *cpu, unsigned seg, uint64_t off, ui
 			insn_linear_raise(cpu, seg, off + (uint64_t)i * esize, esize, desc_kind(desc));
 }
 
+/* #AC, SDM vol 3 6.15: operands of 2, 4, 8 and 16 bytes at multiples of their size, of 10 at multiples of 8. */
+static void check_alignment_raise(struct cpu *cpu, gla_t gla, uint32_t size)
+{
+	uint32_t align = size == 10 ? 8 : size;
+	if (align <= 16 && !(align & (align - 1)) && gla & (align - 1))
+		cpu_raise(cpu, EXC_AC, 0);
+}
+
 void *xlate_slow(struct cpu *cpu, gla_t gla, uint32_t desc)
 {
 	struct xlate *x = cpu->engine;
 	x->stats.slow++;
 	if (desc & (DESC_ALIGNED | DESC_WAITS))
 		before_access_raise(cpu, gla, desc);
+	if (cpu->key & KEY_ALIGN)
+		check_alignment_raise(cpu, gla, desc & DESC_SIZE);
 	void *p = desc >> DESC_K_SHIFT & 7 ? masked_operand_raise(cpu, gla, desc)
 	                                   : mmu_slow_raise(cpu, gla, desc & DESC_SIZE, desc_kind(desc), desc & DESC_LOAD);
 	cpu->host_pc = 0;

@@ -12,12 +12,6 @@ SNIPPET(ud2s, "ud2_at: ud2");
 SNIPPET(lockud, "lockud_at: .byte 0xf0; mov %eax,%ebx");
 SNIPPET(badop, "badop_at: .byte 0x0f,0x04");
 SNIPPET(hlts, "hlts_at: hlt");
-#ifdef __x86_64__
-SNIPPET(unaligned, "mov (%rsp), %eax\nunal_at: mov %ax, 1(%rsp)");
-#else
-SNIPPET(unaligned, "mov (%esp), %eax\nunal_at: mov %ax, 1(%esp)");
-#endif
-extern char unal_at[];
 SNIPPET(clis, "clis_at: cli");
 SNIPPET(ins, "mov $0x80,%dx\n ins_at: in %dx,%al");
 SNIPPET(movcr, "movcr_at: mov %cr0,"
@@ -270,35 +264,12 @@ static void legacy(void)
 }
 #endif
 
-static int unaligned_traps(unsigned cpl, ul flags)
-{
-	prepare(unaligned, cpl);
-	in.sp &= ~15ul;
-	in.flags |= flags;
-	go();
-	return t.vec == AC && t.has_err && t.err == 0 && t.r.ip == (ul)unal_at;
-}
-
-static void alignment(void)
-{
-	ul cr0;
-	asm volatile("mov %%cr0, %0" : "=r"(cr0));
-	asm volatile("mov %0, %%cr0" :: "r"(cr0 & ~(1ul << 18)));
-	CHECK("vol 3 6.15 #AC needs CR0.AM", !unaligned_traps(3, ACF) && t.vec == END);
-	asm volatile("mov %0, %%cr0" :: "r"(cr0 | 1ul << 18));
-	CHECK("vol 3 6.15 #AC at CPL 3", unaligned_traps(3, ACF));
-	CHECK("vol 3 6.15 #AC needs EFLAGS.AC", !unaligned_traps(3, 0) && t.vec == END);
-	CHECK("vol 3 6.15 #AC needs CPL 3", !unaligned_traps(0, ACF) && t.vec == END);
-	asm volatile("mov %0, %%cr0" :: "r"(cr0));
-}
-
 void guest_main(void)
 {
 	at_cpl(0);
 	at_cpl(3);
 	user_only();
 	gates();
-	alignment();
 #ifdef __x86_64__
 	long_mode();
 #else
