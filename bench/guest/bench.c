@@ -3,9 +3,9 @@
  *
  * It is the init of an initramfs of its own, or runs natively with --native.  Each row is a child process, so that
  * one that crashes or hangs costs only itself and all start with the same small address space.  A row finds by
- * itself how often it must repeat its operation to run for the given time, then takes the best of three.
+ * itself how often it must repeat its operation in a slice of time, and measures slices for the given time.
  *
- *   bench [--native] [--ms 300] [--rows NAME,NAME...] [--disk FILE]
+ *   bench [--native] [--ms 600] [--rows NAME,NAME...] [--disk FILE]
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -25,7 +25,9 @@
 
 #include "bench.h"
 
-#define REPEATS 3
+#define SLICE 2000000   /* nanoseconds */
+#define MIN_SLICES 3
+#define MAX_SLICES 500
 #define ROW_LIMIT 60    /* seconds before a row is given up */
 
 static struct {
@@ -33,7 +35,7 @@ static struct {
 	uint64_t target_ns;
 	const char *rows;
 	const char *disk;
-} options = {.target_ns = 300000000};
+} options = {.target_ns = 600000000};
 
 uint64_t now_ns(void)
 {
@@ -85,38 +87,47 @@ static uint64_t timed(const struct row *row, uint64_t n, uint64_t *wall)
 	return counted ? counted : *wall;
 }
 
-/* Least time of n operations in the given number of tries; what a call costs anyhow is left out. */
-static uint64_t least(const struct row *row, uint64_t n, int tries, uint64_t fixed, uint64_t *wall)
+/* The better of two tries; what a call costs anyhow is left out. */
+static uint64_t tried(const struct row *row, uint64_t n, uint64_t fixed)
 {
-	uint64_t best = UINT64_MAX, counted, passed;
+	uint64_t best = UINT64_MAX;
 
-	*wall = UINT64_MAX;
-	while (tries--) {
-		counted = timed(row, n, &passed);
-		passed -= passed > fixed ? fixed : 0;
-		*wall = passed < *wall ? passed : *wall;
+	for (int i = 0; i < 2; i++) {
+		uint64_t wall, counted = timed(row, n, &wall);
+
+		wall -= wall > fixed ? fixed : 0;
+		counted = wall > counted ? wall : counted;
 		best = counted < best ? counted : best;
 	}
 	return best;
 }
 
+static int ascending(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return (x > y) - (x < y);
+}
+
 /*
- * Finds how many operations take about the target time, then takes the best of REPEATS.  What a call costs anyhow
- * is seen in the first one and left out, so that a costly preparation does not end the search early; nor does a
- * moment when the machine was busy with something else, since the better of two counts.
+ * Measures in slices so short that many pass without the host running something else meanwhile, and takes the one
+ * that a tenth of them beat.  A row with a costly preparation (its first call shows it) gets slices as long as that.
  */
 static void run_row(const struct row *row)
 {
-	uint64_t n = 1, fixed, wall, counted = timed(row, 1, &fixed), took = counted;
+	uint64_t fixed, took = timed(row, 1, &fixed), slice = fixed > SLICE ? fixed : SLICE, n = 1, spent = 0, wall;
+	uint64_t results[MAX_SLICES];
+	size_t count = 0;
 
-	while (took < options.target_ns / 8) {
-		n *= took < options.target_ns / 64 ? 8 : 2;
-		counted = least(row, n, 2, fixed, &wall);
-		took = wall > counted ? wall : counted;
+	while (took < slice / 2) {
+		n *= took < slice / 16 ? 8 : 2;
+		took = tried(row, n, fixed);
 	}
-	n = (uint64_t)((double)n * (double)options.target_ns / (double)took) + 1;
-	counted = least(row, n, REPEATS, 0, &wall);
-	printf("bench: %s %.3f %s\n", row->name, (double)counted / (double)n, row->group);
+	n = (uint64_t)((double)n * (double)slice / (double)took) + 1;
+	for (; count < MIN_SLICES || (count < MAX_SLICES && spent < options.target_ns); spent += wall)
+		results[count++] = timed(row, n, &wall);
+	qsort(results, count, sizeof(*results), ascending);
+	printf("bench: %s %.3f %s\n", row->name, (double)results[count / 10] / (double)n, row->group);
 }
 
 static bool wanted(const struct row *row)

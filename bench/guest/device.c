@@ -104,8 +104,8 @@ static bool has_disk(void)
 static uint64_t disk_reads(uint64_t n, size_t size, bool random)
 {
 	int file = open(disk_file(), O_RDONLY | O_DIRECT);
+	static uint32_t seed = 1;       /* goes on in the next slice */
 	uint64_t places, start;
-	uint32_t seed = 1;
 	void *data;
 
 	if (file < 0)

@@ -38,7 +38,8 @@ static uint32_t (*volatile const steps[8])(uint32_t) = {step0, step1, step2, ste
 
 static uint64_t run_indirect(uint64_t n)
 {
-	uint32_t seed = 1, value = 0;
+	static uint32_t seed = 1;       /* goes on in the next slice, or the host would learn the sequence */
+	uint32_t value = 0;
 
 	while (n--)
 		value = steps[next_random(&seed) & 7](value);
@@ -213,6 +214,7 @@ struct node {
 static uint64_t run_tree(uint64_t n)
 {
 	static struct node nodes[NODES];
+	static uint32_t wanted = 1;     /* goes on in the next slice */
 	uint32_t seed = 1, found = 0;
 	uint64_t start;
 
@@ -227,8 +229,8 @@ static uint64_t run_tree(uint64_t n)
 			*place = nodes + i;
 	}
 	start = now_ns();
-	for (seed = 1; n--;) {
-		uint32_t key = next_random(&seed);
+	while (n--) {
+		uint32_t key = next_random(&wanted);
 
 		for (const struct node *at = nodes; at; at = at->child[key > at->key])
 			found += at->key == key;
@@ -240,6 +242,7 @@ static uint64_t run_tree(uint64_t n)
 static uint64_t run_hash(uint64_t n)
 {
 	static struct node *heads[NODES], nodes[NODES];
+	static uint32_t wanted = 1;     /* goes on in the next slice */
 	uint32_t seed = 1, found = 0;
 	uint64_t start;
 
@@ -252,8 +255,8 @@ static uint64_t run_hash(uint64_t n)
 		*head = nodes + i;
 	}
 	start = now_ns();
-	for (seed = 1; n--;) {
-		uint32_t key = next_random(&seed);
+	while (n--) {
+		uint32_t key = next_random(&wanted);
 
 		for (const struct node *at = heads[key * 2654435761u >> 16]; at; at = at->child[0])
 			found += at->key == key;

@@ -66,6 +66,7 @@ static uint64_t run_pipe(uint64_t n)
 {
 	int there[2], back[2];
 	char byte = 0;
+	uint64_t start;
 	pid_t child;
 
 	if (pipe(there) || pipe(back))
@@ -76,15 +77,17 @@ static uint64_t run_pipe(uint64_t n)
 		close(back[0]);
 		echo_bytes(there[0], back[1]);
 	}
+	start = now_ns();
 	while (n--)
 		if (write(there[1], &byte, 1) != 1 || read(back[0], &byte, 1) != 1)
 			fail("pipe");
+	start = now_ns() - start;
 	close(there[0]);
 	close(there[1]);
 	close(back[0]);
 	close(back[1]);
 	waitpid(child, NULL, 0);
-	return 0;
+	return start;
 }
 
 static volatile uint64_t signals;
