@@ -3,12 +3,14 @@
 
 import random
 import struct
+import sys
 
-from cases import QUICK, case
-from machine import BAD_INPUT, HOST, RESET, STUCK, TIMEOUT, TRIPLE_FAULT
+from cases import FULL, QUICK, case
+from machine import BAD_INPUT, HOST, POWERED_OFF, RESET, STUCK, TIMEOUT, TRIPLE_FAULT
 
 DEBUG_EXIT_5 = 11
 GARBAGE_RUNS = 6
+STORM_RUNS, MODULE_SIZE = 4, 2 << 20
 
 
 @case("triple-fault-resets", QUICK, 5)
@@ -64,3 +66,31 @@ def garbage(test):
             test.must("ip" in done.stderr.lower(), f"{what} without the guest's state: {done.stderr[-1000:]}")
         else:
             test.must(done.returncode in (0, RESET), what)
+
+
+def module(rng):
+    """Bytes that run further than noise does: pieces of real code with a byte changed here and there, and noise."""
+    with open(sys.executable, "rb") as program:
+        code = program.read()
+    data = bytearray()
+    while len(data) < MODULE_SIZE:
+        at = rng.randrange(len(code) // 4, len(code) // 2)
+        piece = bytearray(code[at:at + rng.randrange(8, 300)])
+        for _ in range(len(piece) // 16):
+            piece[rng.randrange(len(piece))] = rng.randrange(256)
+        data += piece + rng.randbytes(rng.randrange(64))
+    return data
+
+
+@case("garbage-storm", FULL, 40)
+def garbage_storm(test):
+    """Proof 5: a kernel that runs from one random place of its memory into the next never takes the process down."""
+    rng = random.Random(test.seed)
+    guest, image = test.assemble("storm"), test.folder / "module.bin"
+    for number in range(STORM_RUNS):
+        image.write_bytes(module(rng))
+        done = test.ring3("run", "--memory", "64M", "--display", "none", "--serial", "stdio", "--timeout", 8,
+                          "--kernel", guest, "--initrd", image, timeout=60)
+        what = f"storm {number} of seed {test.seed} ended with {done.returncode}: {done.stderr[-1000:]}"
+        test.must("storm" in done.stdout, what)
+        test.must(done.returncode in (TIMEOUT, STUCK, POWERED_OFF), what)
