@@ -61,6 +61,19 @@ static void report_triple_fault(struct pc *pc)
 	pc->futile_resets = now - pc->reset_at < FUTILE_NS ? pc->futile_resets + 1 : 0;
 }
 
+/* Not an end: the user may still want to look at the screen, and a guest may halt so on purpose. Messages that devices
+ * could send by MSI in NMI mode are left out of account; nobody does. */
+void pc_report_halted(struct pc *pc)
+{
+	char state[4096];
+
+	if (pc->halt_reported || lapic_wakes(pc->lapic) || ioapic_wakes(pc->ioapic))
+		return;
+	pc->halt_reported = true;
+	vcpu_dump(pc->vcpu, state, sizeof(state));
+	log_at(LOG_WARN, "the guest's CPU is halted for good: interrupts are off and nothing can send it an NMI\n%s", state);
+}
+
 /* vCPU joined. */
 static int do_reset(struct pc *pc, struct err *err)
 {
@@ -77,7 +90,7 @@ static int do_reset(struct pc *pc, struct err *err)
 	log_at(LOG_INFO, "machine reset");
 	pc->resets++;
 	loop_lock(pc->loop);
-	pc->reset_wanted = false;
+	pc->reset_wanted = pc->halt_reported = false;
 	pc_reset_chips(pc);
 	loop_unlock(pc->loop);
 	pc->reset_at = loop_now(pc->loop);

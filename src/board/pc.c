@@ -215,6 +215,11 @@ static void cpu_triple_fault(void *opaque)
 	pc_ask_reset(opaque, true);
 }
 
+static void cpu_halted(void *opaque)
+{
+	pc_report_halted(opaque);
+}
+
 static int extint_ack(void *opaque)
 {
 	struct pc *pc = opaque;
@@ -244,7 +249,7 @@ static int make_vcpu(struct pc *pc, struct err *err)
 
 	pc->vcpu = vcpu_new(&(struct vcpu_config){
 		.mem = pc->mem, .loop = pc->loop, .model = pc->model, .hooks = &hooks, .states = pc->states,
-		.opaque = pc, .ack = cpu_ack, .triple_fault = cpu_triple_fault,
+		.opaque = pc, .ack = cpu_ack, .triple_fault = cpu_triple_fault, .halted = cpu_halted,
 	}, err);
 	return pc->vcpu ? 0 : -EIO;
 }

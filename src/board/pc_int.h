@@ -89,6 +89,7 @@ struct pc {
 	uint32_t exit_code;
 	bool reset_wanted, reset_is_triple;
 	unsigned resets, futile_resets;
+	bool halt_reported; /* since the last reset */
 	uint64_t reset_at; /* loop_now() */
 	int wake_fd;       /* eventfd: end or reset_wanted changed */
 };
@@ -96,6 +97,8 @@ struct pc {
 /* life.c. Device lock held, any thread. */
 void pc_end_with(struct pc *pc, enum pc_end end);
 void pc_ask_reset(struct pc *pc, bool triple_fault);
+/* The vCPU sleeps with interrupts off: say so once, if nothing can wake it. By its thread. */
+void pc_report_halted(struct pc *pc);
 
 /* pc.c: power-on state of all chips. Lock held, vCPU not running. */
 void pc_reset_chips(struct pc *pc);

@@ -33,13 +33,23 @@ static void request(struct vcpu *v, uint32_t bits)
 
 static bool something_to_do(const struct cpu *cpu)
 {
-	return __atomic_load_n(&cpu->request, __ATOMIC_SEQ_CST) || cpu->s.nmi_pending ||
+	return __atomic_load_n(&cpu->request, __ATOMIC_SEQ_CST) || (cpu->s.nmi_pending && !cpu->s.nmi_blocked) ||
 	       (__atomic_load_n(&cpu->intr, __ATOMIC_SEQ_CST) && cpu->s.rflags & FL_IF);
+}
+
+static void tell_halted(struct vcpu *v)
+{
+	if (v->cpu->s.rflags & FL_IF || !v->cfg.halted || something_to_do(v->cpu))
+		return;
+	loop_lock(v->cfg.loop);
+	v->cfg.halted(v->cfg.opaque);
+	loop_unlock(v->cfg.loop);
 }
 
 void vcpu_sleep(struct vcpu *v)
 {
 	cpu_fpu_park(v->cpu);
+	tell_halted(v);
 	__atomic_store_n(&v->sleeping, 1, __ATOMIC_SEQ_CST);
 	while (!something_to_do(v->cpu) && __atomic_load_n(&v->sleeping, __ATOMIC_SEQ_CST))
 		futex(&v->sleeping, FUTEX_WAIT_PRIVATE, 1);

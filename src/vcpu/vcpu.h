@@ -24,6 +24,9 @@ struct vcpu_config {
 	int (*ack)(void *opaque);
 	/* Triple fault; device lock held. The board resets or stops the machine (by vcpu_request_reset / vcpu_request_stop). */
 	void (*triple_fault)(void *opaque);
+	/* The CPU goes to sleep in HLT with interrupts off: NMI, INIT and reset can wake it, no interrupt. Device lock held, by the vCPU
+	 * thread; may be NULL. */
+	void (*halted)(void *opaque);
 };
 
 struct vcpu *vcpu_new(const struct vcpu_config *cfg, struct err *err);

@@ -119,6 +119,22 @@ def host_lacks(test):
                   f"{limit}: ended with {done.returncode}: {done.stderr}")
 
 
+@case("halted", QUICK, 3)
+def halted(test):
+    """A guest that halts with interrupts off is reported once, with its state, and goes on to be a machine."""
+    if test.is_reference:
+        raise Skip("the reference machine does not tell")
+    machine = test.machine(*hello(test))
+    machine.expect("ring3: hello")
+    test.must(b"halted" not in machine.errors, "reported too early")
+    machine.send("q")
+    wait_for(test, lambda: b"halted for good" in machine.errors, 10, "no report")
+    time.sleep(1)
+    test.must(machine.errors.count(b"halted for good") == 1 and b"RIP=" in machine.errors, f"{machine.errors}")
+    machine.process.send_signal(signal.SIGTERM)
+    machine.must_end(QUIT, 10)
+
+
 @case("signals", QUICK, 2)
 def signals(test):
     """SIGTERM ends the machine in order, with its documented status."""

@@ -77,6 +77,17 @@ void ioapic_set_pin(void *ioapic, int n, bool level)
 		send(io, io->s.rte[n]);
 }
 
+bool ioapic_wakes(const struct ioapic *io)
+{
+	for (unsigned n = 0; n < IOAPIC_PINS; n++) {
+		unsigned mode = io->s.rte[n] >> 8 & 7;
+
+		if (!(io->s.rte[n] & RTE_MASKED) && (mode == LAPIC_NMI || mode == LAPIC_INIT))
+			return true;
+	}
+	return false;
+}
+
 void ioapic_eoi(void *ioapic, uint8_t vector)
 {
 	struct ioapic *io = ioapic;

@@ -28,6 +28,8 @@ void ioapic_free(struct ioapic *io);
 void ioapic_reset(struct ioapic *io);
 /* Level of input pin n (asserted or not, whatever the polarity); fits a wire. */
 void ioapic_set_pin(void *ioapic, int n, bool level);
+/* Can an input wake a CPU that has interrupts off? */
+bool ioapic_wakes(const struct ioapic *io);
 /* A local APIC finished vector. */
 void ioapic_eoi(void *ioapic, uint8_t vector);
 /* The window, for tests. */

@@ -187,6 +187,14 @@ void lapic_set_lint(void *lapic, int n, bool level)
 	lapic_update(l);
 }
 
+bool lapic_wakes(const struct lapic *l)
+{
+	uint32_t lvt = l->s.lvt[LVT_LINT0];
+	unsigned mode = lvt >> 8 & 7;
+
+	return lapic_enabled(l) && !(lvt & LVT_MASKED) && (mode == LAPIC_NMI || mode == LAPIC_INIT);
+}
+
 int lapic_ack(struct lapic *l)
 {
 	int v = deliverable(l);

@@ -78,6 +78,8 @@ bool lapic_enabled(const struct lapic *l);
 
 /* Level of local interrupt pin n (0: the PIC's INT, 1: NMI) of the struct lapic; fits a wire. */
 void lapic_set_lint(void *lapic, int n, bool level);
+/* Can a pin wake a CPU that has interrupts off? LINT1 cannot: the board leaves it open. */
+bool lapic_wakes(const struct lapic *l);
 /* The vCPU takes an interrupt: its vector, or -1 if there is none any more. */
 int lapic_ack(struct lapic *l);
 /* CR8: the upper four bits of the task priority. */

@@ -150,6 +150,17 @@ static void test_shared_vector(void **state)
 	assert_int_equal(lapic_ack(apic), -1);
 }
 
+/* A CPU with interrupts off wakes by an unmasked input in NMI mode, not by one in fixed mode. */
+static void test_wakes(void **state)
+{
+	wr(0x10 + 2 * 5, 0x35);
+	assert_false(ioapic_wakes(io));
+	wr(0x10 + 2 * 7, LAPIC_NMI << 8);
+	assert_true(ioapic_wakes(io));
+	wr(0x10 + 2 * 7, 0x10000 | LAPIC_NMI << 8);
+	assert_false(ioapic_wakes(io));
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -160,6 +171,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_level_refused, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_other_eoi, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_shared_vector, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_wakes, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

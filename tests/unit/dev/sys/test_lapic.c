@@ -419,6 +419,18 @@ static void test_x2apic(void **state)
 	assert_false(lapic_msr_write(apic[1], MSR_APIC_BASE, &v));
 }
 
+/* A CPU with interrupts off wakes by LINT0 only if that sends NMI or INIT. */
+static void test_wakes(void **state)
+{
+	wr(0xf0, 0x1ff);
+	wr(LINT0, LAPIC_EXTINT << 8);
+	assert_false(lapic_wakes(apic[0]));
+	wr(LINT0, LAPIC_NMI << 8);
+	assert_true(lapic_wakes(apic[0]));
+	wr(LINT0, 0x10000 | LAPIC_NMI << 8);
+	assert_false(lapic_wakes(apic[0]));
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -439,6 +451,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_msi, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_errors, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_x2apic, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_wakes, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
