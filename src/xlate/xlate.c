@@ -263,6 +263,9 @@ static struct xexit *enter(struct xlate *x, uint32_t code_off)
 	cpu->host_pc = 0;
 	if (x->sig_event) {
 		x->sig_event = false;
+		/* SSE errors are #XM only if CR4.OSXMMEXCPT says so (SDM vol 3 2.5) */
+		if (x->sig_vector == EXC_XM && !(cpu->s.cr4 & CR4_OSXMMEXCPT))
+			x->sig_vector = EXC_UD;
 		cpu_raise(cpu, x->sig_vector, x->sig_error);
 	}
 	if (!ex && cpu->tmp[TMP_LEFT_AT] && bad_rip(cpu))
