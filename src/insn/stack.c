@@ -30,6 +30,14 @@ void insn_popa(struct cpu *cpu, const struct insn *in)
 }
 
 /* Frame pointers of the enclosing procedures are copied from the old frame. */
+/* The frames that ENTER copies may be where it pushes, so every push is written before the next read; a fault leaves them there. */
+static void push_now_raise(struct cpu *cpu, struct pushes *p, uint64_t val, unsigned size)
+{
+	pushes_add_raise(cpu, p, val, size);
+	pushes_write(cpu, p);
+	p->n = 0;
+}
+
 void insn_enter(struct cpu *cpu, const struct insn *in)
 {
 	unsigned level = in->imm2 & 31, stsize = insn_stack_size(cpu);
@@ -37,21 +45,20 @@ void insn_enter(struct cpu *cpu, const struct insn *in)
 	struct pushes p;
 
 	pushes_begin(cpu, &p);
-	pushes_add_raise(cpu, &p, cpu->s.gpr[RBP], in->opsize);
+	push_now_raise(cpu, &p, cpu->s.gpr[RBP], in->opsize);
 	/* the whole of ESP goes to a 32-bit frame pointer, even if SP alone is the stack's */
 	frame = stsize == 2 ? (cpu->s.gpr[RSP] & 0xffff0000) | p.sp : p.sp;
 	for (unsigned i = 1; i < level; i++) {
 		bp = (bp - in->opsize) & size_mask(stsize);
-		pushes_add_raise(cpu, &p, mmu_load_raise(cpu, insn_linear_raise(cpu, SEG_SS, bp, in->opsize, MMU_READ),
+		push_now_raise(cpu, &p, mmu_load_raise(cpu, insn_linear_raise(cpu, SEG_SS, bp, in->opsize, MMU_READ),
 							 in->opsize, MMU_READ | MMU_SS), in->opsize);
 	}
 	if (level)
-		pushes_add_raise(cpu, &p, frame, in->opsize);
+		push_now_raise(cpu, &p, frame, in->opsize);
 	p.sp = (p.sp - (in->imm & 0xffff)) & size_mask(stsize);
 	/* The new top must be writable: SDM vol 2 "ENTER", exceptions. */
 	below = p.sp;
 	mmu_probe_raise(cpu, insn_linear_raise(cpu, SEG_SS, below, in->opsize, MMU_WRITE), in->opsize, MMU_WRITE | MMU_SS);
-	pushes_write(cpu, &p);
 	pushes_set_sp(cpu, &p);
 	reg_set(cpu, RBP, frame, in->opsize);
 }

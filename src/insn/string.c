@@ -25,15 +25,7 @@ static struct str str_begin(const struct cpu *cpu, const struct insn *in)
 	return (struct str){ in->opsize, in->adsize, cpu->s.rflags & FL_DF, count, step && count ? 1 : count };
 }
 
-/* A repeat of no elements still clears the upper half of RCX if its lower half counts. */
-static bool none_left(struct cpu *cpu, const struct str *st)
-{
-	if (!st->count)
-		reg_set(cpu, RCX, 0, st->adsize);
-	return !st->count;
-}
-
-/* REP MOVS and STOS truncate their address registers before anything else, as Intel CPUs do; the others only as they advance. */
+/* A repeat truncates RCX before anything else, MOVS and STOS their address registers too, as Intel CPUs do; others only as they advance. */
 static void truncate(struct cpu *cpu, const struct insn *in, unsigned reg)
 {
 	if (in->rep)
@@ -138,9 +130,11 @@ static void host_stos(const struct str *st, uint8_t *dst, uint64_t val, uint64_t
 static uint64_t movs_chunk_raise(struct cpu *cpu, const struct insn *in, const struct str *st)
 {
 	uint64_t si = reg_get(cpu, RSI, st->adsize), di = reg_get(cpu, RDI, st->adsize), n, m;
-	gla_t from = insn_linear_raise(cpu, in->seg, si, st->size, MMU_READ);
-	gla_t to = insn_linear_raise(cpu, SEG_ES, di, st->size, MMU_WRITE);
+	gla_t from = insn_linear_raise(cpu, in->seg, si, st->size, MMU_READ), to;
 	uint8_t *src = NULL, *dst = NULL;
+
+	mmu_probe_raise(cpu, from, st->size, MMU_READ); /* the source comes first */
+	to = insn_linear_raise(cpu, SEG_ES, di, st->size, MMU_WRITE);
 
 	if (st->limit > 1) {
 		n = room(st, from, si);
@@ -165,7 +159,8 @@ void insn_movs(struct cpu *cpu, const struct insn *in)
 
 	truncate(cpu, in, RSI);
 	truncate(cpu, in, RDI);
-	if (none_left(cpu, &st))
+	truncate(cpu, in, RCX);
+	if (!st.count)
 		return;
 	do {
 		n = movs_chunk_raise(cpu, in, &st);
@@ -199,7 +194,8 @@ void insn_stos(struct cpu *cpu, const struct insn *in)
 	uint64_t n;
 
 	truncate(cpu, in, RDI);
-	if (none_left(cpu, &st))
+	truncate(cpu, in, RCX);
+	if (!st.count)
 		return;
 	do {
 		n = stos_chunk_raise(cpu, &st);
@@ -214,7 +210,8 @@ void insn_lods(struct cpu *cpu, const struct insn *in)
 	uint64_t si;
 	gla_t from;
 
-	if (none_left(cpu, &st))
+	truncate(cpu, in, RCX);
+	if (!st.count)
 		return;
 	do {
 		si = reg_get(cpu, RSI, st.adsize);
@@ -359,7 +356,8 @@ void insn_cmps(struct cpu *cpu, const struct insn *in)
 	struct str st = str_begin(cpu, in);
 	uint64_t n, flags = cpu->s.rflags;
 
-	if (none_left(cpu, &st))
+	truncate(cpu, in, RCX);
+	if (!st.count)
 		return;
 	do {
 		cpu->s.rflags = flags; /* a fault leaves those of the beginning, RSI, RDI and RCX those of the element */
@@ -395,7 +393,8 @@ void insn_scas(struct cpu *cpu, const struct insn *in)
 	struct str st = str_begin(cpu, in);
 	uint64_t n, flags = cpu->s.rflags;
 
-	if (none_left(cpu, &st))
+	truncate(cpu, in, RCX);
+	if (!st.count)
 		return;
 	do {
 		cpu->s.rflags = flags;

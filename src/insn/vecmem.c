@@ -367,7 +367,7 @@ static void evex_move_raise(struct cpu *cpu, const struct insn *in, const struct
 	else
 		p.esize = v->pp & 1 ? 8 : 4; /* 66: PD, F2 (pp 3): SD */
 	p.count = scalar ? 1 : v->vlen / p.esize;
-	if (aligned) {
+	if (aligned && evex_mask(img, v->k) & (p.count < 64 ? (1ull << p.count) - 1 : UINT64_MAX)) { /* nothing to move, nothing to align */
 		gla = insn_ea(cpu, in) + (cpu_code64(cpu) && in->seg < SEG_FS ? 0 : cpu->s.seg[in->seg].base);
 		if (gla & (v->vlen - 1))
 			raise_gp0(cpu);
@@ -502,8 +502,8 @@ void insn_maskmov(struct cpu *cpu, const struct insn *in)
 	__asm__ volatile("fxsave64 %0" : "+m"(img.b));
 	src = img.b + at + 16 * (mmx ? in->reg & 7 : in->reg);
 	mask = img.b + at + 16 * (mmx ? in->rm & 7 : in->rm);
-	if (mmx && !cpu_code64(cpu)) /* the limit is that of the whole operand */
-		insn_linear_raise(cpu, in->seg, cpu->s.gpr[RDI] & size_mask(in->adsize), len, MMU_WRITE);
+	/* segment and canonical checks are those of the whole operand, paging's of the bytes that are on */
+	insn_linear_raise(cpu, in->seg, cpu->s.gpr[RDI] & size_mask(in->adsize), len, MMU_WRITE);
 	for (unsigned i = 0; i < len; i++) {
 		if (!(mask[i] & 0x80))
 			continue;

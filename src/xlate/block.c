@@ -275,6 +275,8 @@ noreturn void xlate_block_bad_target_raise(struct xlate *x, uint64_t rip)
 			move_stack(cpu, d.in.stsize, -(uint64_t)(d.in.opsize + (d.in.imm & 0xffff)));
 		else if (d.cls == DC_CALL)
 			move_stack(cpu, d.in.stsize, d.in.opsize);
+		else if (d.cls == DC_LOOP && d.cc != 0xe3) /* not J(E)CXZ: only 16- and 32-bit code gets here */
+			cpu->s.gpr[RCX] = d.in.adsize == 2 ? (cpu->s.gpr[RCX] & ~0xffffull) | ((cpu->s.gpr[RCX] + 1) & 0xffff) : (uint32_t)(cpu->s.gpr[RCX] + 1);
 	}
 	cpu_raise(cpu, EXC_GP, 0);
 }

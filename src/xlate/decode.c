@@ -442,12 +442,10 @@ static unsigned broadcast_tuple(ZydisBroadcastMode m)
 static int mask_unit(ZydisMnemonic m)
 {
 	switch (m) {
-	case ZYDIS_MNEMONIC_VGF2P8AFFINEQB: case ZYDIS_MNEMONIC_VGF2P8AFFINEINVQB:
-		return 0;
 	case ZYDIS_MNEMONIC_VFMADDCPH: case ZYDIS_MNEMONIC_VFCMADDCPH: case ZYDIS_MNEMONIC_VFMULCPH: case ZYDIS_MNEMONIC_VFCMULCPH:
 	case ZYDIS_MNEMONIC_VFMADDCSH: case ZYDIS_MNEMONIC_VFCMADDCSH: case ZYDIS_MNEMONIC_VFMULCSH: case ZYDIS_MNEMONIC_VFCMULCSH:
 		return 2;
-	case ZYDIS_MNEMONIC_VDBPSADBW: case ZYDIS_MNEMONIC_VCVTNE2PS2BF16:
+	case ZYDIS_MNEMONIC_VDBPSADBW: case ZYDIS_MNEMONIC_VCVTNE2PS2BF16: case ZYDIS_MNEMONIC_VGF2P8AFFINEQB: case ZYDIS_MNEMONIC_VGF2P8AFFINEINVQB:
 		return -2;
 	default:
 		return -1;
@@ -470,7 +468,7 @@ static void masked_operand(struct dec *d, const ZydisDecodedInstruction *zi, con
 		d->mask_tuple = (uint8_t)broadcast_tuple(zi->avx.broadcast.mode);
 		d->mask_elem = unit >= 0 ? (uint8_t)unit : (uint8_t)__builtin_ctz(bits / 8);
 		if (count >= 0)
-			d->mask_elem = unit == 0 ? (uint8_t)__builtin_ctz(zi->avx.vector_length / 8u) : (uint8_t)count;
+			d->mask_elem = (uint8_t)count;
 	}
 }
 

@@ -79,7 +79,7 @@ static void decoder(const struct ocase *c, ZydisDecoder *d)
 
 /* What need not agree after a fault, because CPUs do it in steps of their own. */
 struct excuse {
-	bool x87, mxcsr, vectors, memory, registers, offset;
+	bool x87, mxcsr, vectors, memory, registers, offset, pieces;
 };
 
 static struct excuse excuses(const struct ocase *c, const struct ores *n)
@@ -116,9 +116,11 @@ static struct excuse excuses(const struct ocase *c, const struct ores *n)
 	case ZYDIS_MNEMONIC_VCVTPS2PH: /* converted, then stored */
 		x.mxcsr = true;
 		break;
+	case ZYDIS_MNEMONIC_FLDENV: case ZYDIS_MNEMONIC_FRSTOR: /* read in pieces, in an order of their own */
+		x.pieces = true;
+		break;
 	case ZYDIS_MNEMONIC_MASKMOVQ: case ZYDIS_MNEMONIC_MASKMOVDQU: case ZYDIS_MNEMONIC_VMASKMOVDQU: /* address of any byte */
 	case ZYDIS_MNEMONIC_VMASKMOVPS: case ZYDIS_MNEMONIC_VMASKMOVPD: case ZYDIS_MNEMONIC_VPMASKMOVD: case ZYDIS_MNEMONIC_VPMASKMOVQ:
-	case ZYDIS_MNEMONIC_FLDENV: case ZYDIS_MNEMONIC_FRSTOR: /* read in pieces, in an order of their own */
 		x.offset = true;
 		break;
 	default:
@@ -136,8 +138,15 @@ static uint64_t flag_mask(const struct ocase *c, const struct ores *n, bool step
 	return n->vector == EXC_BP ? m & ~(uint64_t)c->undef : m;
 }
 
+static bool address_fault(const struct ores *r)
+{
+	return r->vector == EXC_PF || r->vector == EXC_GP || r->vector == EXC_SS;
+}
+
 static bool same_event(const struct ores *a, const struct ores *b, const struct excuse *x)
 {
+	if (x->pieces && address_fault(a) && address_fault(b))
+		return true;
 	if (a->vector != b->vector)
 		return false;
 	if (a->vector == EXC_PF) {
@@ -152,9 +161,8 @@ static bool same_event(const struct ores *a, const struct ores *b, const struct 
 /* A store whose value raises an unmasked x87 exception does not take place; CPUs then do not look at its address either. */
 static bool x87_store_suppressed(const struct ocase *c, const struct ores *n, const struct ores *e)
 {
-	bool address = e->vector == EXC_PF || e->vector == EXC_GP || e->vector == EXC_SS;
 	unsigned at = check_insn_at(c, e->rip);
-	if (!address || at == c->n || !(n->x[2] & 0x80))
+	if (!address_fault(e) || at == c->n || !(n->x[2] & 0x80))
 		return false;
 	for (unsigned k = c->start[at]; k < c->start[at + 1]; k++)
 		if ((c->code[k] & 0xf8) == 0xd8)
@@ -176,10 +184,8 @@ const char *check_compare(const struct ocase *c, const struct xlayout *l, const 
 	struct excuse x = excuses(c, n);
 	if (e->status != OS_OK)
 		return "end";
-	if (!same_event(n, e, &x))
-		return x87_store_suppressed(c, n, e) || maskmov_of_nothing(c, n) ? NULL : "event";
-	if ((n->rip ^ e->rip) & mask)
-		return "rip";
+	if (!same_event(n, e, &x) || (n->rip ^ e->rip) & mask)
+		return x87_store_suppressed(c, n, e) || maskmov_of_nothing(c, n) || (n->vector == EXC_XM && x.mxcsr) ? NULL : "event";
 	for (unsigned k = 0; k < (omode64(c->mode) ? 16 : 8); k++)
 		if (!x.registers && (n->gpr[k] ^ e->gpr[k]) & mask)
 			return "register";

@@ -144,7 +144,8 @@ static bool unwanted_extension(ZydisISAExt x)
 	case ZYDIS_ISA_EXT_RTM: case ZYDIS_ISA_EXT_TSX_LDTRK: case ZYDIS_ISA_EXT_AMX_BF16: case ZYDIS_ISA_EXT_AMX_INT8: case ZYDIS_ISA_EXT_AMX_TILE:
 	case ZYDIS_ISA_EXT_RDRAND: case ZYDIS_ISA_EXT_RDSEED: case ZYDIS_ISA_EXT_RDPID: case ZYDIS_ISA_EXT_XSAVE: case ZYDIS_ISA_EXT_XSAVEC:
 	case ZYDIS_ISA_EXT_XSAVEOPT: case ZYDIS_ISA_EXT_XSAVES: case ZYDIS_ISA_EXT_ENQCMD: case ZYDIS_ISA_EXT_UINTR:
-	case ZYDIS_ISA_EXT_SGX: case ZYDIS_ISA_EXT_WAITPKG: case ZYDIS_ISA_EXT_VTX: case ZYDIS_ISA_EXT_PT:
+	case ZYDIS_ISA_EXT_SGX: case ZYDIS_ISA_EXT_WAITPKG: case ZYDIS_ISA_EXT_VTX: case ZYDIS_ISA_EXT_PT: case ZYDIS_ISA_EXT_TDX:
+	case ZYDIS_ISA_EXT_AMD3DNOW: /* its last byte is fetched or not */
 		return true;
 	default:
 		return false;
@@ -223,7 +224,7 @@ static uint64_t pick_target(struct rng *r, bool edge, unsigned size)
 	if (v < 93)
 		return READ_AT + READ_SIZE - 1 - below(r, size);
 	if (v < 95)
-		return CODE_AT + 0x800 + below(r, 0x100);
+		return CODE_AT + 0xc00 + below(r, 0x100); /* out of reach of repeated stores */
 	if (v < 97 && edge)
 		return (v & 1 ? 0x7fffffffffffull : rnd(r)) - below(r, 64);
 	return DATA_AT - 0x100000 + below(r, 0x1000);
@@ -294,7 +295,7 @@ static bool solve(const struct gen *g, struct rng *r, struct ocase *oc, struct t
 	bool vsib = op->mem.type == ZYDIS_MEMOP_TYPE_VSIB;
 	unsigned base = encl(op->mem.base), index = vsib ? 16 : encl(op->mem.index);
 	/* what CPUs access in pieces they may check in pieces */
-	bool whole = size <= 64 && size != 10 && c->zi.avx.mask.reg <= ZYDIS_REGISTER_K0;
+	bool whole = size <= 64 && !(size & (size - 1)) && c->zi.avx.mask.reg <= ZYDIS_REGISTER_K0;
 	uint64_t off = pick_target(r, omode64(oc->mode) && whole, size) - seg_base(oc, seg_of(op->mem.segment));
 	uint64_t disp = op->mem.disp.has_displacement ? (uint64_t)op->mem.disp.value : 0;
 	uint32_t used = (base < 16 ? 1u << base : 0) | (index < 16 ? 1u << index : 0);
@@ -373,7 +374,7 @@ static void lucky_values(struct rng *r, struct ocase *oc, const struct track *t,
 		break;
 	}
 	/* repeats are few; none of them would be a run over all memory, since a hole comes soon */
-	if (c->zi.attributes & (ZYDIS_ATTRIB_HAS_REP | ZYDIS_ATTRIB_HAS_REPE | ZYDIS_ATTRIB_HAS_REPNE) && !(taken & 1u << RCX) && chance(r, 90))
+	if (c->zi.attributes & (ZYDIS_ATTRIB_HAS_REP | ZYDIS_ATTRIB_HAS_REPE | ZYDIS_ATTRIB_HAS_REPNE) && !(taken & 1u << RCX) && (chance(r, 90) || oc->gpr[RDI] - CODE_AT < CODE_SIZE))
 		oc->gpr[RCX] = below(r, 48);
 }
 
