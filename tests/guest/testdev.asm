@@ -130,8 +130,34 @@ start:
 	out dx, al
 	test dword [edi + 16], 1 << 14
 	must nz
+	mov al, 0
+	out dx, al
 
-	mov dx, 0x1e9		; 15: the debug console is there, and takes bytes
+	mov al, 0xff
+	out 0x21, al
+	out 0xa1, al
+	mov eax, irq		; 15: an edge on line 14 is taken before the second instruction after it
+	mov ebp, idt + 0x76 * 8
+	call gate
+	mov eax, line20
+	mov ebp, idt + 0x40 * 8
+	call gate
+	lidt [idtr]
+
+	mov dword [edi], 0x10 + 2 * 14
+	mov dword [edi + 16], 0x76
+	sti
+	mov dx, 0x200e
+	mov al, 1
+	out dx, al
+	nop
+	cli
+	cmp byte [irqs], 1
+	must e
+	mov al, 0
+	out dx, al
+
+	mov dx, 0x1e9		; 16: the debug console is there, and takes bytes
 	in al, dx
 	cmp al, 0xe9
 	must e
@@ -157,6 +183,21 @@ line:	push esi
 	mov esi, close
 	jmp say
 
+gate:	mov [ebp], ax
+	mov [ebp + 2], cs
+	mov word [ebp + 4], 0x8e00
+	shr eax, 16
+	mov [ebp + 6], ax
+	ret
+
+irq:	inc byte [irqs]
+line20:	mov dword [0xfee000b0], 0
+	iret
+
+irqs:	db 0
+idtr:	dw 0x77 * 8 - 1
+	dd idt
+idt equ 0x180000
 check:	dd 0
 data:	dd 0x01020304, 0xa1b2c3d4
 buffer:	times 8 db 0
