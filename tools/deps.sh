@@ -7,7 +7,7 @@ set -eu
 
 build="gcc libc6-dev pkg-config meson ninja-build libzydis-dev acpica-tools seabios"
 guest="python3 apt dpkg tar ca-certificates debian-archive-keyring"
-test="libcmocka-dev nasm debootstrap fakeroot e2fsprogs grub-common util-linux mount openssl wget"
+test="clang libclang-rt-14-dev cppcheck libcmocka-dev nasm debootstrap fakeroot e2fsprogs grub-common util-linux mount openssl wget"
 bench="qemu-system-x86"
 
 usage() {
