@@ -130,7 +130,8 @@ static void strings(unsigned cpl)
 	prepare(rep_movs, cpl);
 	in.si = WINDOW + 2 * 4096, in.di = EDGE - 100, in.cx = 200;
 	go();
-	CHECK("vol 2 REP: registers at the element that faults", t.vec == PF && t.cr2 == EDGE && t.r.cx == 100 && t.r.di == EDGE && t.r.si == WINDOW + 2 * 4096 + 100 && page0[4095] == 0x33 && page0[3995] == 0x11);
+	CHECK("vol 2 REP: registers at the element that faults", t.vec == PF && t.cr2 == EDGE && t.r.cx == 100 && t.r.di == EDGE &&
+		t.r.si == WINDOW + 2 * 4096 + 100 && page0[4095] == 0x33 && page0[3995] == 0x11);
 	map(1, (ul)page1, 7);
 	in = t.r;
 	in.ip = (ul)rep_movs;
@@ -140,7 +141,8 @@ static void strings(unsigned cpl)
 	prepare(rep_movsl, cpl);
 	in.si = WINDOW + 2 * 4096, in.di = EDGE - 102, in.cx = 50;
 	go();
-	CHECK("vol 2 REP MOVSD: the element over the boundary is not half written", t.vec == PF && t.cr2 == EDGE && t.r.cx == 25 && t.r.di == EDGE - 2 && page0[4094] == 0x11 && page0[4093] == 0x33);
+	CHECK("vol 2 REP MOVSD: the element over the boundary is not half written", t.vec == PF && t.cr2 == EDGE && t.r.cx == 25 &&
+		t.r.di == EDGE - 2 && page0[4094] == 0x11 && page0[4093] == 0x33);
 	fresh(0);
 	prepare(rep_movs, cpl);
 	in.si = EDGE - 10, in.di = WINDOW + 2 * 4096, in.cx = 20;

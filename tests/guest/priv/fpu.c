@@ -12,7 +12,8 @@
 SNIPPET(x_div, "fninit\n fnstcw cw\n andw $0xfffb, cw\n fldcw cw\n fld1\n fldz\nxd_at: fdivrp\nxd_next: nop\nxd_wait: fwait\n nop");
 SNIPPET(x_div_masked, "fninit\n fldz\n fld1\n fdivp\n fnstsw %ax");
 SNIPPET(x_mf_fld, "fninit\n fnstcw cw\n andw $0xfffb, cw\n fldcw cw\n fldz\n fld1\n fdivp\n nop\nxm_at: fld1");
-SNIPPET(x_mf_fnop, "fninit\n fnstcw cw\n andw $0xfffb, cw\n fldcw cw\n fldz\n fld1\n fdivp\n fnstsw %ax\n mov %eax, %edx\n fnclex\n fld1\n fnstsw %ax");
+SNIPPET(x_mf_fnop, "fninit\n fnstcw cw\n andw $0xfffb, cw\n fldcw cw\n fldz\n fld1\n"
+  " fdivp\n fnstsw %ax\n mov %eax, %edx\n fnclex\n fld1\n fnstsw %ax");
 SNIPPET(x_unmask, "fninit\n fldz\n fld1\n fdivp\n fnstcw cw\n andw $0xfffb, cw\nxu_at: fldcw cw\nxu_next: fwait");
 SNIPPET(x_mmx, "fninit\n fldz\n fld1\n fdivp\n fnstcw cw\n andw $0xfffb, cw\n fldcw cw\nxx_at: movd %eax, %mm0");
 SNIPPET(x_stack, "fninit\n fstp %st(0)\n fnstsw %ax");
@@ -33,7 +34,8 @@ SNIPPET(fxs, "fx_at: fxsave (" DI ")");
 SNIPPET(fxr, "fr_at: fxrstor (" DI ")");
 SNIPPET(xsv, "xv_at: xsave (" DI ")");
 SNIPPET(xrs, "xr_at: xrstor (" DI ")");
-SNIPPET(load_all, "fninit\n fldpi\n mov $0x11111111, %eax\n movd %eax, %xmm3\n mov $area, %edi\n fxsave (" DI ")\n fninit\n xorps %xmm3, %xmm3\n fxrstor (" DI ")\n movd %xmm3, %ecx\n fstpl area + 512");
+SNIPPET(load_all, "fninit\n fldpi\n mov $0x11111111, %eax\n movd %eax, %xmm3\n mov $area, %edi\n fxsave (" DI ")\n"
+  " fninit\n xorps %xmm3, %xmm3\n fxrstor (" DI ")\n movd %xmm3, %ecx\n fstpl area + 512");
 SNIPPET(fsave_it, "fninit\n fld1\n fldpi\n fnsave area\n fnstsw %ax\n mov %eax, %edx\n frstor area\n fstpl area + 512\n fnstsw %ax");
 SNIPPET(fsave16, ".byte 0x66\n fnsave area");
 extern char xd_at[], xd_next[], xd_wait[], xm_at[], xu_at[], xu_next[], xx_at[], xp_at[], xw_at[], xi_at[], xs_at[], xq_at[], xl_at[], sd_at[], sd_next[], sv_at[],

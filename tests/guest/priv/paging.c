@@ -338,7 +338,6 @@ static void pcids(void)
 
 static void top_levels(void)
 {
-	static u64 *const level[] = { boot_pml4, boot_pdpt };
 	copy(pml4b, boot_pml4, 4096);
 	copy(pdptb, boot_pdpt, 4096);
 	pml4b[0] = (ul)pdptb | 7;
@@ -367,7 +366,6 @@ static void top_levels(void)
 	CHECK("vol 3 4.6 PDPTE", t.vec == PF && t.err == 5);
 	CHECK("vol 3 4.8 A in every level", pml4b[0] & A && pdptb[0] & A);
 	WR_CR(3, boot_pml4);
-	(void)level;
 }
 #else
 static void pae_loads(void)

@@ -230,7 +230,8 @@ static void a20(void)
 	r_go();
 	CHECK("vol 3 20.1.1 FFFF:0010 is 1 MiB while A20 is open", FINE && (u8)t.r.ax == above);
 }
-R(r_a20, "1: in $0x64, %al\n test $2, %al\n jnz 1b\n mov $0xdd, %al\n out %al, $0x64\n2: in $0x64, %al\n test $2, %al\n jnz 2b\n in $0x92, %al\n and $0xfc, %al\n out %al, $0x92\n mov (%bx), %cx\n movb $0x99, (%bx)\n in $0x92, %al\n or $2, %al\n out %al, $0x92\n mov $0xdf, %al\n out %al, $0x64\n mov (%bx), %dx");
+R(r_a20, "1: in $0x64, %al\n test $2, %al\n jnz 1b\n mov $0xdd, %al\n out %al, $0x64\n2: in $0x64, %al\n test $2, %al\n jnz 2b\n in $0x92, %al\n and $0xfc, %al\n"
+  " out %al, $0x92\n mov (%bx), %cx\n movb $0x99, (%bx)\n in $0x92, %al\n or $2, %al\n out %al, $0x92\n mov $0xdf, %al\n out %al, $0x64\n mov (%bx), %dx");
 
 static void a20_shut(void)
 {
