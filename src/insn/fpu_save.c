@@ -310,6 +310,7 @@ static void env_store_raise(struct cpu *cpu, const struct insn *in, bool save)
 
 	need_x87_raise(cpu);
 	gla = aligned_raise(cpu, in, size, MMU_WRITE, 1);
+	insn_align_raise(cpu, gla, in->opsize == 2 ? 2 : 4);
 	mmu_probe_raise(cpu, gla, size, MMU_WRITE);
 	env_take(cpu, save, &e, raw);
 	env_put(cpu, in, &e, out);
@@ -348,6 +349,7 @@ static void env_load_raise(struct cpu *cpu, const struct insn *in, bool rstor)
 	need_x87_raise(cpu);
 	wait_x87_raise(cpu);
 	gla = aligned_raise(cpu, in, size, MMU_READ, 1);
+	insn_align_raise(cpu, gla, step);
 	mmu_read_raise(cpu, gla, img, size, MMU_READ);
 	zero_bytes(raw, 28);
 	put_le16(raw, get_le16(img));

@@ -99,13 +99,32 @@ bool insn_seg_ok(const struct cpu *cpu, unsigned seg, uint64_t off, size_t size,
 	return (size <= max && off <= max - size) || (seg_allows(cpu, s, kind) && insn_seg_fits(s, off, size));
 }
 
-gla_t insn_linear_raise(struct cpu *cpu, unsigned seg, uint64_t off, size_t size, unsigned kind)
+/* #AC (SDM vol 3 6.15). Operands of more than 8 bytes are not checked but for the 10-byte ones of x87. */
+void insn_align_raise(struct cpu *cpu, gla_t gla, size_t size)
+{
+	size_t align = size == 10 ? 8 : size;
+
+	if (cpu->s.cpl != 3 || !(cpu->s.rflags & FL_AC) || !(cpu->s.cr0 & CR0_AM))
+		return;
+	if (align <= 8 && !(align & (align - 1)) && gla & (align - 1) && cpu_canonical(gla) && cpu_canonical(gla + size - 1))
+		cpu_raise(cpu, EXC_AC, 0);
+}
+
+gla_t insn_seg_linear_raise(struct cpu *cpu, unsigned seg, uint64_t off, size_t size, unsigned kind)
 {
 	if (cpu_code64(cpu))
 		return linear64_raise(cpu, seg, off, size);
 	if (!insn_seg_ok(cpu, seg, off, size, kind))
 		cpu_raise(cpu, seg == SEG_SS ? EXC_SS : EXC_GP, 0);
 	return (uint32_t)(cpu->s.seg[seg].base + off);
+}
+
+gla_t insn_linear_raise(struct cpu *cpu, unsigned seg, uint64_t off, size_t size, unsigned kind)
+{
+	gla_t gla = insn_seg_linear_raise(cpu, seg, off, size, kind);
+
+	insn_align_raise(cpu, gla, size);
+	return gla;
 }
 
 gla_t insn_rm_linear_raise(struct cpu *cpu, const struct insn *in, size_t size, unsigned kind)
@@ -192,6 +211,7 @@ void pushes_add_raise(struct cpu *cpu, struct pushes *p, uint64_t val, unsigned 
 	e->at = push_linear_raise(cpu, p, size);
 	e->val = val;
 	e->size = size;
+	insn_align_raise(cpu, e->at, size);
 	mmu_probe_raise(cpu, e->at, size, p->kind);
 	p->n++;
 }

@@ -58,6 +58,11 @@ extern const struct insn_desc insn_table[OP_COUNT];
 uint64_t insn_ea(const struct cpu *cpu, const struct insn *in);
 /* Linear address of [seg:off, +size) after all segment checks for kind (MMU_READ, MMU_WRITE); raises #GP/#SS. In 64-bit code: base of FS/GS and canonical check. */
 gla_t insn_linear_raise(struct cpu *cpu, unsigned seg, uint64_t off, size_t size, unsigned kind);
+/* The same without the alignment check. */
+gla_t insn_seg_linear_raise(struct cpu *cpu, unsigned seg, uint64_t off, size_t size, unsigned kind);
+
+/* #AC if alignment is checked now and [gla, gla+size) is not aligned. */
+void insn_align_raise(struct cpu *cpu, gla_t gla, size_t size);
 
 /* Can OP_VECTOR_MEM carry out in? If not, its disabled elements are the business of insn_vector_operand_raise. */
 bool insn_vector_mem_does(const struct insn *in);

@@ -112,17 +112,19 @@ void insn_push_seg(struct cpu *cpu, const struct insn *in)
 {
 	unsigned stsize = insn_stack_size(cpu);
 	uint64_t sp = (cpu->s.gpr[RSP] - in->opsize) & size_mask(stsize);
-	gla_t gla = insn_linear_raise(cpu, SEG_SS, sp, in->opsize, MMU_WRITE);
+	unsigned size = in->opsize == 4 ? 2 : in->opsize; /* SDM vol 2 PUSH: the upper half of a dword slot is not touched */
+	gla_t gla = insn_linear_raise(cpu, SEG_SS, sp, size, MMU_WRITE);
 
-	mmu_store_raise(cpu, gla, cpu->s.seg[in->reg].sel, in->opsize == 4 ? 2 : in->opsize, MMU_WRITE | MMU_SS);
+	mmu_store_raise(cpu, gla, cpu->s.seg[in->reg].sel, size, MMU_WRITE | MMU_SS);
 	reg_set(cpu, RSP, sp, stsize);
 }
 
 void insn_pop_seg(struct cpu *cpu, const struct insn *in)
 {
 	struct pops p = pops_begin(cpu);
-	uint16_t sel = (uint16_t)pops_next_raise(cpu, &p, in->opsize);
+	uint16_t sel = (uint16_t)pops_next_raise(cpu, &p, 2); /* of a wider slot only the selector is read */
 
+	p.sp = (p.sp + in->opsize - 2u) & size_mask(p.stsize);
 	seg_load_raise(cpu, in->reg, sel);
 	pops_commit(cpu, &p);
 	shadow_after_ss(cpu, in->reg);
@@ -137,8 +139,9 @@ void insn_load_far(struct cpu *cpu, const struct insn *in)
 	if (!in->has_mem)
 		raise_ud(cpu);
 	ea = insn_ea(cpu, in);
-	gla = insn_linear_raise(cpu, in->seg, ea, in->opsize + 2u, MMU_READ);
+	gla = insn_linear_raise(cpu, in->seg, ea, in->opsize, MMU_READ);
 	off = mmu_load_raise(cpu, gla, in->opsize, MMU_READ);
+	insn_seg_linear_raise(cpu, in->seg, ea, in->opsize + 2u, MMU_READ);
 	sel = (uint16_t)mmu_load_raise(cpu, gla + in->opsize, 2, MMU_READ);
 	seg_load_raise(cpu, (unsigned)in->imm, sel);
 	reg_set(cpu, in->reg, off, in->opsize);

@@ -218,7 +218,7 @@ static uint64_t evex_mask(const struct vimage *v, unsigned k)
 
 static gla_t elem_linear_raise(struct cpu *cpu, const struct insn *in, uint64_t off, unsigned size, unsigned kind)
 {
-	return insn_linear_raise(cpu, in->seg, off & size_mask(in->adsize), size, kind);
+	return insn_seg_linear_raise(cpu, in->seg, off & size_mask(in->adsize), size, kind);
 }
 
 static void plan_add(struct plan *p, unsigned n, gla_t at)
@@ -503,7 +503,7 @@ void insn_maskmov(struct cpu *cpu, const struct insn *in)
 	src = img.b + at + 16 * (mmx ? in->reg & 7 : in->reg);
 	mask = img.b + at + 16 * (mmx ? in->rm & 7 : in->rm);
 	/* segment and canonical checks are those of the whole operand, paging's of the bytes that are on */
-	insn_linear_raise(cpu, in->seg, cpu->s.gpr[RDI] & size_mask(in->adsize), len, MMU_WRITE);
+	insn_align_raise(cpu, insn_seg_linear_raise(cpu, in->seg, cpu->s.gpr[RDI] & size_mask(in->adsize), len, MMU_WRITE), 8);
 	for (unsigned i = 0; i < len; i++) {
 		if (!(mask[i] & 0x80))
 			continue;

@@ -150,6 +150,8 @@ static void *masked_operand_raise(struct cpu *cpu, gla_t gla, uint32_t desc)
 {
 	unsigned n, size = desc & DESC_SIZE;
 	uint64_t mask = needed(cpu, desc, &n);
+	if (mask && n == 1)
+		insn_align_raise(cpu, gla, size);
 	return insn_vector_operand_raise(cpu, gla, size, size / n, mask, desc_kind(desc));
 }
 
@@ -160,15 +162,7 @@ static void masked_segment_raise(struct cpu *cpu, unsigned seg, uint64_t off, ui
 	unsigned esize = (desc & DESC_SIZE) / n;
 	for (unsigned i = 0; i < n; i++)
 		if (mask >> i & 1)
-			insn_linear_raise(cpu, seg, off + (uint64_t)i * esize, esize, desc_kind(desc));
-}
-
-/* #AC, SDM vol 3 6.15: operands of 2, 4, 8 and 16 bytes at multiples of their size, of 10 at multiples of 8. */
-static void check_alignment_raise(struct cpu *cpu, gla_t gla, uint32_t size)
-{
-	uint32_t align = size == 10 ? 8 : size;
-	if (align <= 16 && !(align & (align - 1)) && gla & (align - 1))
-		cpu_raise(cpu, EXC_AC, 0);
+			insn_seg_linear_raise(cpu, seg, off + (uint64_t)i * esize, esize, desc_kind(desc));
 }
 
 void *xlate_slow(struct cpu *cpu, gla_t gla, uint32_t desc)
@@ -177,8 +171,8 @@ void *xlate_slow(struct cpu *cpu, gla_t gla, uint32_t desc)
 	x->stats.slow++;
 	if (desc & (DESC_ALIGNED | DESC_WAITS))
 		before_access_raise(cpu, gla, desc);
-	if (cpu->key & KEY_ALIGN)
-		check_alignment_raise(cpu, gla, desc & DESC_SIZE);
+	if (cpu->key & KEY_ALIGN && !(desc >> DESC_K_SHIFT & 7))
+		insn_align_raise(cpu, gla, desc & DESC_SIZE);
 	void *p = desc >> DESC_K_SHIFT & 7 ? masked_operand_raise(cpu, gla, desc)
 	                                   : mmu_slow_raise(cpu, gla, desc & DESC_SIZE, desc_kind(desc), desc & DESC_LOAD);
 	cpu->host_pc = 0;
@@ -196,7 +190,7 @@ uint64_t xlate_segment(struct cpu *cpu, uint64_t off, uint32_t desc)
 	if (desc >> DESC_K_SHIFT & 7)
 		masked_segment_raise(cpu, seg, off, desc);
 	else
-		gla = insn_linear_raise(cpu, seg, off, desc & DESC_SIZE, desc_kind(desc));
+		gla = insn_seg_linear_raise(cpu, seg, off, desc & DESC_SIZE, desc_kind(desc));
 	cpu->host_pc = 0;
 	if (!cpu->fpu_live)
 		cpu_fpu_load(cpu);

@@ -72,6 +72,7 @@ static void make_descriptors(struct engine *e)
 	put_desc(e->ram + GDT + 0x20, &oseg_table[O32][SEG_CS]);
 	put_desc(e->ram + GDT + 0x28, &oseg_table[O32][SEG_SS]);
 	put_desc(e->ram + GDT + 0x30, &oseg_table[O64][SEG_CS]);
+	put_desc(e->ram + GDT + 0x78, &(struct oseg){ 0x7b, 0xf5, 0, 0 }); /* the number of the CPU is its limit */
 	for (unsigned k = 1; k < OLDT_SIZE; k++)
 		put_desc(e->ram + LDT_GPA + k * 8, &oseg_ldt[k]);
 }

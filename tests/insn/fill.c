@@ -62,11 +62,22 @@ static void lanes(struct rng *r, uint8_t *p, size_t len)
 	}
 }
 
+uint16_t fill_selector(struct rng *r)
+{
+	static const uint16_t gdt[8] = { 0, 1, 3, 0x23, 0x2b, 0x28, 0x33, 0x53 };
+	if (chance(r, 30))
+		return gdt[below(r, 8)];
+	return (uint16_t)(below(r, OLDT_SIZE + 2) << 3 | 4 | (chance(r, 80) ? 3 : below(r, 4)));
+}
+
 void gen_image(struct rng *r, uint8_t *image)
 {
 	memset(image + CODE_OFF, 0xcc, CODE_SIZE);
-	for (uint32_t k = DATA_OFF; k < IMAGE_SIZE; k += 64)
+	for (uint32_t k = DATA_OFF; k < IMAGE_SIZE; k += 64) {
 		lanes(r, image + k, 64);
+		for (unsigned i = 0; i < 64 && k % 512 == 0; i += 2)
+			put_le16(image + k + i, fill_selector(r));
+	}
 }
 
 /* 80-bit values: integer bit and exponent of every class, pseudo-denormals and unnormals too. */
@@ -141,7 +152,7 @@ static void fill_x(struct rng *r, const struct xlayout *l, uint8_t *x)
 
 static uint64_t flags(struct rng *r)
 {
-	return (rnd(r) & FL_ARITH) | (chance(r, 20) ? FL_DF : 0);
+	return (rnd(r) & FL_ARITH) | (chance(r, 20) ? FL_DF : 0) | (chance(r, 5) ? FL_AC : 0);
 }
 
 void fill_state(struct rng *r, const struct xlayout *l, struct ocase *c)

@@ -145,7 +145,7 @@ static bool unwanted_extension(ZydisISAExt x)
 	case ZYDIS_ISA_EXT_RDRAND: case ZYDIS_ISA_EXT_RDSEED: case ZYDIS_ISA_EXT_RDPID: case ZYDIS_ISA_EXT_XSAVE: case ZYDIS_ISA_EXT_XSAVEC:
 	case ZYDIS_ISA_EXT_XSAVEOPT: case ZYDIS_ISA_EXT_XSAVES: case ZYDIS_ISA_EXT_ENQCMD: case ZYDIS_ISA_EXT_UINTR:
 	case ZYDIS_ISA_EXT_SGX: case ZYDIS_ISA_EXT_WAITPKG: case ZYDIS_ISA_EXT_VTX: case ZYDIS_ISA_EXT_PT: case ZYDIS_ISA_EXT_TDX:
-	case ZYDIS_ISA_EXT_AMD3DNOW: /* its last byte is fetched or not */
+	case ZYDIS_ISA_EXT_AMD3DNOW: case ZYDIS_ISA_EXT_SSE4A: /* not the host's: their immediates are fetched or not */
 		return true;
 	default:
 		return false;
@@ -163,8 +163,6 @@ static bool unwanted(const struct cand *c)
 	case ZYDIS_MNEMONIC_RDSEED: case ZYDIS_MNEMONIC_XGETBV: case ZYDIS_MNEMONIC_SYSCALL: case ZYDIS_MNEMONIC_SYSENTER:
 	case ZYDIS_MNEMONIC_INT: case ZYDIS_MNEMONIC_INT1: case ZYDIS_MNEMONIC_INT3: case ZYDIS_MNEMONIC_IRET: case ZYDIS_MNEMONIC_IRETD: case ZYDIS_MNEMONIC_IRETQ:
 	case ZYDIS_MNEMONIC_SGDT: case ZYDIS_MNEMONIC_SIDT: case ZYDIS_MNEMONIC_SLDT: case ZYDIS_MNEMONIC_STR: case ZYDIS_MNEMONIC_SMSW:
-	case ZYDIS_MNEMONIC_LAR: case ZYDIS_MNEMONIC_LSL: case ZYDIS_MNEMONIC_VERR: case ZYDIS_MNEMONIC_VERW:
-	case ZYDIS_MNEMONIC_LDS: case ZYDIS_MNEMONIC_LES: case ZYDIS_MNEMONIC_LSS: case ZYDIS_MNEMONIC_LFS: case ZYDIS_MNEMONIC_LGS:
 	case ZYDIS_MNEMONIC_POPF: case ZYDIS_MNEMONIC_POPFD: case ZYDIS_MNEMONIC_POPFQ:
 	case ZYDIS_MNEMONIC_FXSAVE: case ZYDIS_MNEMONIC_FXSAVE64: case ZYDIS_MNEMONIC_FNSAVE: case ZYDIS_MNEMONIC_FNSTENV:
 	case ZYDIS_MNEMONIC_FXRSTOR: case ZYDIS_MNEMONIC_FXRSTOR64: case ZYDIS_MNEMONIC_PTWRITE: case ZYDIS_MNEMONIC_RDPID:
@@ -172,13 +170,7 @@ static bool unwanted(const struct cand *c)
 	default:
 		break;
 	}
-	if (zi->meta.branch_type == ZYDIS_BRANCH_TYPE_FAR || unwanted_extension(zi->meta.isa_ext))
-		return true;
-	for (unsigned k = 0; k < zi->operand_count_visible; k++)
-		if (c->ops[k].type == ZYDIS_OPERAND_TYPE_REGISTER && ZydisRegisterGetClass(c->ops[k].reg.value) == ZYDIS_REGCLASS_SEGMENT &&
-		    zi->mnemonic != ZYDIS_MNEMONIC_PUSH && c->ops[k].actions & ZYDIS_OPERAND_ACTION_MASK_WRITE)
-			return true;
-	return false;
+	return zi->meta.branch_type == ZYDIS_BRANCH_TYPE_FAR || unwanted_extension(zi->meta.isa_ext);
 }
 
 /* A branch that could go into the case's own bytes again never ends. */
@@ -341,6 +333,19 @@ static uint64_t at_rest(const struct ocase *oc, const uint8_t *image, uint64_t g
 	return v;
 }
 
+/* Does the instruction take a selector? */
+static bool wants_selector(const struct cand *c)
+{
+	switch (c->zi.mnemonic) {
+	case ZYDIS_MNEMONIC_LAR: case ZYDIS_MNEMONIC_LSL: case ZYDIS_MNEMONIC_VERR: case ZYDIS_MNEMONIC_VERW: case ZYDIS_MNEMONIC_ARPL:
+		return true;
+	case ZYDIS_MNEMONIC_MOV:
+		return c->ops[0].type == ZYDIS_OPERAND_TYPE_REGISTER && ZydisRegisterGetClass(c->ops[0].reg.value) == ZYDIS_REGCLASS_SEGMENT;
+	default:
+		return false;
+	}
+}
+
 /* Values without which the interesting case is too rare. */
 static void lucky_values(struct rng *r, struct ocase *oc, const struct track *t, const struct cand *c, const uint8_t *image)
 {
@@ -348,6 +353,11 @@ static void lucky_values(struct rng *r, struct ocase *oc, const struct track *t,
 	unsigned base = m->type == ZYDIS_OPERAND_TYPE_MEMORY ? encl(m->mem.base) : 16;
 	uint32_t taken = t->fixed | t->written | (oc->mode == O16 ? 1u << RSP : 0);
 	uint64_t gla = base < 16 && encl(m->mem.index) == 16 ? oc->gpr[base] + (uint64_t)m->mem.disp.value + seg_base(oc, seg_of(m->mem.segment)) : 0;
+	for (unsigned k = 0; k < 2 && wants_selector(c); k++) {
+		unsigned n = c->ops[k].type == ZYDIS_OPERAND_TYPE_REGISTER ? encl(c->ops[k].reg.value) : 16;
+		if (n < 16 && !(taken & 1u << n))
+			oc->gpr[n] = (oc->gpr[n] & ~0xffffull) | fill_selector(r);
+	}
 	switch (c->zi.mnemonic) {
 	case ZYDIS_MNEMONIC_DIV: case ZYDIS_MNEMONIC_IDIV:
 		if (!(taken & 1u << RDX) && chance(r, 70))

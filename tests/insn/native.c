@@ -112,6 +112,8 @@ static __attribute__((optimize("no-stack-protector"))) void on_trap(int sig, sig
 {
 	uint16_t sel[6];
 	uint64_t fs, gs;
+	/* alignment checks of the case are not for this code */
+	__asm__ volatile("leaq -128(%%rsp), %%rsp\n\tpushfq\n\tandl $~0x40000, (%%rsp)\n\tpopfq\n\tleaq 128(%%rsp), %%rsp" : : : "memory", "cc");
 	__asm__ volatile("rdfsbase %0" : "=r"(fs));
 	__asm__ volatile("rdgsbase %0" : "=r"(gs));
 	read_segments(sel);
@@ -155,7 +157,7 @@ static void set_ldt(void)
 		bool code = s->attr & SEGA_CODE;
 		struct user_desc d = { .entry_number = k, .base_addr = s->base, .limit = s->attr & SEGA_G ? s->lim >> 12 : s->lim,
 			.seg_32bit = !!(s->attr & DB), .contents = code ? 2 : s->attr & SEGA_E ? 1 : 0,
-			.read_exec_only = !(s->attr & SEGA_W), .limit_in_pages = !!(s->attr & SEGA_G), .useable = 1 };
+			.read_exec_only = !(s->attr & SEGA_W), .limit_in_pages = !!(s->attr & SEGA_G) };
 		if (syscall(SYS_modify_ldt, 0x11, &d, sizeof(d)) != 0)
 			_exit(3);
 	}

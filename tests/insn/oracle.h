@@ -115,6 +115,8 @@ void gen_seek(struct gen *g, struct rng *r);
 void gen_image(struct rng *r, uint8_t *image);
 void gen_case(struct gen *g, struct rng *r, const uint8_t *image, unsigned insns, struct ocase *c);
 /* fill.c */
+/* A selector, mostly one that can be loaded. */
+uint16_t fill_selector(struct rng *r);
 void fill_state(struct rng *r, const struct xlayout *l, struct ocase *c);
 
 /* native.c */
