@@ -130,7 +130,10 @@ static void range_written(struct mem *mem, const struct mem_range *r, gpa_t gpa,
 
 static size_t range_clip(const struct mem_range *r, gpa_t gpa, size_t len)
 {
-	return r->end - gpa < len ? (size_t)(r->end - gpa) : len;
+	/* ends are exclusive, so the last byte of all lies in no range: it is a gap of one byte, not of none */
+	uint64_t left = MAX(r->end - gpa, 1u);
+
+	return left < len ? (size_t)left : len;
 }
 
 static void io_read(struct mem *mem, gpa_t gpa, uint8_t *buf, size_t len)

@@ -129,6 +129,18 @@ static void dma(void **state)
 	assert_int_equal(code_len, 8192);
 }
 
+static void top_of_all(void **state)
+{
+	/* Addresses come from the guest in 64 bits (fw_cfg's DMA): accesses at the very end terminate like any beyond RAM. */
+	uint8_t buf[4] = { 0 };
+
+	mem_write(mem, UINT64_MAX, buf, 1);
+	mem_read(mem, UINT64_MAX - 1, buf, 2);
+	assert_int_equal(buf[0] & buf[1], 0xff);
+	assert_false(mem_dma_read(mem, UINT64_MAX - 1, buf, 2));
+	assert_false(mem_dma_write(mem, UINT64_MAX, buf, 1));
+}
+
 static void cpu_writes_mark(void **state)
 {
 	/* The CPU's slow path tells of overwritten code as well. */
@@ -156,6 +168,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(crossing, setup, teardown),
 		cmocka_unit_test_setup_teardown(ports, setup, teardown),
 		cmocka_unit_test_setup_teardown(dma, setup, teardown),
+		cmocka_unit_test_setup_teardown(top_of_all, setup, teardown),
 		cmocka_unit_test_setup_teardown(cpu_writes_mark, setup, teardown),
 		cmocka_unit_test_setup_teardown(a20, setup, teardown),
 	};
