@@ -25,7 +25,7 @@ struct key {
 static const char plain_chars[] = "\0\0331234567890-=\b\tqwertyuiop[]\r\0asdfghjkl;'`\0\\zxcvbnm,./\0\0\0 ";
 static const char shift_chars[] = "\0\0!@#$%^&*()_+\0\0QWERTYUIOP{}\0\0ASDFGHJKL:\"~\0|ZXCVBNM<>?";
 
-static uint8_t find(const char *chars, size_t n, char c)
+static uint8_t find(const char *chars, size_t n, uint8_t c)
 {
 	const char *at = c ? memchr(chars, c, n) : NULL;
 
@@ -34,11 +34,11 @@ static uint8_t find(const char *chars, size_t n, char c)
 
 static struct key key_of_char(uint8_t c)
 {
-	struct key k = {find(plain_chars, sizeof(plain_chars) - 1, (char)c), 0};
+	struct key k = {find(plain_chars, sizeof(plain_chars) - 1, c), 0};
 
 	if (k.code || c >= 0x80)
 		return k;
-	k.code = find(shift_chars, sizeof(shift_chars) - 1, (char)c);
+	k.code = find(shift_chars, sizeof(shift_chars) - 1, c);
 	k.mods = MOD_SHIFT;
 	if (k.code)
 		return k;
