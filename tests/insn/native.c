@@ -108,7 +108,7 @@ static void store_registers(struct ores *r, const greg_t *g)
 	r->sel[SEG_SS] = (uint16_t)(g[REG_CSGSFS] >> 48);
 }
 
-static __attribute__((optimize("no-stack-protector"))) void on_trap(int sig, siginfo_t *si, void *ctx)
+static __attribute__((no_stack_protector)) void on_trap(int sig, siginfo_t *si, void *ctx)
 {
 	uint16_t sel[6];
 	uint64_t fs, gs;
