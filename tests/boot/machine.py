@@ -189,12 +189,15 @@ class Machine:
         """(resident private bytes: all but guest RAM, which is shared; open files) of ring3 and its children, or None."""
         private = files = 0
         for pid in self._family():
-            with open(f"/proc/{pid}/status") as status:
-                found = re.search(r"RssAnon:\s+(\d+)", status.read())
+            try:
+                with open(f"/proc/{pid}/status") as status:
+                    found = re.search(r"RssAnon:\s+(\d+)", status.read())
+                files += len(os.listdir(f"/proc/{pid}/fd"))
+            except OSError:
+                found = None
             if not found:
                 return None     # it is ending: nothing left to measure
             private += int(found.group(1)) * 1024
-            files += len(os.listdir(f"/proc/{pid}/fd"))
         return private, files
 
     def close(self):
