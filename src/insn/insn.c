@@ -106,7 +106,7 @@ void insn_align_raise(struct cpu *cpu, gla_t gla, size_t size)
 
 	if (cpu->s.cpl != 3 || !(cpu->s.rflags & FL_AC) || !(cpu->s.cr0 & CR0_AM))
 		return;
-	if (align <= 8 && !(align & (align - 1)) && gla & (align - 1) && cpu_canonical(gla) && cpu_canonical(gla + size - 1))
+	if (align <= 8 && !(align & (align - 1)) && gla & (align - 1) && cpu_canonical(gla))
 		cpu_raise(cpu, EXC_AC, 0);
 }
 
@@ -121,6 +121,9 @@ gla_t insn_seg_linear_raise(struct cpu *cpu, unsigned seg, uint64_t off, size_t 
 
 gla_t insn_linear_raise(struct cpu *cpu, unsigned seg, uint64_t off, size_t size, unsigned kind)
 {
+	/* where canonical addresses end, alignment comes first */
+	if (cpu_code64(cpu))
+		insn_align_raise(cpu, off + (seg == SEG_FS || seg == SEG_GS ? cpu->s.seg[seg].base : 0), size);
 	gla_t gla = insn_seg_linear_raise(cpu, seg, off, size, kind);
 
 	insn_align_raise(cpu, gla, size);

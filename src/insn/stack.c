@@ -80,7 +80,7 @@ void insn_bound(struct cpu *cpu, const struct insn *in)
 	low = sign_extend(mmu_load_raise(cpu, gla, in->opsize, MMU_READ), in->opsize);
 	if (index < low)
 		cpu_raise(cpu, EXC_BR, 0);
-	gla = insn_rm_linear_raise(cpu, in, in->opsize * 2u, MMU_READ);
+	insn_seg_linear_raise(cpu, in->seg, insn_ea(cpu, in), in->opsize * 2u, MMU_READ);
 	high = sign_extend(mmu_load_raise(cpu, gla + in->opsize, in->opsize, MMU_READ), in->opsize);
 	if (index > high)
 		cpu_raise(cpu, EXC_BR, 0);

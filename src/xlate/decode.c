@@ -480,7 +480,7 @@ static void forget_64bit(struct dec *d, const ZydisDecodedInstruction *zi, const
 	switch (zi->mnemonic) {
 	case ZYDIS_MNEMONIC_VCVTSI2SS: case ZYDIS_MNEMONIC_VCVTSI2SD: case ZYDIS_MNEMONIC_VCVTSI2SH: case ZYDIS_MNEMONIC_VCVTUSI2SS:
 	case ZYDIS_MNEMONIC_VCVTUSI2SD: case ZYDIS_MNEMONIC_VCVTUSI2SH: case ZYDIS_MNEMONIC_VMOVD: case ZYDIS_MNEMONIC_VPINSRD:
-	case ZYDIS_MNEMONIC_VPEXTRD:
+	case ZYDIS_MNEMONIC_VPEXTRD: case ZYDIS_MNEMONIC_VPCMPESTRI: case ZYDIS_MNEMONIC_VPCMPESTRM:
 		gpr = true;
 		break;
 	default:
@@ -674,6 +674,8 @@ enum dec_status dec_decode(struct dec *d, uint32_t key, bool real, const uint8_t
 	in->rm = d->f_rm.num;
 	set_immediates(d, &zi, ops);
 	set_flags(d, &zi);
+	if (zi.attributes & ZYDIS_ATTRIB_HAS_NOTRACK && !key_code64(key)) /* 3E is an override too */
+		in->seg = SEG_DS;
 	if (in->has_mem && zi.mnemonic == ZYDIS_MNEMONIC_MOVSXD && in->opsize == 2)
 		d->mem_size = 2; /* reads a word, whatever its name says */
 	if (d->mem_wr && is_x87(&zi)) /* an unmasked exception stores nothing: a bounced store must hold what was there */

@@ -150,7 +150,7 @@ static void *masked_operand_raise(struct cpu *cpu, gla_t gla, uint32_t desc)
 {
 	unsigned n, size = desc & DESC_SIZE;
 	uint64_t mask = needed(cpu, desc, &n);
-	if (mask && n == 1)
+	if (mask)
 		insn_align_raise(cpu, gla, size);
 	return insn_vector_operand_raise(cpu, gla, size, size / n, mask, desc_kind(desc));
 }
@@ -162,7 +162,7 @@ static void masked_segment_raise(struct cpu *cpu, unsigned seg, uint64_t off, ui
 	unsigned esize = (desc & DESC_SIZE) / n;
 	for (unsigned i = 0; i < n; i++)
 		if (mask >> i & 1)
-			insn_seg_linear_raise(cpu, seg, off + (uint64_t)i * esize, esize, desc_kind(desc));
+			insn_seg_linear_raise(cpu, seg, (uint32_t)(off + (uint64_t)i * esize), esize, desc_kind(desc));
 }
 
 void *xlate_slow(struct cpu *cpu, gla_t gla, uint32_t desc)

@@ -178,6 +178,19 @@ static bool maskmov_of_nothing(const struct ocase *c, const struct ores *n)
 	return n->vector == EXC_PF && at < c->n && strstr(check_mnemonic(c, at), "maskmov");
 }
 
+/* Whether operands of masked and half-precision instructions are checked for alignment depends on the mask and on the CPU's way to carry the instruction out. */
+static bool masked_alignment(const struct ocase *c, const struct ores *n, const struct ores *e)
+{
+	unsigned at = check_insn_at(c, e->vector == EXC_AC ? e->rip : n->rip);
+	ZydisDecoder d;
+	ZydisDecodedInstruction zi;
+	decoder(c, &d);
+	if ((n->vector != EXC_AC && e->vector != EXC_AC) || at == c->n)
+		return false;
+	return ZYAN_SUCCESS(ZydisDecoderDecodeInstruction(&d, NULL, c->code + c->start[at], c->start[at + 1] - c->start[at], &zi)) &&
+	       (zi.avx.mask.reg > ZYDIS_REGISTER_K0 || zi.mnemonic == ZYDIS_MNEMONIC_VCVTPH2PS || zi.mnemonic == ZYDIS_MNEMONIC_VCVTPS2PH);
+}
+
 const char *check_compare(const struct ocase *c, const struct xlayout *l, const struct ores *n, const struct ores *e, bool step)
 {
 	uint8_t a[X_SIZE], b[X_SIZE];
@@ -186,7 +199,8 @@ const char *check_compare(const struct ocase *c, const struct xlayout *l, const 
 	if (e->status != OS_OK)
 		return "end";
 	if (!same_event(n, e, &x) || (n->rip ^ e->rip) & mask)
-		return x87_store_suppressed(c, n, e) || maskmov_of_nothing(c, n) || (n->vector == EXC_XM && x.mxcsr) ? NULL : "event";
+		return x87_store_suppressed(c, n, e) || maskmov_of_nothing(c, n) || (n->vector == EXC_XM && x.mxcsr) ||
+		       masked_alignment(c, n, e) ? NULL : "event";
 	for (unsigned k = 0; k < (omode64(c->mode) ? 16 : 8); k++)
 		if (!x.registers && (n->gpr[k] ^ e->gpr[k]) & mask)
 			return "register";

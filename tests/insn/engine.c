@@ -72,7 +72,8 @@ static void make_descriptors(struct engine *e)
 	put_desc(e->ram + GDT + 0x20, &oseg_table[O32][SEG_CS]);
 	put_desc(e->ram + GDT + 0x28, &oseg_table[O32][SEG_SS]);
 	put_desc(e->ram + GDT + 0x30, &oseg_table[O64][SEG_CS]);
-	put_desc(e->ram + GDT + 0x78, &(struct oseg){ 0x7b, 0xf5, 0, 0 }); /* the number of the CPU is its limit */
+	/* Linux has the number of the CPU in its limit */
+	put_desc(e->ram + GDT + 0x78, &(struct oseg){ 0x7b, 0xf5 | SEGA_DB, 0, native_cpu() });
 	for (unsigned k = 1; k < OLDT_SIZE; k++)
 		put_desc(e->ram + LDT_GPA + k * 8, &oseg_ldt[k]);
 }
@@ -152,6 +153,11 @@ static void store_event(struct engine *e, const struct ocase *c, struct ores *r)
 	r->vector = ev->vector;
 	r->error = ev->error;
 	r->cr2 = ev->cr2;
+	if (ev->vector == EXC_GP && ev->error == EXC_DB * 8 + 3) { /* INT1 */
+		r->vector = EXC_DB;
+		r->error = 0;
+		r->rip++;
+	}
 	/* INT3, and INTO: the vector is in the error code; as traps they point behind the instruction */
 	if (ev->vector == EXC_GP && (ev->error == EXC_BP * 8 + 2 || ev->error == EXC_OF * 8 + 2)) {
 		unsigned k = check_insn_at(c, r->rip);

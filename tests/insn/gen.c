@@ -144,7 +144,7 @@ static bool unwanted_extension(ZydisISAExt x)
 	case ZYDIS_ISA_EXT_RTM: case ZYDIS_ISA_EXT_TSX_LDTRK: case ZYDIS_ISA_EXT_AMX_BF16: case ZYDIS_ISA_EXT_AMX_INT8: case ZYDIS_ISA_EXT_AMX_TILE:
 	case ZYDIS_ISA_EXT_RDRAND: case ZYDIS_ISA_EXT_RDSEED: case ZYDIS_ISA_EXT_RDPID: case ZYDIS_ISA_EXT_XSAVE: case ZYDIS_ISA_EXT_XSAVEC:
 	case ZYDIS_ISA_EXT_XSAVEOPT: case ZYDIS_ISA_EXT_XSAVES: case ZYDIS_ISA_EXT_ENQCMD: case ZYDIS_ISA_EXT_UINTR:
-	case ZYDIS_ISA_EXT_SGX: case ZYDIS_ISA_EXT_WAITPKG: case ZYDIS_ISA_EXT_VTX: case ZYDIS_ISA_EXT_PT: case ZYDIS_ISA_EXT_TDX:
+	case ZYDIS_ISA_EXT_SGX: case ZYDIS_ISA_EXT_WAITPKG: case ZYDIS_ISA_EXT_VTX: case ZYDIS_ISA_EXT_PT: case ZYDIS_ISA_EXT_TDX: case ZYDIS_ISA_EXT_HRESET:
 	case ZYDIS_ISA_EXT_AMD3DNOW: case ZYDIS_ISA_EXT_SSE4A: /* not the host's: their immediates are fetched or not */
 		return true;
 	default:
@@ -346,6 +346,17 @@ static bool wants_selector(const struct cand *c)
 	}
 }
 
+static bool is_repeated(const struct cand *c)
+{
+	return c->zi.attributes & (ZYDIS_ATTRIB_HAS_REP | ZYDIS_ATTRIB_HAS_REPE | ZYDIS_ATTRIB_HAS_REPNE);
+}
+
+/* Is RDI in the code region? */
+static bool in_code(const struct ocase *oc)
+{
+	return (uint32_t)oc->gpr[RDI] - CODE_AT < CODE_SIZE;
+}
+
 /* Values without which the interesting case is too rare. */
 static void lucky_values(struct rng *r, struct ocase *oc, const struct track *t, const struct cand *c, const uint8_t *image)
 {
@@ -383,8 +394,8 @@ static void lucky_values(struct rng *r, struct ocase *oc, const struct track *t,
 	default:
 		break;
 	}
-	/* repeats are few; none of them would be a run over all memory, since a hole comes soon */
-	if (c->zi.attributes & (ZYDIS_ATTRIB_HAS_REP | ZYDIS_ATTRIB_HAS_REPE | ZYDIS_ATTRIB_HAS_REPNE) && !(taken & 1u << RCX) && (chance(r, 90) || oc->gpr[RDI] - CODE_AT < CODE_SIZE))
+	/* repeats are few, or run until a hole comes; but not over the case itself */
+	if (is_repeated(c) && !(taken & 1u << RCX) && (chance(r, 90) || in_code(oc)))
 		oc->gpr[RCX] = below(r, 48);
 }
 
@@ -434,6 +445,10 @@ static bool fit(const struct gen *g, struct rng *r, struct ocase *oc, struct tra
 			*t = before;
 			return false;
 		}
+	if (is_repeated(c) && in_code(oc) && (t->fixed | t->written) & 1u << RCX) {
+		*t = before;
+		return false;
+	}
 	lucky_values(r, oc, t, c, image);
 	t->written |= regs_written(c);
 	t->undef = undef_after(c, t->undef);
@@ -453,6 +468,9 @@ static bool add_undefined(struct rng *r, struct ocase *oc, const struct cand *c)
 {
 	if (!chance(r, 2))
 		return false;
+	for (unsigned k = 0; k < 6; k++) /* MPX: NOPs; FP16: Zydis 4.0.0 does not know that L'L of scalars is ignored */
+		if ((c->b[k] == 0x0f && (c->b[k + 1] & 0xfe) == 0x1a) || (c->b[k] == 0x62 && (c->b[k + 1] & 4)))
+			return false;
 	oc->off &= 0x7ff; /* how much of them a CPU fetches first is its own affair */
 	append(oc, c, 15);
 	return true;

@@ -10,6 +10,7 @@
  */
 #include <asm/ldt.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -150,6 +151,24 @@ static __attribute__((noinline)) void run_case(struct native *n, const struct oc
 	native_enter(&e);
 }
 
+unsigned native_cpu(void)
+{
+	cpu_set_t set;
+	if (sched_getaffinity(0, sizeof(set), &set) == 0)
+		for (unsigned k = 0; k < CPU_SETSIZE; k++)
+			if (CPU_ISSET(k, &set))
+				return k;
+	return 0;
+}
+
+static void pin(void)
+{
+	cpu_set_t set;
+	CPU_ZERO(&set);
+	CPU_SET(native_cpu(), &set);
+	sched_setaffinity(0, sizeof(set), &set);
+}
+
 static void set_ldt(void)
 {
 	for (unsigned k = 1; k < OLDT_SIZE; k++) {
@@ -190,6 +209,7 @@ static void child_setup(struct native *n)
 	map_at(READ_AT, READ_SIZE, READ_OFF, PROT_READ);
 	map_at(STACK_AT, STACK_SIZE, STACK_OFF, PROT_READ | PROT_WRITE);
 	map_frame();
+	pin();
 	set_ldt();
 	sigaltstack(&ss, NULL);
 	for (unsigned k = 0; k < ARRAY_LEN(sigs); k++)

@@ -123,6 +123,8 @@ void fill_state(struct rng *r, const struct xlayout *l, struct ocase *c);
 struct native;
 /* Has the host what the oracle needs? */
 bool native_possible(void);
+/* The one CPU that the child runs on. */
+unsigned native_cpu(void);
 struct native *native_new(const struct xlayout *l);
 void native_free(struct native *n);
 /* Where cases, their memory and their results go; shared with the child. */
