@@ -52,8 +52,10 @@ static gla_t aligned_raise(struct cpu *cpu, const struct insn *in, size_t size, 
 	if (!in->has_mem)
 		raise_ud(cpu);
 	gla = insn_rm_linear_raise(cpu, in, size, kind);
-	if (gla & (align - 1))
+	if (gla & (align - 1)) {
+		insn_align_raise(cpu, gla | 1, 2); /* takes the place of #GP where it is switched on */
 		raise_gp0(cpu);
+	}
 	return gla;
 }
 
@@ -166,7 +168,7 @@ static void xsave_raise(struct cpu *cpu, const struct insn *in, bool compact)
 		__asm__ volatile("xsavec64 %0" : "+m"(img) : "a"(lo), "d"(hi));
 	else
 		__asm__ volatile("xsave64 %0" : "+m"(img) : "a"(lo), "d"(hi));
-	if (mask & 1)
+	if (mask & 1 && (!compact || img.b[XS_HEADER] & 1)) /* XSAVEC leaves out what is in its initial state */
 		patch_pointers(cpu, img.b, in->opsize);
 	mmu_write_raise(cpu, gla, img.b, size, MMU_WRITE);
 }

@@ -101,6 +101,7 @@ static struct excuse excuses(const struct ocase *c, const struct ores *n)
 		x.pieces |= ops[k].type == ZYDIS_OPERAND_TYPE_MEMORY && ops[k].size == 80;
 	}
 	x.offset = x.vectors;
+	x.pieces |= x.vectors;
 	x.offset |= zi.avx.mask.reg > ZYDIS_REGISTER_K0; /* the address of any element that is on */
 	switch (zi.mnemonic) {
 	case ZYDIS_MNEMONIC_POPA: case ZYDIS_MNEMONIC_POPAD: /* registers are loaded as far as it goes */
@@ -117,7 +118,14 @@ static struct excuse excuses(const struct ocase *c, const struct ores *n)
 	case ZYDIS_MNEMONIC_VCVTPS2PH: /* converted, then stored */
 		x.mxcsr = true;
 		break;
-	case ZYDIS_MNEMONIC_FLDENV: case ZYDIS_MNEMONIC_FRSTOR: /* read in pieces, in an order of their own */
+	case ZYDIS_MNEMONIC_FNSTENV: case ZYDIS_MNEMONIC_FNSAVE: case ZYDIS_MNEMONIC_FXSAVE: case ZYDIS_MNEMONIC_FXSAVE64:
+	case ZYDIS_MNEMONIC_XSAVE: case ZYDIS_MNEMONIC_XSAVE64: case ZYDIS_MNEMONIC_XSAVEC: case ZYDIS_MNEMONIC_XSAVEC64:
+	case ZYDIS_MNEMONIC_XSAVEOPT: case ZYDIS_MNEMONIC_XSAVEOPT64:
+		x.memory = true;
+		x.pieces = true;
+		break;
+	case ZYDIS_MNEMONIC_FXRSTOR: case ZYDIS_MNEMONIC_FXRSTOR64: case ZYDIS_MNEMONIC_XRSTOR: case ZYDIS_MNEMONIC_XRSTOR64:
+	case ZYDIS_MNEMONIC_FLDENV: case ZYDIS_MNEMONIC_FRSTOR: /* done in pieces, in an order of their own */
 		x.pieces = true;
 		break;
 	case ZYDIS_MNEMONIC_MASKMOVQ: case ZYDIS_MNEMONIC_MASKMOVDQU: case ZYDIS_MNEMONIC_VMASKMOVDQU: /* address of any byte */

@@ -142,8 +142,8 @@ static bool unwanted_extension(ZydisISAExt x)
 {
 	switch (x) {
 	case ZYDIS_ISA_EXT_RTM: case ZYDIS_ISA_EXT_TSX_LDTRK: case ZYDIS_ISA_EXT_AMX_BF16: case ZYDIS_ISA_EXT_AMX_INT8: case ZYDIS_ISA_EXT_AMX_TILE:
-	case ZYDIS_ISA_EXT_RDRAND: case ZYDIS_ISA_EXT_RDSEED: case ZYDIS_ISA_EXT_RDPID: case ZYDIS_ISA_EXT_XSAVE: case ZYDIS_ISA_EXT_XSAVEC:
-	case ZYDIS_ISA_EXT_XSAVEOPT: case ZYDIS_ISA_EXT_XSAVES: case ZYDIS_ISA_EXT_ENQCMD: case ZYDIS_ISA_EXT_UINTR:
+	case ZYDIS_ISA_EXT_RDRAND: case ZYDIS_ISA_EXT_RDSEED: case ZYDIS_ISA_EXT_RDPID:
+	case ZYDIS_ISA_EXT_XSAVES: case ZYDIS_ISA_EXT_ENQCMD: case ZYDIS_ISA_EXT_UINTR:
 	case ZYDIS_ISA_EXT_SGX: case ZYDIS_ISA_EXT_WAITPKG: case ZYDIS_ISA_EXT_VTX: case ZYDIS_ISA_EXT_PT: case ZYDIS_ISA_EXT_TDX: case ZYDIS_ISA_EXT_HRESET:
 	case ZYDIS_ISA_EXT_AMD3DNOW: case ZYDIS_ISA_EXT_SSE4A: /* not the host's: their immediates are fetched or not */
 		return true;
@@ -164,13 +164,30 @@ static bool unwanted(const struct cand *c)
 	case ZYDIS_MNEMONIC_INT: case ZYDIS_MNEMONIC_INT1: case ZYDIS_MNEMONIC_INT3: case ZYDIS_MNEMONIC_IRET: case ZYDIS_MNEMONIC_IRETD: case ZYDIS_MNEMONIC_IRETQ:
 	case ZYDIS_MNEMONIC_SGDT: case ZYDIS_MNEMONIC_SIDT: case ZYDIS_MNEMONIC_SLDT: case ZYDIS_MNEMONIC_STR: case ZYDIS_MNEMONIC_SMSW:
 	case ZYDIS_MNEMONIC_POPF: case ZYDIS_MNEMONIC_POPFD: case ZYDIS_MNEMONIC_POPFQ:
-	case ZYDIS_MNEMONIC_FXSAVE: case ZYDIS_MNEMONIC_FXSAVE64: case ZYDIS_MNEMONIC_FNSAVE: case ZYDIS_MNEMONIC_FNSTENV:
-	case ZYDIS_MNEMONIC_FXRSTOR: case ZYDIS_MNEMONIC_FXRSTOR64: case ZYDIS_MNEMONIC_PTWRITE: case ZYDIS_MNEMONIC_RDPID:
+	case ZYDIS_MNEMONIC_XSAVEOPT: case ZYDIS_MNEMONIC_XSAVEOPT64: /* saves what it likes */
+	case ZYDIS_MNEMONIC_PTWRITE: case ZYDIS_MNEMONIC_RDPID:
 		return true;
 	default:
 		break;
 	}
+	/* XSAVE of 32-bit code leaves registers 8 to 15 out, ours does not */
+	if (zi->machine_mode != ZYDIS_MACHINE_MODE_LONG_64 && (zi->meta.isa_ext == ZYDIS_ISA_EXT_XSAVE || zi->meta.isa_ext == ZYDIS_ISA_EXT_XSAVEC ||
+	                                                       zi->meta.isa_ext == ZYDIS_ISA_EXT_XSAVEOPT))
+		return true;
 	return zi->meta.branch_type == ZYDIS_BRANCH_TYPE_FAR || unwanted_extension(zi->meta.isa_ext);
+}
+
+/* Images that hold x87 pointers. In a sequence they would be those of earlier instructions: FDP and FOP of memory operands are the
+ * engine's own (docs/xlate.md), and after single steps so is FIP. */
+static bool stores_x87_pointers(ZydisMnemonic m)
+{
+	switch (m) {
+	case ZYDIS_MNEMONIC_FNSTENV: case ZYDIS_MNEMONIC_FNSAVE: case ZYDIS_MNEMONIC_FXSAVE: case ZYDIS_MNEMONIC_FXSAVE64:
+	case ZYDIS_MNEMONIC_XSAVE: case ZYDIS_MNEMONIC_XSAVE64: case ZYDIS_MNEMONIC_XSAVEC: case ZYDIS_MNEMONIC_XSAVEC64:
+		return true;
+	default:
+		return false;
+	}
 }
 
 /* A branch that could go into the case's own bytes again never ends. */
@@ -376,6 +393,10 @@ static void lucky_values(struct rng *r, struct ocase *oc, const struct track *t,
 		if (c->ops[0].size == 8 && !(taken & 1u << RAX) && chance(r, 60))
 			oc->gpr[RAX] &= ~0xff00ull;
 		break;
+	case ZYDIS_MNEMONIC_XSAVE: case ZYDIS_MNEMONIC_XSAVE64: case ZYDIS_MNEMONIC_XSAVEC: case ZYDIS_MNEMONIC_XSAVEC64:
+	case ZYDIS_MNEMONIC_XSAVEOPT: case ZYDIS_MNEMONIC_XSAVEOPT64: case ZYDIS_MNEMONIC_XRSTOR: case ZYDIS_MNEMONIC_XRSTOR64:
+		oc->gpr[RAX] &= 0xe7; /* what both have switched on */
+		break;
 	case ZYDIS_MNEMONIC_CMPXCHG:
 		if (!(taken & 1u << RAX) && chance(r, 60))
 			oc->gpr[RAX] = gla ? at_rest(oc, image, gla, 8) : oc->gpr[base & 15];
@@ -478,7 +499,7 @@ static bool add_undefined(struct rng *r, struct ocase *oc, const struct cand *c)
 
 static bool add_insn(struct gen *g, struct rng *r, struct ocase *oc, struct track *t, const uint8_t *image, bool last)
 {
-	for (unsigned tries = 0; tries < 200; tries++) {
+	for (unsigned tries = 0; tries < (g->only ? 50000 : 200); tries++) {
 		struct cand c;
 		raw_bytes(g, r, oc->mode, c.b);
 		if (!decode(g, &c, oc->mode)) {
@@ -487,6 +508,8 @@ static bool add_insn(struct gen *g, struct rng *r, struct ocase *oc, struct trac
 			continue;
 		}
 		if (!last && c.zi.meta.branch_type != ZYDIS_BRANCH_TYPE_NONE)
+			continue;
+		if ((!last || oc->n > 0) && stores_x87_pointers(c.zi.mnemonic))
 			continue;
 		if (!fit(g, r, oc, t, &c, image))
 			continue;
@@ -516,9 +539,8 @@ void gen_case(struct gen *g, struct rng *r, const uint8_t *image, unsigned insns
 	if (insns > 1 && c->off > 0x1000)
 		c->off = 0x800;
 	fill_state(r, &g->l, c);
-	while (c->n < insns)
-		if (!add_insn(g, r, c, &t, image, c->n + 1 == insns) && (c->n > 0 || !g->only))
-			break;
+	while (c->n < insns && add_insn(g, r, c, &t, image, c->n + 1 == insns))
+		continue;
 	if (c->off + c->len > CODE_SIZE)
 		c->len = CODE_SIZE - c->off;
 	c->undef = t.undef;
