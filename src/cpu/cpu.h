@@ -138,7 +138,7 @@ extern const struct st_type cpu_state_type;
 
 /* A software TLB entry. Valid for ea iff ea - tag <= 4096 - size. An invalid entry's tag is a page that hashes to
  * another slot: ((i ^ 1) << 12) for slot i. */
-#define TLB_BITS 10
+#define TLB_BITS 13
 #define TLB_SIZE (1u << TLB_BITS)
 struct cpu_tlbe {
 	uint64_t tag;  /* linear address of the page */
