@@ -75,7 +75,7 @@ static void replaced(void **state)
 
 	mode_long();
 	cpu->s.cr4 |= CR4_PGE;
-	poke(PD + 16, 0x14000 | P | W, 8);
+	poke(PD + 8 * (b >> 21), 0x14000 | P | W, 8);
 	map(1, 0x20000 | P | G);
 	poke(0x14008, 0x21000 | P, 8);
 	assert_true(try_load(a, 4, 0, &val));
