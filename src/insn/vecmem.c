@@ -221,6 +221,15 @@ static gla_t elem_linear_raise(struct cpu *cpu, const struct insn *in, uint64_t 
 	return insn_seg_linear_raise(cpu, in->seg, off & size_mask(in->adsize), size, kind);
 }
 
+/* Byte at of an operand whose first has the effective address ea: only the first is cut to the address size, what lies beyond 64 KiB is
+ * beyond the limit (SDM vol 3 6.3), where 4 GiB end linear addresses do. */
+static gla_t row_linear_raise(struct cpu *cpu, const struct insn *in, uint64_t ea, unsigned at, unsigned size, unsigned kind)
+{
+	uint64_t off = (ea & size_mask(in->adsize)) + at;
+
+	return insn_seg_linear_raise(cpu, in->seg, cpu_code64(cpu) ? off : (uint32_t)off, size, kind);
+}
+
 static void plan_add(struct plan *p, unsigned n, gla_t at)
 {
 	p->e[p->n++] = (struct elem){ (uint8_t)n, at };
@@ -233,7 +242,7 @@ static void plan_row_raise(struct cpu *cpu, const struct insn *in, struct plan *
 
 	for (unsigned i = 0; i < p->count; i++)
 		if (mask >> i & 1)
-			plan_add(p, i, elem_linear_raise(cpu, in, ea + (packed ? p->n : i) * p->esize, p->esize, kind));
+			plan_add(p, i, row_linear_raise(cpu, in, ea, (packed ? p->n : i) * p->esize, p->esize, kind));
 }
 
 static uint64_t vsib_base(const struct cpu *cpu, const struct insn *in)
@@ -507,7 +516,7 @@ void insn_maskmov(struct cpu *cpu, const struct insn *in)
 	for (unsigned i = 0; i < len; i++) {
 		if (!(mask[i] & 0x80))
 			continue;
-		gla[i] = elem_linear_raise(cpu, in, cpu->s.gpr[RDI] + i, 1, MMU_WRITE);
+		gla[i] = row_linear_raise(cpu, in, cpu->s.gpr[RDI], i, 1, MMU_WRITE);
 		mmu_probe_raise(cpu, gla[i], 1, MMU_WRITE);
 	}
 	for (unsigned i = 0; i < len; i++)

@@ -186,17 +186,24 @@ static bool maskmov_of_nothing(const struct ocase *c, const struct ores *n)
 	return n->vector == EXC_PF && at < c->n && strstr(check_mnemonic(c, at), "maskmov");
 }
 
-/* Whether operands of masked and half-precision instructions are checked for alignment depends on the mask and on the CPU's way to carry the instruction out. */
-static bool masked_alignment(const struct ocase *c, const struct ores *n, const struct ores *e)
+static bool alignment_unsure(const struct ocase *c, const struct ores *r)
 {
-	unsigned at = check_insn_at(c, e->vector == EXC_AC ? e->rip : n->rip);
+	unsigned at = check_insn_at(c, r->rip);
 	ZydisDecoder d;
 	ZydisDecodedInstruction zi;
 	decoder(c, &d);
-	if ((n->vector != EXC_AC && e->vector != EXC_AC) || at == c->n)
+	if (r->vector != EXC_AC || at == c->n)
 		return false;
 	return ZYAN_SUCCESS(ZydisDecoderDecodeInstruction(&d, NULL, c->code + c->start[at], c->start[at + 1] - c->start[at], &zi)) &&
 	       (zi.avx.mask.reg > ZYDIS_REGISTER_K0 || zi.mnemonic == ZYDIS_MNEMONIC_VCVTPH2PS || zi.mnemonic == ZYDIS_MNEMONIC_VCVTPS2PH);
+}
+
+/* Whether operands of masked and half-precision instructions are checked for alignment depends on the mask and on the CPU's way to carry
+ * the instruction out (SDM vol 2 MOVUPS, MOVDQU:
+ * "may or may not be generated"). */
+static bool masked_alignment(const struct ocase *c, const struct ores *n, const struct ores *e)
+{
+	return alignment_unsure(c, n) || alignment_unsure(c, e);
 }
 
 const char *check_compare(const struct ocase *c, const struct xlayout *l, const struct ores *n, const struct ores *e, bool step)

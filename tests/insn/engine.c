@@ -17,7 +17,7 @@ enum { RAM = 8 << 20, IMAGE_GPA = 0x100000, PML4 = 0x10000, PDPT = 0x11000, PDPT
 	PT = 0x20000, PT_HIGH = 0x15000, GDT = 0x8000, LDT_GPA = 0x9000, TABLES_END = 0x30000 };
 /* Linear address of the tables: not below, where the child has nothing. */
 #define TABLES_GLA 0xffff800000000000ull
-#define STEPS_MAX 400
+#define STEPS_MAX (400 + ORACLE_INSNS * ORACLE_ROUNDS)
 
 struct engine {
 	struct xlayout l;

@@ -32,6 +32,9 @@ struct track {
 	uint32_t fixed;   /* given a value that must stay */
 	uint32_t written;
 	uint32_t undef;   /* flags left undefined */
+	uint32_t places;
+	uint64_t cluster; /* memory operands lie near here, mostly; 0: anywhere */
+	unsigned favour;  /* low bits of the register they go by */
 };
 
 enum group { G_ONE, G_X87, G_0F, G_0F38, G_0F3A, G_VEX1, G_VEX2, G_VEX3, G_EVEX1, G_EVEX2, G_EVEX3, G_EVEX5, G_EVEX6, G_COUNT };
@@ -124,10 +127,9 @@ static void escape(struct rng *r, struct out *o, enum group grp, unsigned mode)
 	}
 }
 
-static void raw_bytes(struct gen *g, struct rng *r, unsigned mode, uint8_t *b)
+static void raw_bytes(struct gen *g, struct rng *r, unsigned mode, enum group grp, uint8_t *b)
 {
 	struct out o = { .b = b };
-	enum group grp = pick_group(g, r, mode);
 	unsigned op = g->turn[grp]++;
 	prefixes(r, &o, grp, mode);
 	escape(r, &o, grp, mode);
@@ -211,6 +213,30 @@ static unsigned encl(ZydisRegister reg)
 	return full >= ZYDIS_REGISTER_RAX && full <= ZYDIS_REGISTER_R15 ? (unsigned)(full - ZYDIS_REGISTER_RAX) : 16;
 }
 
+/* Is there memory at this linear address? */
+static bool mapped(uint64_t gla)
+{
+	return gla - CODE_AT < CODE_SIZE || gla - DATA_AT < DATA_SIZE || gla - READ_AT < READ_SIZE || gla - STACK_AT < STACK_SIZE;
+}
+
+static enum oplace place_of(uint64_t gla, unsigned size)
+{
+	uint64_t last = gla + size - 1;
+	if (gla >= 0x7ffffff00000 || last >= 0x7ffffff00000)
+		return OP_EDGE;
+	if (!mapped(gla) || !mapped(last))
+		return mapped(gla) ? OP_SECOND : mapped(last) ? OP_FIRST : OP_HOLE;
+	if (gla - READ_AT < READ_SIZE)
+		return OP_READ;
+	if (gla - CODE_AT < CODE_SIZE)
+		return OP_CODE;
+	if ((gla ^ last) >> 12)
+		return OP_CROSS;
+	if (gla - STACK_AT < STACK_SIZE)
+		return OP_STACK;
+	return gla & (size - 1) & 15 ? OP_UNALIGNED : OP_ALIGNED;
+}
+
 /* Where an operand of size bytes should lie: a linear address. edge: also where canonical addresses end. */
 static uint64_t pick_target(struct rng *r, bool edge, unsigned size)
 {
@@ -261,6 +287,10 @@ static uint64_t seg_base(const struct ocase *c, unsigned seg)
 static bool patch_disp(struct cand *c, uint64_t disp)
 {
 	unsigned bits = c->zi.raw.disp.size, at = c->zi.raw.disp.offset;
+	if (bits == 8 && c->zi.encoding != ZYDIS_INSTRUCTION_ENCODING_EVEX && disp + 128 < 256) {
+		c->b[at] = (uint8_t)disp;
+		return true;
+	}
 	if (bits != 32 && bits != 16)
 		return false;
 	memcpy(c->b + at, &disp, bits / 8);
@@ -297,15 +327,12 @@ static void small_indexes(const struct gen *g, struct rng *r, struct ocase *oc, 
 		}
 }
 
-/* Make memory operand op of c lie where we like. False: its registers have been used up by earlier instructions. */
-static bool solve(const struct gen *g, struct rng *r, struct ocase *oc, struct track *t, struct cand *c, const ZydisDecodedOperand *op)
+/* Make off the address of memory operand op of c. False: its registers have been used up by earlier instructions. */
+static bool solve_to(const struct gen *g, struct rng *r, struct ocase *oc, struct track *t, struct cand *c, const ZydisDecodedOperand *op, uint64_t off)
 {
-	unsigned width = c->zi.address_width, size = op->size ? op->size / 8u : 64;
+	unsigned width = c->zi.address_width;
 	bool vsib = op->mem.type == ZYDIS_MEMOP_TYPE_VSIB;
 	unsigned base = encl(op->mem.base), index = vsib ? 16 : encl(op->mem.index);
-	/* what CPUs access in pieces they may check in pieces */
-	bool whole = size <= 64 && !(size & (size - 1)) && c->zi.avx.mask.reg <= ZYDIS_REGISTER_K0;
-	uint64_t off = pick_target(r, omode64(oc->mode) && whole, size) - seg_base(oc, seg_of(op->mem.segment));
 	uint64_t disp = op->mem.disp.has_displacement ? (uint64_t)op->mem.disp.value : 0;
 	uint32_t used = (base < 16 ? 1u << base : 0) | (index < 16 ? 1u << index : 0);
 	if (used & t->written || (oc->mode == O16 && used & 1u << RSP))
@@ -328,6 +355,20 @@ static bool solve(const struct gen *g, struct rng *r, struct ocase *oc, struct t
 		set_reg(oc, r, t, base, (off - disp) / (1 + op->mem.scale), width);
 	else
 		set_reg(oc, r, t, base, off - scaled - disp, width);
+	return true;
+}
+
+/* Make memory operand op of c lie where we like. */
+static bool solve(const struct gen *g, struct rng *r, struct ocase *oc, struct track *t, struct cand *c, const ZydisDecodedOperand *op)
+{
+	unsigned size = op->size ? op->size / 8u : 64;
+	/* what CPUs access in pieces they may check in pieces */
+	bool whole = size <= 64 && !(size & (size - 1)) && c->zi.avx.mask.reg <= ZYDIS_REGISTER_K0;
+	bool near = t->cluster && chance(r, 80);
+	uint64_t gla = near ? t->cluster + below(r, 160) - 80 : pick_target(r, omode64(oc->mode) && whole, size);
+	if (!solve_to(g, r, oc, t, c, op, gla - seg_base(oc, seg_of(op->mem.segment))))
+		return false;
+	t->places |= 1u << place_of(gla, size);
 	return true;
 }
 
@@ -433,12 +474,24 @@ static uint32_t regs_written(const struct cand *c)
 	return w;
 }
 
+/* Instructions that leave all flags alone if their count is 0. */
+static bool may_keep_flags(const struct cand *c)
+{
+	switch (c->zi.mnemonic) {
+	case ZYDIS_MNEMONIC_SHL: case ZYDIS_MNEMONIC_SHR: case ZYDIS_MNEMONIC_SAR: case ZYDIS_MNEMONIC_SHLD: case ZYDIS_MNEMONIC_SHRD:
+	case ZYDIS_MNEMONIC_ROL: case ZYDIS_MNEMONIC_ROR: case ZYDIS_MNEMONIC_RCL: case ZYDIS_MNEMONIC_RCR:
+		return true;
+	default:
+		return is_repeated(c);
+	}
+}
+
 static uint32_t undef_after(const struct cand *c, uint32_t before)
 {
 	const ZydisAccessedFlags *f = c->zi.cpu_flags;
 	if (!f)
 		return before;
-	uint32_t defined = (f->modified | f->set_0 | f->set_1) & ~f->undefined;
+	uint32_t defined = may_keep_flags(c) ? 0 : (f->modified | f->set_0 | f->set_1) & ~f->undefined;
 	return ((before & ~defined) | f->undefined) & FL_ARITH;
 }
 
@@ -452,6 +505,33 @@ static bool decode(const struct gen *g, struct cand *c, unsigned mode)
 	c->known = ZYAN_SUCCESS(ZydisDecoderDecodeFull(&g->dec[mode], c->b, sizeof(c->b), &c->zi, c->ops));
 	c->len = c->known ? c->zi.length : 0;
 	return c->known;
+}
+
+bool gen_reckon_undefined(const struct gen *g, struct ocase *oc, uint32_t undef)
+{
+	oc->undef = undef;
+	for (unsigned k = 0; k < oc->n; k++) {
+		struct cand c = { 0 };
+		memcpy(c.b, oc->code + oc->start[k], oc->start[k + 1] - oc->start[k]);
+		if (!decode(g, &c, oc->mode))
+			continue;
+		if (tests_undefined(&c, oc->undef))
+			return false;
+		oc->undef = undef_after(&c, oc->undef);
+	}
+	return true;
+}
+
+/* Operands of a cluster go by the same register and a small displacement, as those of compiled code do: checks may be shared. */
+static void focus(const struct gen *g, struct rng *r, const struct track *t, unsigned mode, struct cand *c)
+{
+	unsigned at = c->zi.raw.modrm.offset, rm = c->b[at] & 7;
+	if (!t->cluster || !(c->zi.attributes & ZYDIS_ATTRIB_HAS_MODRM) || c->b[at] >= 0xc0 || rm == 4 || c->zi.address_width == 16 || chance(r, 20))
+		return;
+	struct cand other = *c;
+	other.b[at] = (uint8_t)((c->b[at] & 0x38) | (chance(r, 70) ? 0x40 : 0x80) | t->favour);
+	if (decode(g, &other, mode) && other.zi.mnemonic == c->zi.mnemonic)
+		*c = other;
 }
 
 static bool fit(const struct gen *g, struct rng *r, struct ocase *oc, struct track *t, struct cand *c, const uint8_t *image)
@@ -476,22 +556,50 @@ static bool fit(const struct gen *g, struct rng *r, struct ocase *oc, struct tra
 	return true;
 }
 
+static enum ogroup group_of(const struct cand *c)
+{
+	if (!c->known)
+		return OG_UNDEFINED;
+	if (c->zi.encoding != ZYDIS_INSTRUCTION_ENCODING_LEGACY)
+		return c->zi.encoding == ZYDIS_INSTRUCTION_ENCODING_EVEX ? OG_EVEX : OG_VEX;
+	switch (c->zi.opcode_map) {
+	case ZYDIS_OPCODE_MAP_0F: return OG_0F;
+	case ZYDIS_OPCODE_MAP_0F38: return OG_0F38;
+	case ZYDIS_OPCODE_MAP_0F3A: return OG_0F3A;
+	default: return (c->zi.opcode & 0xf8) == 0xd8 ? OG_X87 : OG_ONE;
+	}
+}
+
 static void append(struct ocase *oc, const struct cand *c, unsigned len)
 {
+	oc->group[oc->n] = (uint8_t)group_of(c);
+	oc->mnemonic[oc->n] = c->known ? (uint16_t)c->zi.mnemonic : 0;
 	memcpy(oc->code + oc->len, c->b, len);
 	oc->start[oc->n++] = (uint16_t)oc->len;
 	oc->len += len;
 	oc->start[oc->n] = (uint16_t)oc->len;
 }
 
+/* Bytes that Zydis 4.0.0 does not know, but this host or what is under it may. */
+static bool known_elsewhere(const uint8_t *b)
+{
+	for (unsigned k = 0; k < 6; k++) {
+		if (b[k] == 0x0f && (b[k + 1] & 0xfe) == 0x1a) /* MPX: NOPs */
+			return true;
+		/* VMX, SGX and SEAM instructions with a prefix: a hypervisor may answer them before their prefix is looked at */
+		if (b[k] == 0x0f && b[k + 1] == 0x01 && ((b[k + 2] & 0xf8) == 0xc0 || (b[k + 2] & 0xfc) == 0xcc))
+			return true;
+		if (b[k] == 0x62 && b[k + 1] & 4) /* FP16: L'L of scalars is ignored */
+			return true;
+	}
+	return false;
+}
+
 /* Bytes that Zydis does not know: #UD is expected of both. */
 static bool add_undefined(struct rng *r, struct ocase *oc, const struct cand *c)
 {
-	if (!chance(r, 2))
+	if (below(r, 200) || known_elsewhere(c->b))
 		return false;
-	for (unsigned k = 0; k < 6; k++) /* MPX: NOPs; FP16: Zydis 4.0.0 does not know that L'L of scalars is ignored */
-		if ((c->b[k] == 0x0f && (c->b[k + 1] & 0xfe) == 0x1a) || (c->b[k] == 0x62 && (c->b[k + 1] & 4)))
-			return false;
 	oc->off &= 0x7ff; /* how much of them a CPU fetches first is its own affair */
 	append(oc, c, 15);
 	return true;
@@ -499,9 +607,12 @@ static bool add_undefined(struct rng *r, struct ocase *oc, const struct cand *c)
 
 static bool add_insn(struct gen *g, struct rng *r, struct ocase *oc, struct track *t, const uint8_t *image, bool last)
 {
+	enum group grp = pick_group(g, r, oc->mode);
 	for (unsigned tries = 0; tries < (g->only ? 50000 : 200); tries++) {
 		struct cand c;
-		raw_bytes(g, r, oc->mode, c.b);
+		if (g->only || tries % 40 == 39) /* few encodings of some are instructions: they need more tries */
+			grp = pick_group(g, r, oc->mode);
+		raw_bytes(g, r, oc->mode, grp, c.b);
 		if (!decode(g, &c, oc->mode)) {
 			if (oc->n == 0 && last && !g->only && add_undefined(r, oc, &c))
 				return false;
@@ -511,6 +622,7 @@ static bool add_insn(struct gen *g, struct rng *r, struct ocase *oc, struct trac
 			continue;
 		if ((!last || oc->n > 0) && stores_x87_pointers(c.zi.mnemonic))
 			continue;
+		focus(g, r, t, oc->mode, &c);
 		if (!fit(g, r, oc, t, &c, image))
 			continue;
 		append(oc, &c, c.len);
@@ -529,21 +641,52 @@ static void place(struct rng *r, struct ocase *c)
 		c->off = 0x2000 - 1 - below(r, 14);
 }
 
+/* Back to the first instruction: LOOP, or DEC ECX and JNZ. What the body does must bear being done again. */
+static void close_loop(const struct gen *g, struct rng *r, struct ocase *oc, const struct track *t)
+{
+	struct cand c = { .len = 2 };
+	bool jnz = chance(r, 50);
+	if ((t->written | t->fixed) & 1u << RCX || oc->n + 2 > ORACLE_INSNS || oc->len > 120 || oc->n == 0)
+		return;
+	struct ocase twice = *oc;
+	if (!gen_reckon_undefined(g, &twice, oc->undef))
+		return;
+	memcpy(c.b, oc->mode == O16 ? "\x49\x90" : "\xff\xc9", 2);
+	if (jnz && decode(g, &c, oc->mode))
+		append(oc, &c, c.len);
+	c.b[0] = jnz ? 0x75 : 0xe2;
+	c.b[1] = (uint8_t)-(oc->len + 2);
+	if (decode(g, &c, oc->mode))
+		append(oc, &c, c.len);
+	oc->loop = true;
+	oc->gpr[RCX] = 1 + below(r, ORACLE_ROUNDS);
+	gen_reckon_undefined(g, oc, 0);
+}
+
 void gen_case(struct gen *g, struct rng *r, const uint8_t *image, unsigned insns, struct ocase *c)
 {
 	static const uint8_t modes[10] = { O64, O64, O64, O64, O64, O64, O32, O32, O32S, O16 };
 	struct track t = { 0 };
+	bool loop = insns > 1 && chance(r, 20);
 	c->mode = modes[below(r, 10)];
 	c->len = c->n = 0;
+	c->loop = false;
 	place(r, c);
 	if (insns > 1 && c->off > 0x1000)
 		c->off = 0x800;
 	fill_state(r, &g->l, c);
-	while (c->n < insns && add_insn(g, r, c, &t, image, c->n + 1 == insns))
+	if (insns > 1 && chance(r, 50)) {
+		t.cluster = pick_target(r, false, 8);
+		t.favour = chance(r, 70) ? 3 : 5 + below(r, 3);
+	}
+	while (c->n < insns && add_insn(g, r, c, &t, image, c->n + 1 == insns && !loop))
 		continue;
+	c->undef = t.undef;
+	c->places = t.places;
+	if (loop)
+		close_loop(g, r, c, &t);
 	if (c->off + c->len > CODE_SIZE)
 		c->len = CODE_SIZE - c->off;
-	c->undef = t.undef;
 }
 
 struct gen *gen_new(const struct xlayout *l, const char *only)

@@ -35,6 +35,8 @@ struct tally {
 	bool step;
 	uint64_t cases, insns, skipped, mismatches, crashes;
 	uint64_t until_ms;
+	uint64_t mode[O_MODES][3], group[OG_COUNT], place[OP_COUNT], end[32];
+	bool seen[ORACLE_MNEMONICS];
 	struct kind kind[KINDS];
 	struct ocase now;  /* under way in the engine */
 };
@@ -97,15 +99,27 @@ static void without(const struct ocase *c, unsigned k, struct ocase *out)
 		out->start[i - 1] = (uint16_t)(c->start[i] - gone);
 	out->n--;
 	out->len -= gone;
+	if (c->loop && k + 1 < c->n)
+		out->code[out->len - 1] = (uint8_t)-out->len;
+	else
+		out->loop = false;
 }
 
-/* Take instructions away as long as it still differs. Undefined flags of what is left are not known: compare none in the end. */
+/* Reckon flags undefined at the end; false if an instruction depends on some that are. */
+static bool still_defined(const struct gen *g, struct ocase *c)
+{
+	return gen_reckon_undefined(g, c, 0) && (!c->loop || gen_reckon_undefined(g, c, c->undef));
+}
+
+/* Take instructions away as long as it still differs, and no instruction comes to depend on undefined flags. */
 static void minimize(struct oracle *o, struct ocase *c, bool step)
 {
 	struct ocase *slot = native_cases(o->nat);
 	struct ocase less;
 	for (unsigned k = c->n; k-- > 0 && c->n > 1;) {
 		without(c, k, &less);
+		if (!still_defined(o->gen, &less))
+			continue;
 		*slot = less;
 		native_run(o->nat, 1);
 		const struct ores *n = native_results(o->nat);
@@ -147,6 +161,20 @@ static void mismatch(struct oracle *o, const struct ocase *c, unsigned index, co
 		report(o, &small, index, what, step, n, &o->block);
 }
 
+static void count_areas(struct tally *t, const struct ocase *c, const struct ores *n)
+{
+	t->cases++;
+	t->insns += c->n;
+	t->mode[c->mode][c->loop ? 2 : c->n > 1]++;
+	t->end[n->vector & 31]++;
+	for (unsigned k = 0; k < OP_COUNT; k++)
+		t->place[k] += c->places >> k & 1;
+	for (unsigned k = 0; k < c->n; k++) {
+		t->group[c->group[k]]++;
+		t->seen[c->mnemonic[k] % ORACLE_MNEMONICS] = true;
+	}
+}
+
 /* True: go on with the batch. */
 static bool check_one(struct oracle *o, unsigned k)
 {
@@ -157,8 +185,7 @@ static bool check_one(struct oracle *o, unsigned k)
 		o->t->skipped++;
 		return true;
 	}
-	o->t->cases++;
-	o->t->insns += c->n;
+	count_areas(o->t, c, n);
 	const char *what = run_engine(o, c, n, true, &o->step);
 	if (what) {
 		mismatch(o, c, k, what, true, &o->step);
@@ -240,9 +267,47 @@ static void watch(struct oracle *o)
 	}
 }
 
+static void row(const char *area, uint64_t n)
+{
+	printf("  %-52s %12llu\n", area, (unsigned long long)n);
+}
+
+/* By area what has been compared; each case as a single step and as a block. */
+static void table(const struct tally *t)
+{
+	static const char *const modes[O_MODES] = { "64-bit", "32-bit flat", "32-bit segmented", "16-bit" };
+	static const char *const kinds[3] = { "single instructions", "sequences of 2 to 30", "loops" };
+	static const char *const groups[OG_COUNT] = { "one-byte opcodes", "x87", "0F", "0F 38", "0F 3A", "VEX", "EVEX", "undefined bytes" };
+	static const char *const places[OP_COUNT] = { "aligned", "unaligned", "across pages", "second part faults", "first part faults",
+		"read-only page", "page with code", "stack", "end of canonical addresses", "nothing mapped" };
+	char name[80];
+	unsigned seen = 0;
+	for (unsigned k = 1; k < ORACLE_MNEMONICS; k++)
+		seen += t->seen[k];
+	printf("cases by mode\n");
+	for (unsigned m = 0; m < O_MODES; m++)
+		for (unsigned k = 0; k < 3; k++) {
+			snprintf(name, sizeof(name), "%s, %s", modes[m], kinds[k]);
+			row(name, t->mode[m][k]);
+		}
+	printf("instructions by encoding (%u mnemonics)\n", seen);
+	for (unsigned k = 0; k < OG_COUNT; k++)
+		row(groups[k], t->group[k]);
+	printf("cases with memory operands\n");
+	for (unsigned k = 0; k < OP_COUNT; k++)
+		row(places[k], t->place[k]);
+	printf("cases by their end\n");
+	for (unsigned k = 0; k < 32; k++)
+		if (t->end[k]) {
+			snprintf(name, sizeof(name), k == EXC_BP ? "INT3 behind the last instruction" : "exception %u", k);
+			row(name, t->end[k]);
+		}
+}
+
 static void summary(const struct oracle *o)
 {
 	const struct tally *t = o->t;
+	table(t);
 	for (unsigned k = 0; k < KINDS && t->kind[k].name[0]; k++)
 		printf("%6u %s\n", t->kind[k].count, t->kind[k].name);
 	printf("%llu cases, %llu instructions: %llu mismatches, %llu crashes, %llu skipped (seed 0x%llx, batches to %llu)\n",

@@ -34,17 +34,27 @@
 #define ORACLE_ESP_HIGH 0x5a5a0000u /* upper half of ESP with a 16-bit stack */
 #define X_SIZE 2816 /* XSAVE area, AMX left out */
 #define ORACLE_INSNS 30
+#define ORACLE_ROUNDS 100 /* of a loop */
+#define ORACLE_MNEMONICS 2048
 #define ORACLE_BATCH 64
 
 /* 64-bit; 32-bit flat; 32-bit with segments that are not flat; 16-bit protected mode. */
 enum omode { O64, O32, O32S, O16, O_MODES };
+
+/* What an instruction's encoding belongs to, and where memory operands lie: for the count of what has been checked. */
+enum ogroup { OG_ONE, OG_X87, OG_0F, OG_0F38, OG_0F3A, OG_VEX, OG_EVEX, OG_UNDEFINED, OG_COUNT };
+enum oplace { OP_ALIGNED, OP_UNALIGNED, OP_CROSS, OP_SECOND, OP_FIRST, OP_READ, OP_CODE, OP_STACK, OP_EDGE, OP_HOLE, OP_COUNT };
 
 struct ocase {
 	uint32_t mode;
 	uint32_t off;          /* of the first instruction, in CODE */
 	uint32_t len, n;
 	uint32_t undef;        /* arithmetic flags that the manual leaves undefined at the end */
+	uint32_t places;       /* bits of enum oplace */
+	bool loop;             /* the last instruction goes back to the first */
 	uint16_t start[ORACLE_INSNS + 1];
+	uint16_t mnemonic[ORACLE_INSNS]; /* Zydis's number */
+	uint8_t group[ORACLE_INSNS];
 	uint8_t code[ORACLE_INSNS * 15];
 	uint64_t gpr[16], rflags, fs_base, gs_base;
 	_Alignas(64) uint8_t x[X_SIZE];
@@ -114,6 +124,9 @@ void gen_seek(struct gen *g, struct rng *r);
 /* Fill image and c; insns: how many at most. */
 void gen_image(struct rng *r, uint8_t *image);
 void gen_case(struct gen *g, struct rng *r, const uint8_t *image, unsigned insns, struct ocase *c);
+/* c->undef anew, if undef are undefined before; false if an instruction reads flags that are undefined. */
+bool gen_reckon_undefined(const struct gen *g, struct ocase *c, uint32_t undef);
+
 /* fill.c */
 /* A selector, mostly one that can be loaded. */
 uint16_t fill_selector(struct rng *r);
