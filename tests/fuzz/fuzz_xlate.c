@@ -278,14 +278,17 @@ static void set_state(struct target *t, struct input *in)
 	cpu_derive(t->cpu);
 }
 
-/* Whatever the guest did, what translated code may reach is guest RAM. */
+/* Whatever the guest did, what translated code may reach is guest RAM, and a flush will find the entry (I1 of mmu/tlb.c). */
 static void check_tlb(const struct target *t)
 {
 	const struct cpu_tlbe *e = &t->cpu->tlb[0][0][0];
+	const struct cpu_tlb_used *used = t->cpu->tlb_used;
 
 	for (unsigned k = 0; k < TLB_ALL; k++) {
-		bool valid = e[k].tag >> 12 % 64 && ((e[k].tag >> 12) & (TLB_SIZE - 1)) == k % TLB_SIZE;
+		bool valid = (e[k].tag >> 12 & (TLB_SIZE - 1)) == k % TLB_SIZE;
 		uint64_t off = e[k].host - (uint64_t)(uintptr_t)t->ram;
+
+		must(valid == ((used[0].bits[k / 64] | used[1].bits[k / 64]) >> k % 64 & 1));
 		must(!valid || (off < RAM && !(off & 4095)));
 	}
 }
