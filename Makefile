@@ -23,6 +23,9 @@ check: deps-check all
 check-quick: deps-check all
 	@tests/run --suite quick
 
+report: deps-check all
+	@tests/run --report
+
 check-long: deps-check all
 	@tests/run --suite long
 
@@ -42,4 +45,4 @@ clean:
 distclean: clean
 	rm -rf cache
 
-.PHONY: all demo check check-quick check-long deps-demo deps-check bench clean distclean
+.PHONY: all demo check check-quick report check-long deps-demo deps-check bench clean distclean

@@ -23,6 +23,10 @@ def bad_calls(lib):
             yield f'{lib}: {obj} calls {line.split()[-1]}'
 
 
+def objects(lib):
+    return len(subprocess.run(['ar', 't', lib], capture_output=True, text=True, check=True).stdout.splitlines())
+
+
 found = [text for lib in sys.argv[1:] for text in bad_calls(lib)]
-print('\n'.join(found))
+print('\n'.join([*found, f'{sum(map(objects, sys.argv[1:]))} objects checked, {len(found)} breaches']))
 sys.exit(1 if found else 0)

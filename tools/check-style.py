@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """what: the house rules that a machine can check: layers, headers alone, head lines, lengths, unique names.
 
-Prints one line per breach and ends with 1 if there is one.  tools/long.txt lists files and functions that may be
+Prints one line per breach and their count, and ends with 1 if there is one.  tools/long.txt lists files and functions that may be
 longer, and names that may be used twice, each with its reason.  With --columns it also lists lines beyond 120
 columns (a tab counts as 4), which is an aim and not a limit.
 """
@@ -121,14 +121,19 @@ def is_script(path):
         return file.read(2) == b"#!"
 
 
+def judged_files():
+    """Our files that have rules: sources, and scripts."""
+    for path in own_files():
+        if (path.is_relative_to(SRC) and path.suffix in CODE) or path.suffix in CODE | {".asm", ".inc", ".asl"} or is_script(path):
+            yield path
+
+
 def breaches():
     allowed = allowed_rooms()
     long_names = {line.split()[0] for line in listed("long.txt")}
     code = []
-    for path in own_files():
+    for path in judged_files():
         in_source = path.is_relative_to(SRC) and path.suffix in CODE
-        if not (in_source or path.suffix in CODE | {".asm", ".inc", ".asl"} or is_script(path)):
-            continue
         text = path.read_text(errors="replace")
         checks = [check_head(path, text), check_lengths(path, text, long_names)]
         if in_source:
@@ -149,6 +154,7 @@ def main():
     found = list(breaches())
     for breach in found:
         print(breach)
+    print(f"{len(list(judged_files()))} files checked, {len(found)} breaches")
     return 1 if found else 0
 
 

@@ -17,6 +17,7 @@ def fuzz_case(target):
         build = TREE / "build/test-logs/fuzz"
         done = subprocess.run([TREE / "tests/fuzz/run", "--seconds", "5", "--build", build, target], stdout=subprocess.PIPE,
                               stderr=subprocess.STDOUT, text=True, errors="replace", timeout=600 * test.slow)
+        test.said = done.stdout
         (test.logs / f"{test.name}.log").write_text(done.stdout)
         if done.returncode:
             raise Failure(done.stdout[-3000:])

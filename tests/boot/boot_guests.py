@@ -40,6 +40,7 @@ def guest(name, bits):
         done = test.ring3("run", "--memory", "64M", "--display", "none", "--serial", "stdio", "--debug-exit",
                           "--no-reboot", "--timeout", 50, "--kernel", build(test, name, bits), timeout=60)
         (test.logs / f"{test.name}.log").write_text(done.stdout + done.stderr)
+        test.said = done.stdout.replace("\r", "")
         found = re.search(r"(\d+) checks, (\d+) failed", done.stdout)
         test.must(found, f"ended with {done.returncode} before its last line: {(done.stdout + done.stderr)[-2000:]}")
         test.must(found[2] == "0" and done.returncode == WAY_OUT, done.stdout[-3000:])

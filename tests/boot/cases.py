@@ -46,6 +46,7 @@ class Context:
         self.logs = logs
         self.folder = Path(tempfile.mkdtemp(prefix="ring3-test-"))
         self.machines = []
+        self.said = ""          # output whose counts of checks belong in the report
 
     def start(self, *args, terminal=False):
         """Starts `ring3 run` with just these arguments, on pipes or in a terminal of its own."""
