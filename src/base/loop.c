@@ -469,3 +469,13 @@ void loop_stop(struct loop *l)
 	pthread_join(l->thread, NULL);
 	l->running = false;
 }
+
+uint64_t loop_cpu_ns(struct loop *l)
+{
+	struct timespec ts = { 0 };
+	clockid_t clock;
+
+	if (l->running && !pthread_getcpuclockid(l->thread, &clock))
+		clock_gettime(clock, &ts);
+	return (uint64_t)ts.tv_sec * NS_PER_S + (uint64_t)ts.tv_nsec;
+}

@@ -24,6 +24,9 @@ void loop_free(struct loop *loop);
 int loop_start(struct loop *loop, struct err *err);
 void loop_stop(struct loop *loop);
 
+/* CPU time that the I/O thread has used, while it runs; any thread. */
+uint64_t loop_cpu_ns(struct loop *loop);
+
 /* The lock of the device world: not recursive; never held while guest code runs. */
 void loop_lock(struct loop *loop);
 void loop_unlock(struct loop *loop);

@@ -11,6 +11,7 @@
  */
 #include <poll.h>
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -109,14 +110,37 @@ static uint64_t now_ms(void)
 	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
 }
 
+/* The report of the engine, and what the I/O thread adds to it. */
+static void write_stats(struct pc *pc, char *buf, size_t len)
+{
+	size_t n;
+
+	vcpu_stats(pc->vcpu, buf, len);
+	n = strlen(buf);
+	snprintf(buf + n, len - n, "ring3: the I/O thread used %.3f s of CPU time\n", (double)loop_cpu_ns(pc->loop) / 1e9);
+}
+
+static void tell_stats(struct pc *pc)
+{
+	char text[PC_STATS_LEN], signals[1024];
+
+	if (read(pc->cfg.stats_fd, signals, sizeof(signals)) < 0)
+		return;
+	write_stats(pc, text, sizeof(text));
+	pc->cfg.tell(text);
+}
+
 /* Wait until something is wanted or the time is up; turn time and signals into ends. */
 static void wait_for_event(struct pc *pc, uint64_t deadline)
 {
-	struct pollfd fds[2] = { { .fd = pc->wake_fd, .events = POLLIN }, { .fd = pc->cfg.quit_fd, .events = POLLIN } };
+	struct pollfd fds[3] = { { .fd = pc->wake_fd, .events = POLLIN }, { .fd = pc->cfg.quit_fd, .events = POLLIN },
+	                         { .fd = pc->cfg.stats ? pc->cfg.stats_fd : -1, .events = POLLIN } };
 	uint64_t now = now_ms(), count;
 	int timeout = !deadline ? -1 : deadline <= now ? 0 : (int)MIN(deadline - now, 60000);
 
-	poll(fds, 2, timeout);
+	poll(fds, 3, timeout);
+	if (fds[2].revents & POLLIN)
+		tell_stats(pc);
 	loop_lock(pc->loop);
 	if (fds[1].revents & POLLIN)
 		pc_end_with(pc, PC_SIGNALLED);
@@ -163,6 +187,8 @@ int pc_run(struct pc *pc, struct pc_result *result, struct err *err)
 	result->code = pc->exit_code;
 	result->resets = pc->resets;
 	vcpu_dump(pc->vcpu, result->state, sizeof(result->state));
+	if (pc->cfg.stats)
+		write_stats(pc, result->stats, sizeof(result->stats));
 	loop_stop(pc->loop);
 	return ret;
 }

@@ -10,6 +10,8 @@
 #define PC_MEMORY_MIN MIB(4)
 #define PC_DEBUG_EXIT_PORT 0xf4
 
+#define PC_STATS_LEN 16384
+
 struct pc;
 
 struct pc_disk {
@@ -42,6 +44,10 @@ struct pc_config {
 	bool stepped;         /* for tests: no I/O thread, time moves by loop_step(); never pc_run() */
 	uint64_t timeout_ms;  /* 0: none */
 	int quit_fd;          /* becomes readable when the machine shall end (a signalfd); -1: none */
+	bool stats;           /* take samples of where the engine's time goes */
+	int stats_fd;         /* with stats: when it becomes readable, tell (a signalfd) */
+	void (*tell)(const char *text); /* the report so far, many lines; by pc_run's thread */
+	bool perf_map;        /* name translated blocks for Linux perf */
 };
 
 enum pc_end {
@@ -60,6 +66,7 @@ struct pc_result {
 	enum pc_end end;
 	uint32_t code;       /* PC_DEBUG_EXIT: what the guest wrote, times two plus one */
 	unsigned resets;
+	char stats[PC_STATS_LEN]; /* of the engine, with pc_config.stats */
 	char state[4096];    /* of the vCPU, for PC_TRIPLE_FAULT and PC_STUCK and PC_TIMEOUT */
 };
 

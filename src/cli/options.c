@@ -247,6 +247,18 @@ static int set_timeout(struct run_options *o, const char *arg, struct err *err)
 	return 0;
 }
 
+static int set_stats(struct run_options *o, const char *arg, struct err *err)
+{
+	o->pc.stats = true;
+	return 0;
+}
+
+static int set_perf_map(struct run_options *o, const char *arg, struct err *err)
+{
+	o->pc.perf_map = true;
+	return 0;
+}
+
 static int set_verbose(struct run_options *o, const char *arg, struct err *err)
 {
 	o->verbose++;
@@ -376,7 +388,7 @@ static int finish(struct run_options *o, struct err *err)
 
 int options_parse(struct run_options *o, int argc, char **argv, struct err *err)
 {
-	*o = (struct run_options){ .pc = { .memory = GIB(1), .quit_fd = -1 } };
+	*o = (struct run_options){ .pc = { .memory = GIB(1), .quit_fd = -1, .stats_fd = -1 } };
 	for (int i = 0; i < argc; i++)
 		o->help |= !strcmp(argv[i], "--help") || !strcmp(argv[i], "-h");
 	if (o->help)

@@ -61,6 +61,22 @@ static int block_signals(void)
 	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
+/* SIGUSR1 asks for the report; without --stats it does what it does to any process. */
+static int catch_stats_signal(void)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGUSR1);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+static void tell(const char *text)
+{
+	fputs(text, stderr);
+}
+
 /* After the terminal is the user's again. */
 static int report(const struct pc_result *r)
 {
@@ -102,6 +118,7 @@ static int run_machine(const struct pc_config *cfg)
 	pc_describe(pc);
 	ret = pc_run(pc, &result, &err);
 	pc_free(pc);
+	tell(result.stats);
 	if (ret) {
 		fprintf(stderr, "ring3: %s\n", err.msg);
 		return EXIT_HOST;
@@ -125,8 +142,13 @@ int cmd_run(int argc, char **argv)
 	} else {
 		log_set_level(o.verbose > 1 ? LOG_DEBUG : o.verbose ? LOG_INFO : LOG_WARN);
 		o.pc.quit_fd = block_signals();
+		o.pc.tell = tell;
+		if (o.pc.stats)
+			o.pc.stats_fd = catch_stats_signal();
 		status = run_machine(&o.pc);
 		close(o.pc.quit_fd);
+		if (o.pc.stats_fd >= 0)
+			close(o.pc.stats_fd);
 	}
 	options_free(&o);
 	return status;

@@ -17,6 +17,7 @@
 #define CPU_CPU_H
 
 #include "base/base.h"
+#include "base/stats.h"
 #include "state/state.h"
 
 typedef uint64_t gla_t; /* guest linear address */
@@ -284,6 +285,7 @@ struct cpu {
 	_Alignas(64) uint8_t fpu[CPU_BOUNCE]; /* XSAVE area while !fpu_live */
 	_Alignas(64) struct cpu_tlbe tlb[VIEW_COUNT][TLB_RW_COUNT][TLB_SIZE];
 	_Alignas(64) uint64_t jc[KS_COUNT][JC_SIZE];
+	struct stats stats;
 };
 
 /* Request bits. */

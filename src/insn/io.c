@@ -50,14 +50,35 @@ static unsigned port_size(const struct insn *in)
 	return in->opsize > 4 ? 4 : in->opsize;
 }
 
+static uint32_t port_in(struct cpu *cpu, uint16_t port, unsigned size)
+{
+	uint16_t was = stats_enter(&cpu->stats, PHASE_DEVICE);
+	uint32_t val;
+
+	cpu->stats.count[STAT_PORTS]++;
+	cpu_fpu_park(cpu);
+	val = mem_port_in(cpu->mem, port, size);
+	stats_resume(&cpu->stats, was);
+	return val;
+}
+
+static void port_out(struct cpu *cpu, uint16_t port, uint32_t val, unsigned size)
+{
+	uint16_t was = stats_enter(&cpu->stats, PHASE_DEVICE);
+
+	cpu->stats.count[STAT_PORTS]++;
+	cpu_fpu_park(cpu);
+	mem_port_out(cpu->mem, port, val, size);
+	stats_resume(&cpu->stats, was);
+}
+
 void insn_in(struct cpu *cpu, const struct insn *in)
 {
 	uint16_t port = port_of(cpu, in);
 	unsigned size = port_size(in);
 
 	check_port_raise(cpu, port, size);
-	cpu_fpu_park(cpu);
-	reg_set(cpu, RAX, mem_port_in(cpu->mem, port, size), size);
+	reg_set(cpu, RAX, port_in(cpu, port, size), size);
 	watch_port(cpu, port, size);
 }
 
@@ -67,8 +88,7 @@ void insn_out(struct cpu *cpu, const struct insn *in)
 	unsigned size = port_size(in);
 
 	check_port_raise(cpu, port, size);
-	cpu_fpu_park(cpu);
-	mem_port_out(cpu->mem, port, (uint32_t)reg_get(cpu, RAX, size), size);
+	port_out(cpu, port, (uint32_t)reg_get(cpu, RAX, size), size);
 	watch_port(cpu, port, size);
 }
 
@@ -78,8 +98,7 @@ static void ins_element_raise(struct cpu *cpu, const struct insn *in, unsigned s
 	gla_t to = insn_linear_raise(cpu, SEG_ES, di, size, MMU_WRITE);
 
 	mmu_probe_raise(cpu, to, size, MMU_WRITE);
-	cpu_fpu_park(cpu);
-	mmu_store_raise(cpu, to, mem_port_in(cpu->mem, port, size), size, MMU_WRITE);
+	mmu_store_raise(cpu, to, port_in(cpu, port, size), size, MMU_WRITE);
 }
 
 static void outs_element_raise(struct cpu *cpu, const struct insn *in, unsigned size, uint16_t port)
@@ -88,8 +107,7 @@ static void outs_element_raise(struct cpu *cpu, const struct insn *in, unsigned 
 	gla_t from = insn_linear_raise(cpu, in->seg, si, size, MMU_READ);
 	uint64_t val = mmu_load_raise(cpu, from, size, MMU_READ);
 
-	cpu_fpu_park(cpu);
-	mem_port_out(cpu->mem, port, (uint32_t)val, size);
+	port_out(cpu, port, (uint32_t)val, size);
 }
 
 typedef void io_element_fn(struct cpu *cpu, const struct insn *in, unsigned size, uint16_t port);

@@ -250,6 +250,7 @@ bool msr_read(struct cpu *cpu, uint32_t number, uint64_t *val)
 	const struct msr *m;
 
 	if (msr_is_apics(number)) {
+		stats_enter(&cpu->stats, PHASE_DEVICE);
 		cpu_fpu_park(cpu);
 		return cpu->hooks && cpu->hooks->apic_rdmsr && cpu->hooks->apic_rdmsr(cpu->hooks->opaque, number, val);
 	}
@@ -265,6 +266,7 @@ bool msr_write(struct cpu *cpu, uint32_t number, uint64_t val)
 	const struct msr *m;
 
 	if (msr_is_apics(number)) {
+		stats_enter(&cpu->stats, PHASE_DEVICE);
 		cpu_fpu_park(cpu);
 		return cpu->hooks && cpu->hooks->apic_wrmsr && cpu->hooks->apic_wrmsr(cpu->hooks->opaque, number, val);
 	}

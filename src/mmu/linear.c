@@ -24,6 +24,7 @@ static void walk_raise(struct cpu *cpu, gla_t gla, unsigned kind, unsigned view,
 {
 	uint32_t error = 0;
 
+	cpu->stats.count[STAT_WALKS]++;
 	if (!mmu_walk(cpu, gla, kind, view, w, &error))
 		cpu_raise_pf(cpu, gla, error);
 }
@@ -79,8 +80,12 @@ static void span_read(struct cpu *cpu, const struct cpu_span *sp, void *buf)
 		if (sp->part[i].host) {
 			bytes_copy(to, sp->part[i].host, sp->part[i].len);
 		} else {
+			uint16_t was = stats_enter(&cpu->stats, PHASE_DEVICE);
+
+			cpu->stats.count[STAT_MMIO]++;
 			cpu_fpu_park(cpu);
 			mem_read(cpu->mem, sp->part[i].gpa, to, sp->part[i].len);
+			stats_resume(&cpu->stats, was);
 		}
 		to += sp->part[i].len;
 	}
@@ -99,8 +104,12 @@ static void span_write(struct cpu *cpu, const struct cpu_span *sp, const void *b
 			if (sp->part[i].code && cpu->code_written)
 				cpu->code_written(cpu, (uint64_t)(host - mem_ram_base(cpu->mem)), sp->part[i].len);
 		} else {
+			uint16_t was = stats_enter(&cpu->stats, PHASE_DEVICE);
+
+			cpu->stats.count[STAT_MMIO]++;
 			cpu_fpu_park(cpu);
 			mem_write(cpu->mem, sp->part[i].gpa, from, sp->part[i].len);
+			stats_resume(&cpu->stats, was);
 		}
 		from += sp->part[i].len;
 	}
@@ -228,6 +237,7 @@ void *mmu_slow_raise(struct cpu *cpu, gla_t gla, uint32_t size, unsigned kind, b
 	span_get(cpu, sp, gla, size, kind);
 	if (sp->n == 1 && sp->part[0].host && !sp->part[0].code)
 		return sp->part[0].host;
+	cpu->stats.count[STAT_BOUNCES]++;
 	if (load || !(kind & MMU_WRITE))
 		bounce_fill(cpu);
 	cpu->bounce_gla = gla;

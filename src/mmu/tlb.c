@@ -212,12 +212,14 @@ static void flush_nonglobal(struct cpu *cpu)
 
 void mmu_flush_nonglobal(struct cpu *cpu)
 {
+	cpu->stats.count[STAT_TLB_NONGLOBAL]++;
 	flush_nonglobal(cpu);
 	told(cpu, FLUSH_NONGLOBAL, 0);
 }
 
 void mmu_flush_all(struct cpu *cpu)
 {
+	cpu->stats.count[STAT_TLB_ALL]++;
 	flush_nonglobal(cpu);
 	used_flush(cpu, &cpu->tlb_used[1], NULL, 0);
 	cpu->exec_gen[1]++;
@@ -269,6 +271,7 @@ void mmu_flush_page(struct cpu *cpu, gla_t gla)
 {
 	struct cpu_exec *x;
 
+	cpu->stats.count[STAT_TLB_PAGE]++;
 	gla = mmu_wrap(cpu, gla);
 	cpu->pde_gen++;
 	if (cpu->tlb_huge & huge_bit(gla)) {

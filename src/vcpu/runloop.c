@@ -75,6 +75,7 @@ static bool native_fpu_error(const struct vcpu *v, const struct cpu_event *ev)
 static void caught(struct vcpu *v)
 {
 	struct cpu *cpu = v->cpu;
+	stats_enter(&cpu->stats, PHASE_RUNLOOP);
 	xlate_sync(v->xlate);
 	if (!v->delivering && native_fpu_error(v, &cpu->event)) {
 		vcpu_ferr(v);
@@ -91,9 +92,20 @@ static void caught(struct vcpu *v)
 	}
 }
 
+static void count_event(struct stats *st, const struct cpu_event *ev)
+{
+	if (ev->ext)
+		st->count[ev->vector == EXC_NMI ? STAT_NMIS : STAT_INTERRUPTS]++;
+	else
+		st->count[STAT_EXCEPTIONS]++;
+	st->count[STAT_PAGE_FAULTS] += !ev->ext && ev->vector == EXC_PF;
+}
+
 static void deliver(struct vcpu *v)
 {
 	struct cpu *cpu = v->cpu;
+	stats_enter(&cpu->stats, PHASE_DELIVERY);
+	count_event(&cpu->stats, &v->event);
 	cpu->s.halted = false;
 	cpu->s.int_shadow = cpu->s.shadow_ss = false;
 	v->delivering = true;
@@ -157,6 +169,7 @@ static void run_guest(struct vcpu *v)
 	}
 	cpu->s.int_shadow = cpu->s.shadow_ss = false;
 	cpu->s.rflags &= ~(uint64_t)FL_RF;
+	stats_enter(&cpu->stats, PHASE_DISPATCH);
 	xlate_run(v->xlate);
 }
 
@@ -171,6 +184,7 @@ static void pending_debug(struct vcpu *v)
 static void turn(struct vcpu *v)
 {
 	struct cpu *cpu = v->cpu;
+	stats_enter(&cpu->stats, PHASE_RUNLOOP);
 	if (v->have_event)
 		deliver(v);
 	else if (cpu->s.pending_dbg && !cpu->s.shadow_ss)

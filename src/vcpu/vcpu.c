@@ -50,14 +50,17 @@ void vcpu_sleep(struct vcpu *v)
 {
 	cpu_fpu_park(v->cpu);
 	tell_halted(v);
+	vcpu_stats_sleep(v, true);
 	__atomic_store_n(&v->sleeping, 1, __ATOMIC_SEQ_CST);
 	while (!something_to_do(v->cpu) && __atomic_load_n(&v->sleeping, __ATOMIC_SEQ_CST))
 		futex(&v->sleeping, FUTEX_WAIT_PRIVATE, 1);
 	__atomic_store_n(&v->sleeping, 0, __ATOMIC_SEQ_CST);
+	vcpu_stats_sleep(v, false);
 }
 
 int vcpu_ack(struct vcpu *v)
 {
+	stats_enter(&v->cpu->stats, PHASE_DEVICE);
 	cpu_fpu_park(v->cpu);
 	loop_lock(v->cfg.loop);
 	int vector = v->cfg.ack ? v->cfg.ack(v->cfg.opaque) : -1;
@@ -136,7 +139,7 @@ struct vcpu *vcpu_new(const struct vcpu_config *cfg, struct err *err)
 	cpu_reset(v->cpu, false);
 	mmu_init(v->cpu);
 	v->xlate = xlate_new(v->cpu, err);
-	if (!v->xlate)
+	if (!v->xlate || (cfg->perf_map && xlate_perf_map(v->xlate, err) < 0))
 		goto fail;
 	mem_set_listener(cfg->mem, &(struct mem_listener){ .opaque = v, .changed = map_changed, .code_written = code_written });
 	if (cfg->states)
@@ -167,7 +170,9 @@ static void *thread_main(void *arg)
 		log_at(LOG_ERROR, "vcpu: %s", err.msg);
 		return NULL;
 	}
+	vcpu_stats_thread_begin(v);
 	vcpu_loop(v);
+	vcpu_stats_thread_end(v);
 	xlate_thread_fini(v->xlate);
 	return NULL;
 }

@@ -27,6 +27,8 @@ struct vcpu_config {
 	/* The CPU goes to sleep in HLT with interrupts off: NMI, INIT and reset can wake it, no interrupt. Device lock held, by the vCPU
 	 * thread; may be NULL. */
 	void (*halted)(void *opaque);
+	bool stats;    /* take samples, for vcpu_stats() */
+	bool perf_map; /* name translated code for Linux perf */
 };
 
 struct vcpu *vcpu_new(const struct vcpu_config *cfg, struct err *err);
@@ -51,6 +53,8 @@ struct cpu *vcpu_cpu(struct vcpu *v);
 uint64_t vcpu_tsc_to_ns(struct vcpu *v, uint64_t tsc);
 /* One-line and full dumps of the guest's state to buf, for error reports. */
 void vcpu_dump(struct vcpu *v, char *buf, size_t len);
+/* Where its time went and how often it did what, many lines of text; times only if the configuration asked for them. Any thread. */
+void vcpu_stats(const struct vcpu *v, char *buf, size_t len);
 /* Did the engine find that this host can run guest code in the given mode? Runs a few guest instructions. For `ring3 doctor`. */
 int vcpu_probe(struct err *err);
 

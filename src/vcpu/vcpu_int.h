@@ -8,6 +8,7 @@
 #define VCPU_VCPU_INT_H
 
 #include <pthread.h>
+#include <time.h>
 
 #include "insn/insn.h"
 #include "mmu/mmu.h"
@@ -22,6 +23,7 @@ struct vcpu {
 	struct cpu *cpu;
 	struct xlate *xlate;
 	pthread_t thread;
+	timer_t sampler;        /* while stats.sampling */
 	bool started, joined;
 	struct cpu_event event; /* being delivered or to be delivered */
 	bool have_event;
@@ -43,5 +45,13 @@ int vcpu_ack(struct vcpu *v);
 void vcpu_triple_fault(struct vcpu *v);
 void vcpu_drain_code(struct vcpu *v);
 void vcpu_ferr(struct vcpu *v);
+
+/* stats.c: by the vCPU's thread, at its beginning and end, and around a sleep */
+void vcpu_stats_thread_begin(struct vcpu *v);
+void vcpu_stats_thread_end(struct vcpu *v);
+void vcpu_stats_sleep(struct vcpu *v, bool asleep);
+/* sample_sig.c: the timer that takes samples of the calling thread */
+int vcpu_sample_start(struct vcpu *v, struct err *err);
+void vcpu_sample_stop(struct vcpu *v);
 
 #endif

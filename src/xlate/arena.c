@@ -59,7 +59,7 @@ struct xlate *xlate_new(struct cpu *cpu, struct err *err)
 	struct xlate *x = xalloc(sizeof(*x));
 	x->cpu = cpu;
 	x->mem = cpu->mem;
-	x->fd = -1;
+	x->fd = x->perf_fd = -1;
 	x->rw = x->rx = MAP_FAILED;
 	x->npages = mem_ram_size(cpu->mem) >> 12;
 	x->pages = map_anon(x->npages * sizeof(*x->pages));
@@ -93,6 +93,8 @@ void xlate_free(struct xlate *x)
 		munmap(x->rx, CODE_SIZE);
 	if (x->fd >= 0)
 		close(x->fd);
+	if (x->perf_fd >= 0)
+		close(x->perf_fd);
 	if (x->pages)
 		munmap(x->pages, x->npages * sizeof(*x->pages));
 	if (x->arena)

@@ -213,6 +213,7 @@ static void finish(struct tr *t, struct fetch *f)
 
 struct block *xlate_block_translate(struct xlate *x, struct fetch *f)
 {
+	stats_enter(&x->cpu->stats, PHASE_TRANSLATION);
 	cpu_fpu_park(x->cpu);
 	if (x->used + BLOCK_MAX_INSNS * INSN_MAX_HOST > CODE_SIZE - STEP_SIZE || x->nblocks == x->cap_blocks ||
 	    x->arena_used + 65536 > x->arena_size)
@@ -225,15 +226,18 @@ struct block *xlate_block_translate(struct xlate *x, struct fetch *f)
 	flag_liveness(t);
 	emit_block(t, x->used);
 	xlate_cache_publish(x, b);
-	x->stats.blocks++;
-	x->stats.insns += t->n;
-	x->stats.host_bytes += b->host_len;
+	xlate_perfmap_block(x, b);
+	x->cpu->stats.count[STAT_BLOCKS]++;
+	x->cpu->stats.count[STAT_INSNS] += t->n;
+	x->cpu->stats.count[STAT_HOST_BYTES] += b->host_len;
+	stats_enter(&x->cpu->stats, PHASE_DISPATCH);
 	return b;
 }
 
 struct block *xlate_block_step(struct xlate *x)
 {
 	struct fetch f;
+	stats_enter(&x->cpu->stats, PHASE_TRANSLATION);
 	xlate_find_fetch(x, &f);
 	cpu_fpu_park(x->cpu);
 	/* sites and exits of single steps come from the arena too: start afresh before it runs over */
@@ -247,7 +251,7 @@ struct block *xlate_block_step(struct xlate *x)
 	finish(t, &f);
 	flag_liveness(t);
 	emit_block(t, CODE_SIZE - STEP_SIZE);
-	x->stats.steps++;
+	x->cpu->stats.count[STAT_STEPS]++;
 	x->step_op = t->dec[0].cls == DC_HELPER ? t->dec[0].in.op : OP_COUNT;
 	return b;
 }

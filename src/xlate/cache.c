@@ -122,7 +122,7 @@ void xlate_cache_kill(struct xlate *x, struct block *b)
 	remove_from_hash(x, b);
 	remove_from_page(x, b, 0);
 	remove_from_page(x, b, 1);
-	x->stats.invalidations++;
+	x->cpu->stats.count[STAT_INVALIDATIONS]++;
 }
 
 static bool overlaps(const struct block *b, uint64_t page, uint64_t first, uint64_t last)
@@ -189,11 +189,12 @@ void xlate_cache_flush(struct xlate *x)
 		xlate_link_jc_clear(x, ks);
 	x->nblocks = 0;
 	x->used = 64;
+	xlate_perfmap_flushed(x);
 	x->arena_used = 0;
 	x->nkeys = 0;
 	x->cpu->mode_dirty = true;
 	x->flush_wanted = false;
-	x->stats.flushes++;
+	x->cpu->stats.count[STAT_FLUSHES]++;
 	/* the key space of the block under translation */
 	x->cpu->key = key_of(x->cpu);
 	x->cpu->ks = xlate_keyspace(x, x->cpu->key);

@@ -168,5 +168,7 @@ xlate_thunk_commit:
 	ret
 2:	addq $8, %rsp
 	jmp xlate_leave
+	.globl xlate_gates_end
+xlate_gates_end:
 
 	.section .note.GNU-stack, "", @progbits

@@ -73,9 +73,11 @@ static void on_fault(int sig, siginfo_t *si, void *ctx)
 	struct cpu *cpu = x->cpu;
 	save_registers(cpu, g);
 	if (poll) {
+		cpu->stats.count[STAT_EXIT_POLL]++;
 		cpu->s.rip = poll_target(x, b, (uint32_t)((uint64_t)g[REG_RIP] - (uint64_t)(uintptr_t)x->rx), g);
 	} else {
 		cpu->s.rip = cpu->guest_rip_of(cpu, (uint64_t)g[REG_RIP]);
+		cpu->stats.count[STAT_FAULTS]++;
 		x->sig_event = true;
 		x->sig_vector = (uint8_t)g[REG_TRAPNO];
 		x->sig_error = 0;

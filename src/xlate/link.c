@@ -15,7 +15,7 @@ void xlate_link_chain(struct xlate *x, struct xexit *ex, struct block *to)
 	ex->to = to;
 	ex->next_in = to->in;
 	to->in = ex;
-	x->stats.links++;
+	x->cpu->stats.count[STAT_LINKS]++;
 }
 
 void xlate_link_unchain(struct xlate *x, struct xexit *ex)

@@ -18,6 +18,7 @@ _Static_assert(offsetof(struct cpu, host_flags) == OFF_HOST_FLAGS, "entry.S");
 _Static_assert(offsetof(struct cpu, host_pc) == OFF_HOST_PC, "entry.S");
 _Static_assert(offsetof(struct cpu, host_rsp) == OFF_HOST_RSP, "entry.S");
 _Static_assert(offsetof(struct cpu, bounce_len) == OFF_BOUNCE_LEN, "entry.S");
+_Static_assert(OP_COUNT <= STATS_OPS, "stats.h");
 
 /* host_flags is AX after LAHF and SETO AL: SF ZF AF PF CF in bits 8-15, OF in bit 0. */
 static void flags_from_host(struct cpu *cpu)
@@ -74,16 +75,22 @@ static bool leave_now(struct cpu *cpu)
 	return false;
 }
 
+static const void *to_run_loop(struct xlate *x)
+{
+	x->cpu->stats.count[STAT_EXIT_HELPER]++;
+	return (const void *)xlate_leave;
+}
+
 /* Where translated code goes on at s.rip after a helper ended its block: into the jump cache, or to the run loop (xlate_leave)
  * when that has to look first. */
 static const void *next_block(struct xlate *x)
 {
 	struct cpu *cpu = x->cpu;
 	if (leave_now(cpu) || x->flush_wanted || x->stepping)
-		return (const void *)xlate_leave;
+		return to_run_loop(x);
 	refresh_mode(x);
 	if (!(cpu->key & KEY_FLAT_CS))
-		return (const void *)xlate_leave;
+		return to_run_loop(x);
 	if (!cpu->fpu_live)
 		cpu_fpu_load(cpu);
 	return (const void *)(uintptr_t)cpu->jc[cpu->ks][xlate_jc_slot(x, cpu->s.rip)];
@@ -93,7 +100,7 @@ const void *xlate_helper(struct cpu *cpu, const struct xsite *site)
 {
 	struct xlate *x = cpu->engine;
 	uint64_t next = site->rip + site->in.len;
-	x->stats.helpers++;
+	stats_helper(&cpu->stats, site->in.op);
 	flags_from_host(cpu);
 	if (!cpu_code64(cpu))
 		next = (uint32_t)next;
@@ -167,8 +174,8 @@ static void masked_segment_raise(struct cpu *cpu, unsigned seg, uint64_t off, ui
 
 void *xlate_slow(struct cpu *cpu, gla_t gla, uint32_t desc)
 {
-	struct xlate *x = cpu->engine;
-	x->stats.slow++;
+	stats_enter(&cpu->stats, PHASE_MISS);
+	cpu->stats.count[STAT_MISSES]++;
 	if (desc & (DESC_ALIGNED | DESC_WAITS))
 		before_access_raise(cpu, gla, desc);
 	if (cpu->key & KEY_ALIGN && !(desc >> DESC_K_SHIFT & 7))
@@ -184,6 +191,8 @@ void *xlate_slow(struct cpu *cpu, gla_t gla, uint32_t desc)
 uint64_t xlate_segment(struct cpu *cpu, uint64_t off, uint32_t desc)
 {
 	unsigned seg = desc >> DESC_SEG_SHIFT & 7;
+	stats_enter(&cpu->stats, PHASE_SEGMENT);
+	cpu->stats.count[STAT_SEGMENTS]++;
 	if (desc & (DESC_ALIGNED | DESC_WAITS))
 		before_access_raise(cpu, cpu->s.seg[seg].base + off, desc);
 	gla_t gla = (uint32_t)(cpu->s.seg[seg].base + off);
@@ -199,8 +208,10 @@ uint64_t xlate_segment(struct cpu *cpu, uint64_t off, uint32_t desc)
 
 int xlate_commit(struct cpu *cpu, uint64_t next_rip)
 {
+	stats_enter(&cpu->stats, PHASE_COMMIT);
 	mmu_commit(cpu);
 	if (cpu->bounce_exit) {
+		cpu->stats.count[STAT_EXIT_CODE]++;
 		cpu->bounce_exit = false;
 		cpu->s.rip = next_rip;
 		return 1;
@@ -253,6 +264,7 @@ static struct xexit *enter(struct xlate *x, uint32_t code_off)
 	flags_to_host(cpu);
 	cpu->tmp[TMP_LEFT_AT] = 0;
 	struct xexit *ex = xlate_enter(cpu, xlate_rx(x, code_off));
+	stats_enter(&cpu->stats, PHASE_DISPATCH);
 	flags_from_host(cpu);
 	cpu->host_pc = 0;
 	if (x->sig_event) {
@@ -271,20 +283,22 @@ void xlate_run(struct xlate *x)
 {
 	struct cpu *cpu = x->cpu;
 	struct xexit *from = NULL;
-	uint64_t flushes = x->stats.flushes;
+	const uint64_t *flushes = &cpu->stats.count[STAT_FLUSHES];
+	uint64_t before = *flushes;
 	do {
 		x->stepping = false;
 		refresh_mode(x);
 		struct block *b = xlate_find_block(x);
 		if (!from)
 			xlate_link_jc_fill(x, b);
-		else if (flushes == x->stats.flushes)
+		else if (before == *flushes)
 			xlate_link_chain(x, from, b);
-		flushes = x->stats.flushes;
+		before = *flushes;
 		from = enter(x, b->entry_off);
-		x->stats.exits++;
+		cpu->stats.count[STAT_EXITS]++;
 		if (!from)
 			continue;
+		cpu->stats.count[from->linkable ? STAT_EXIT_JUMP : STAT_EXIT_FAR]++;
 		cpu->s.rip = from->target;
 		if (!from->linkable)
 			from = NULL;
@@ -324,9 +338,16 @@ static void code_written(struct cpu *cpu, uint64_t off, uint64_t len)
 	xlate_cache_written(cpu->engine, off, len);
 }
 
-const struct xlate_stats *xlate_stats(const struct xlate *x)
+void xlate_usage(const struct xlate *x, struct xlate_usage *u)
 {
-	return &x->stats;
+	*u = (struct xlate_usage){ .code = x->used, .code_size = CODE_SIZE, .meta = x->arena_used, .meta_size = x->arena_size };
+}
+
+/* Where translated code is, for who takes samples. */
+void xlate_stats_code(struct xlate *x)
+{
+	x->cpu->stats.code[0] = (uint64_t)(uintptr_t)x->rx;
+	x->cpu->stats.code[1] = x->cpu->stats.code[0] + CODE_SIZE;
 }
 
 void xlate_attach(struct xlate *x)
@@ -345,6 +366,9 @@ void xlate_attach(struct xlate *x)
 	cpu->thunk[XT_COMMIT] = (const void *)xlate_thunk_commit;
 	cpu->thunk[XT_LEAVE] = (const void *)xlate_leave;
 	x->jc_empty = (const void *)xlate_jc_empty;
+	cpu->stats.gates[0] = (uint64_t)(uintptr_t)xlate_enter;
+	cpu->stats.gates[1] = (uint64_t)(uintptr_t)xlate_gates_end;
+	xlate_stats_code(x);
 	for (unsigned ks = 0; ks < KS_COUNT; ks++)
 		for (unsigned k = 0; k < JC_SIZE; k++)
 			cpu->jc[ks][k] = (uint64_t)(uintptr_t)x->jc_empty;

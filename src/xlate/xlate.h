@@ -8,14 +8,16 @@
 
 struct xlate;
 
-/* What xlate keeps count of; for --stats and tests. */
-struct xlate_stats {
-	uint64_t blocks, insns, host_bytes, exits, links, flushes, invalidations, steps, slow, helpers;
+/* Bytes of the code cache and of what describes it: in use, and there. */
+struct xlate_usage {
+	uint64_t code, code_size, meta, meta_size;
 };
 
 /* cpu must outlive it and must lie in an arena made by xlate_arena_new (its stack lies below it). */
 struct xlate *xlate_new(struct cpu *cpu, struct err *err);
 void xlate_free(struct xlate *x);
+/* Name translated code for Linux perf from now on; before anything was translated. */
+int xlate_perf_map(struct xlate *x, struct err *err);
 /* One mapping that holds a monitor stack and, above it, struct cpu (zeroed). NULL and err on failure. */
 struct cpu *xlate_arena_new(struct err *err);
 void xlate_arena_free(struct cpu *cpu);
@@ -33,7 +35,7 @@ void xlate_sync(struct xlate *x);
 void xlate_flush(struct xlate *x);
 /* RAM [off, off+len) was written from outside the vCPU (DMA): drop translations of it. */
 void xlate_invalidate(struct xlate *x, uint64_t off, uint64_t len);
-const struct xlate_stats *xlate_stats(const struct xlate *x);
+void xlate_usage(const struct xlate *x, struct xlate_usage *u);
 
 /* Signal handling of the calling thread, for faults of translated code. */
 int xlate_thread_init(struct xlate *x, struct err *err);

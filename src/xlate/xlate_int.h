@@ -82,6 +82,7 @@ struct xlate {
 	struct mem *mem;
 	uint8_t *rw, *rx;             /* the code cache, mapped twice: writable here, executable there */
 	int fd;
+	int perf_fd;                  /* /tmp/perf-PID.map, -1: none */
 	uint32_t used;                /* bytes of the cache in use */
 	struct block *hash[1 << HASH_BITS];
 	struct block **by_host;       /* blocks in order of host_off */
@@ -103,7 +104,6 @@ struct xlate {
 	uint8_t sig_vector;
 	uint32_t sig_error;
 	struct block step_block;      /* the block in the step buffer */
-	struct xlate_stats stats;
 	bool pext;                    /* host has BMI2 */
 	bool flush_wanted;
 	bool stepping;                /* leave after one instruction, whatever it is */
@@ -189,6 +189,11 @@ struct block *xlate_block_step(struct xlate *x);
 /* A near branch at rip has led nowhere: put its stack pointer back and raise its #GP(0). */
 noreturn void xlate_block_bad_target_raise(struct xlate *x, uint64_t rip);
 
+/* perfmap.c */
+void xlate_perfmap_block(struct xlate *x, const struct block *b);
+/* The cache is empty, no translated code is on any stack. Moves x->rx. */
+void xlate_perfmap_flushed(struct xlate *x);
+
 /* cache.c */
 void *xlate_cache_alloc(struct xlate *x, size_t size);
 void xlate_cache_publish(struct xlate *x, struct block *b);
@@ -254,8 +259,9 @@ void xlate_exit_to(struct tr *t, uint64_t target);
 /* Move the stack pointer by n, in its address size. Clobbers S1. */
 void xlate_stack_add(struct tr *t, int32_t n);
 
-/* xlate.c: make the CPU call this translator */
+/* xlate.c: make the CPU call this translator; tell its stats where translated code is */
 void xlate_attach(struct xlate *x);
+void xlate_stats_code(struct xlate *x);
 
 /* entry.S */
 void *xlate_enter(struct cpu *cpu, const void *code);
@@ -267,6 +273,7 @@ void xlate_thunk_helper(void);
 void xlate_thunk_slow(void);
 void xlate_thunk_segment(void);
 void xlate_thunk_commit(void);
+void xlate_gates_end(void);
 /* called from it */
 /* NULL: go on behind the call; else where to: a checked entry (S0 = RIP), or xlate_leave. */
 const void *xlate_helper(struct cpu *cpu, const struct xsite *site);

@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import time
+from pathlib import Path
 
 import archive
 import disk
@@ -132,6 +133,71 @@ def halted(test):
     test.must(machine.errors.count(b"halted for good") == 1 and b"RIP=" in machine.errors, f"{machine.errors}")
     machine.process.send_signal(signal.SIGTERM)
     machine.must_end(QUIT, 10)
+
+
+def report(text):
+    """The seconds of each place and the counts in what --stats says."""
+    seconds = {name: float(value) for value, name in re.findall(r"^ +([\d.]+) s +[\d.]+ %  ([^,\n]*)", text, re.M)}
+    return seconds, {name: int(value) for value, name in re.findall(r"^ +(\d+) +(\S.*)$", text, re.M)}
+
+
+@case("stats", QUICK, 5)
+def stats(test):
+    """--stats: SIGUSR1 and the end tell where time went; a guest that polls a port spends it there, a halted one is idle."""
+    if test.is_reference:
+        raise Skip("the reference machine keeps no such numbers")
+    machine = test.machine(*hello(test), "--stats")
+    machine.expect("ring3: hello")
+    time.sleep(1)
+    machine.process.send_signal(signal.SIGUSR1)
+    wait_for(test, lambda: b"I/O thread" in machine.errors, 10, "SIGUSR1 brings no report")
+    seconds, counts = report(machine.errors.decode())
+    busy = seconds["device emulation"] + seconds["helper IN"] + seconds["translated code"]
+    machine.must(busy > 0.1 and seconds["idle"] == 0, f"a port is polled, but {seconds}")
+    machine.must(counts["port accesses"] > 1000 and counts["blocks translated"] > 3, f"{counts}")
+    machine.send("q")
+    machine.expect("ring3: halted")
+    time.sleep(1)
+    machine.process.send_signal(signal.SIGTERM)
+    machine.must_end(QUIT, 10)
+    machine.readers[1].join(5)
+    seconds, counts = report(machine.errors.decode().rpartition("ring3: where")[2])
+    machine.must(seconds["idle"] > 0.9 and counts["sleeps in HLT"] == 1, f"halted for a second, but {seconds}, {counts}")
+
+
+@case("perf-map", QUICK, 4)
+def perf_map(test):
+    """--perf-map: every block has a line for perf, at an address where code is; no address is used twice, also after resets."""
+    if test.is_reference:
+        raise Skip("the reference machine has no such option")
+    machine = test.machine(*hello(test), "--perf-map")
+    path = Path(f"/tmp/perf-{machine.process.pid}.map")
+    machine.expect("ring3: hello")
+    code = [tuple(int(end, 16) for end in line.split()[0].split("-"))
+            for line in Path(f"/proc/{machine.process.pid}/maps").read_text().splitlines() if " r-xs " in line]
+    blocks = perf_blocks(path)
+    machine.must(len(code) == 1 and "/dev/zero" in Path(f"/proc/{machine.process.pid}/maps").read_text(),
+                 "the code cache is not what perf takes for anonymous memory")
+    machine.must(blocks and all(code[0][0] <= start < end <= code[0][1] for start, end, _ in blocks), f"{code} {blocks[:5]}")
+    machine.must(any(name.startswith("guest-kernel:1000") for _, _, name in blocks),
+                 f"no block of the guest's: {blocks[:5]}")
+    machine.process.send_signal(signal.SIGTERM)
+    machine.must_end(QUIT, 10)
+    path.unlink()
+    machine = test.machine("--memory", "64M", "--firmware", test.assemble("resets"), "--debug-exit", "--perf-map")
+    path = Path(f"/tmp/perf-{machine.process.pid}.map")
+    machine.must_end(5 << 1 | 1, 60)
+    blocks = sorted(perf_blocks(path))
+    path.unlink()
+    names = [name for _, _, name in blocks]
+    machine.must(len(names) > len(set(names)), "the guest was reset, but nothing was translated anew")
+    machine.must(all(before[1] <= after[0] for before, after in zip(blocks, blocks[1:])), "an address is used twice")
+
+
+def perf_blocks(path):
+    """[(start, end, name)] of a file that perf reads."""
+    lines = [line.split() for line in path.read_text().splitlines()]
+    return [(int(start, 16), int(start, 16) + int(size, 16), name) for start, size, name in lines]
 
 
 @case("signals", QUICK, 2)
