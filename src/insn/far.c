@@ -16,9 +16,11 @@ bool desc_is_code64(const struct cpu *cpu, const struct desc *d)
 	return cpu_long_mode(cpu) && d->attr & SEGA_L;
 }
 
+/* EIP is 32 bits wide where the target is not 64-bit code: what a 64-bit offset has above is dropped, as the oracle's host does (SDM vol 2
+ * "JMP" compares tempEIP with the limit). */
 void far_check_rip_raise(struct cpu *cpu, const struct desc *d, uint64_t off, unsigned ext)
 {
-	if (desc_is_code64(cpu, d) ? !cpu_canonical(off) : off > d->limit)
+	if (desc_is_code64(cpu, d) ? !cpu_canonical(off) : (uint32_t)off > d->limit)
 		cpu_raise(cpu, EXC_GP, ext);
 }
 
@@ -26,7 +28,7 @@ void far_enter(struct cpu *cpu, const struct desc *d, unsigned cpl, uint64_t rip
 {
 	cpu_set_seg(cpu, SEG_CS, (uint16_t)(SEL_ERR(d->sel) | cpl), d->base, d->limit, d->attr);
 	insn_set_cpl(cpu, (uint8_t)cpl);
-	cpu->next_rip = rip;
+	cpu->next_rip = desc_is_code64(cpu, d) ? rip : (uint32_t)rip;
 }
 
 /* A stack pointer of the 64-bit TSS at byte off: SDM vol 3 figure 8-11. */
@@ -149,8 +151,10 @@ static void call_same_raise(struct cpu *cpu, const struct insn *in, struct far_t
 	struct pushes p;
 
 	pushes_begin(cpu, &p);
-	if (cpu_long_mode(cpu) && t->gsize == 8)
+	if (desc_is_code64(cpu, &t->d) && p.stsize != 8) { /* pushes are those of 64-bit code already: no base, all of ESP */
 		p.stsize = 8;
+		p.sp = (uint32_t)cpu->s.gpr[RSP];
+	}
 	pushes_add_raise(cpu, &p, cpu->s.seg[SEG_CS].sel, t->gsize);
 	pushes_add_raise(cpu, &p, cpu->next_rip, t->gsize);
 	far_check_rip_raise(cpu, &t->d, t->off, 0);
@@ -285,9 +289,10 @@ static void transfer_raise(struct cpu *cpu, const struct insn *in, bool jmp)
 	uint16_t sel = (uint16_t)in->imm2;
 
 	if (in->has_mem) {
-		gla_t gla = insn_rm_linear_raise(cpu, in, in->opsize + 2u, MMU_READ);
+		gla_t gla = insn_rm_linear_raise(cpu, in, in->opsize, MMU_READ);
 
 		off = mmu_load_raise(cpu, gla, in->opsize, MMU_READ);
+		insn_seg_linear_raise(cpu, in->seg, insn_ea(cpu, in), in->opsize + 2u, MMU_READ);
 		sel = (uint16_t)mmu_load_raise(cpu, gla + in->opsize, 2, MMU_READ);
 	}
 	if (cpu_protected(cpu))
@@ -346,8 +351,8 @@ void far_set_outer_stack(struct cpu *cpu, uint16_t sel, const struct desc *ss, u
 
 static void ret_real_raise(struct cpu *cpu, const struct insn *in, struct pops *p)
 {
-	uint64_t off = pops_next_raise(cpu, p, in->opsize);
-	uint16_t sel = (uint16_t)pops_next_raise(cpu, p, in->opsize);
+	uint64_t off;
+	uint16_t sel = pops_far_raise(cpu, p, in->opsize, &off);
 	uint32_t limit = cpu_vm86(cpu) ? 0xffff : cpu->s.seg[SEG_CS].limit;
 
 	if (off > limit)
@@ -368,7 +373,7 @@ static void ret_outer_raise(struct cpu *cpu, const struct insn *in, struct pops 
 
 	p->sp = (p->sp + in->imm) & size_mask(p->stsize);
 	sp = pops_next_raise(cpu, p, in->opsize);
-	sel = (uint16_t)pops_next_raise(cpu, p, in->opsize);
+	sel = pops_sel_raise(cpu, p, in->opsize);
 	have = far_check_outer_ss_raise(cpu, sel, cpl, code64, &ss);
 	far_check_rip_raise(cpu, cs, off, 0);
 	desc_mark_accessed_raise(cpu, cs);
@@ -388,8 +393,7 @@ void insn_ret_far(struct cpu *cpu, const struct insn *in)
 		ret_real_raise(cpu, in, &p);
 		return;
 	}
-	off = pops_next_raise(cpu, &p, in->opsize);
-	sel = (uint16_t)pops_next_raise(cpu, &p, in->opsize);
+	sel = pops_far_raise(cpu, &p, in->opsize, &off);
 	far_check_return_cs_raise(cpu, sel, &cs);
 	if (SEL_RPL(sel) > cpu->s.cpl) {
 		ret_outer_raise(cpu, in, &p, &cs, off);

@@ -17,6 +17,7 @@
 #define FX_XMM 160
 #define XS_HEADER 512
 #define XS_MIN 576
+#define XS_HI16_ZMM 0x80u
 #define XCOMP_COMPACT (1ull << 63)
 #define MXCSR_VALID 0xffffu
 #define MXCSR_INIT 0x1f80u
@@ -149,12 +150,44 @@ static uint64_t requested(const struct cpu *cpu)
 	return ((uint32_t)cpu->s.gpr[RAX] | cpu->s.gpr[RDX] << 32) & cpu->s.xcr0;
 }
 
+/* Where component n lies in an area that holds those in mask. */
+static size_t component_at(const struct cpu *cpu, uint64_t mask, unsigned n, bool compact)
+{
+	struct component c = component(cpu, n);
+	size_t end;
+
+	if (!compact)
+		return c.offset;
+	end = area_size(cpu, mask & ((1ull << n) - 1), true);
+	return c.aligned ? (end + 63) & ~(size_t)63 : end;
+}
+
+/* Outside 64-bit code registers 8 to 31 stay where they are in the area, and component 7, which is all of 16 to 31, counts as not in use
+ * (SDM vol 1 13.5.2 to 13.5.6, 13.6). */
+static void keep_high_registers(const struct cpu *cpu, uint64_t mask, bool compact, const uint8_t *was, uint8_t *img)
+{
+	static const struct {
+		uint8_t n;
+		uint16_t skip, len;
+	} part[3] = { { 2, 128, 128 }, { 6, 256, 256 }, { 7, 0, 1024 } };
+
+	copy_bytes(img + FX_XMM + 128, was + FX_XMM + 128, 128);
+	if (mask & XS_HI16_ZMM)
+		img[XS_HEADER] &= (uint8_t)~XS_HI16_ZMM;
+	for (unsigned i = 0; i < ARRAY_LEN(part); i++)
+		if (mask >> part[i].n & 1) {
+			size_t at = component_at(cpu, mask, part[i].n, compact) + part[i].skip;
+
+			copy_bytes(img + at, was + at, part[i].len);
+		}
+}
+
 /* The area is read first, so that what the instruction leaves alone stays. */
 static void xsave_raise(struct cpu *cpu, const struct insn *in, bool compact)
 {
 	uint64_t mask = requested(cpu);
 	uint32_t lo = (uint32_t)mask, hi = (uint32_t)(mask >> 32);
-	struct image img;
+	struct image img, was;
 	size_t size;
 	gla_t gla;
 
@@ -163,6 +196,8 @@ static void xsave_raise(struct cpu *cpu, const struct insn *in, bool compact)
 	gla = aligned_raise(cpu, in, size, MMU_WRITE, 64);
 	mmu_probe_raise(cpu, gla, size, MMU_WRITE);
 	mmu_read_raise(cpu, gla, img.b, size, MMU_READ);
+	if (!cpu_code64(cpu))
+		copy_bytes(was.b, img.b, size);
 	fpu_live_now(cpu);
 	if (compact)
 		__asm__ volatile("xsavec64 %0" : "+m"(img) : "a"(lo), "d"(hi));
@@ -170,6 +205,8 @@ static void xsave_raise(struct cpu *cpu, const struct insn *in, bool compact)
 		__asm__ volatile("xsave64 %0" : "+m"(img) : "a"(lo), "d"(hi));
 	if (mask & 1 && (!compact || img.b[XS_HEADER] & 1)) /* XSAVEC leaves out what is in its initial state */
 		patch_pointers(cpu, img.b, in->opsize);
+	if (!cpu_code64(cpu))
+		keep_high_registers(cpu, mask, compact, was.b, img.b);
 	mmu_write_raise(cpu, gla, img.b, size, MMU_WRITE);
 }
 

@@ -178,6 +178,25 @@ uint64_t pops_next_raise(struct cpu *cpu, struct pops *p, unsigned size)
 	return val;
 }
 
+/* Of a selector's slot only the selector is read. */
+uint16_t pops_sel_raise(struct cpu *cpu, struct pops *p, unsigned size)
+{
+	struct pops q = *p;
+
+	p->sp = (p->sp + size) & size_mask(p->stsize);
+	return (uint16_t)pops_next_raise(cpu, &q, 2);
+}
+
+uint16_t pops_far_raise(struct cpu *cpu, struct pops *p, unsigned size, uint64_t *off)
+{
+	struct pops q = { (p->sp + size) & size_mask(p->stsize), p->stsize };
+	uint16_t sel = pops_sel_raise(cpu, &q, size);
+
+	*off = pops_next_raise(cpu, p, size);
+	*p = q;
+	return sel;
+}
+
 void pops_commit(struct cpu *cpu, const struct pops *p)
 {
 	reg_set(cpu, RSP, p->sp, p->stsize);

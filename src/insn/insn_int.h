@@ -102,6 +102,9 @@ struct pops {
 unsigned insn_stack_size(const struct cpu *cpu);
 struct pops pops_begin(const struct cpu *cpu);
 uint64_t pops_next_raise(struct cpu *cpu, struct pops *p, unsigned size);
+uint16_t pops_sel_raise(struct cpu *cpu, struct pops *p, unsigned size);
+/* CS:rIP; CS is read first, as CPUs do, so that its fault wins. */
+uint16_t pops_far_raise(struct cpu *cpu, struct pops *p, unsigned size, uint64_t *off);
 void pops_commit(struct cpu *cpu, const struct pops *p);
 
 /* Frames on a stack that may not be the current one yet. */

@@ -12,13 +12,15 @@ struct iret_frame {
 	uint16_t cs;
 };
 
+/* The flags are read first, as CPUs do: their fault wins. */
 static struct iret_frame frame_read_raise(struct cpu *cpu, struct pops *p, unsigned size)
 {
+	struct pops q = { (p->sp + 2 * size) & size_mask(p->stsize), p->stsize };
 	struct iret_frame f;
 
-	f.rip = pops_next_raise(cpu, p, size);
-	f.cs = (uint16_t)pops_next_raise(cpu, p, size);
-	f.flags = pops_next_raise(cpu, p, size);
+	f.flags = pops_next_raise(cpu, &q, size);
+	f.cs = pops_far_raise(cpu, p, size, &f.rip);
+	*p = q;
 	return f;
 }
 
@@ -77,10 +79,10 @@ static void iret_to_vm86_raise(struct cpu *cpu, struct pops *p, const struct ire
 	static const uint8_t order[] = { SEG_ES, SEG_DS, SEG_FS, SEG_GS };
 	uint64_t mask = FLAGS_RESTORE | FLAGS_WIDE | FL_IF | FL_IOPL | FL_VM | FL_VIF | FL_VIP;
 	uint64_t sp = pops_next_raise(cpu, p, 4);
-	uint16_t ss = (uint16_t)pops_next_raise(cpu, p, 4), sel[4];
+	uint16_t ss = pops_sel_raise(cpu, p, 4), sel[4];
 
 	for (unsigned i = 0; i < 4; i++)
-		sel[i] = (uint16_t)pops_next_raise(cpu, p, 4);
+		sel[i] = pops_sel_raise(cpu, p, 4);
 	if (f->rip > 0xffff)
 		raise_gp0(cpu);
 	insn_set_flags(cpu, merge(cpu->s.rflags, f->flags, mask));
@@ -120,7 +122,7 @@ static void iret_frame_raise(struct cpu *cpu, const struct insn *in, struct pops
 	pop_ss = outer || cpu_code64(cpu); /* SDM vol 3 6.14.3: 64-bit IRET pops SS:RSP always */
 	if (pop_ss) {
 		sp = pops_next_raise(cpu, p, in->opsize);
-		sel = (uint16_t)pops_next_raise(cpu, p, in->opsize);
+		sel = pops_sel_raise(cpu, p, in->opsize);
 		have = far_check_outer_ss_raise(cpu, sel, cpl, code64, &ss);
 	}
 	far_check_rip_raise(cpu, &cs, f->rip, 0);

@@ -646,6 +646,31 @@ static enum dec_status fetch_reserved_nop(ZydisDecodedInstruction *zi, ZydisDeco
 	return fetch(zi, ops, key, real, copy, n);
 }
 
+static bool is_scalar(ZydisExceptionClass c)
+{
+	return c == ZYDIS_EXCEPTION_CLASS_E3 || c == ZYDIS_EXCEPTION_CLASS_E3NF || c == ZYDIS_EXCEPTION_CLASS_E5 || c == ZYDIS_EXCEPTION_CLASS_E10 ||
+	       c == ZYDIS_EXCEPTION_CLASS_E10NF;
+}
+
+/* Half-precision scalars ignore EVEX.L'L (LLIG, SDM vol 2 "VADDSH"), and outside 64-bit mode conversions from and to general registers ignore
+ * EVEX.W ("VCVTSI2SH"); Zydis 4.0.0 refuses all values but 0. */
+static enum dec_status fetch_half_scalar(ZydisDecodedInstruction *zi, ZydisDecodedOperand *ops, uint32_t key, bool real, const uint8_t *bytes, unsigned len)
+{
+	uint8_t copy[15];
+	unsigned n = MIN(len, 15u), i = 0;
+	memcpy(copy, bytes, n);
+	while (i < n && memchr("\x26\x2e\x36\x3e\x64\x65\x67", copy[i], 7))
+		i++;
+	if (i + 4 >= n || copy[i] != 0x62 || !(copy[i + 1] & 4))
+		return DEC_UD;
+	if (!(copy[i + 3] & 0x10)) /* else it is the rounding */
+		copy[i + 3] &= 0x9f;
+	if (!key_code64(key) && (copy[i + 1] & 7) == 5 && memchr("\x2a\x2c\x2d\x78\x79\x7b", copy[i + 4], 6))
+		copy[i + 2] &= 0x7f;
+	enum dec_status st = fetch(zi, ops, key, real, copy, n);
+	return st == DEC_OK && !is_scalar(zi->meta.exception_class) ? DEC_UD : st;
+}
+
 enum dec_status dec_decode(struct dec *d, uint32_t key, bool real, const uint8_t *bytes, unsigned len)
 {
 	ZydisDecodedInstruction zi;
@@ -654,6 +679,8 @@ enum dec_status dec_decode(struct dec *d, uint32_t key, bool real, const uint8_t
 	enum dec_status st = fetch(&zi, ops, key, real, bytes, len);
 	if (st == DEC_UD)
 		st = fetch_reserved_nop(&zi, ops, key, real, bytes, len);
+	if (st == DEC_UD)
+		st = fetch_half_scalar(&zi, ops, key, real, bytes, len);
 	if (st != DEC_OK)
 		return st;
 	struct insn *in = &d->in;

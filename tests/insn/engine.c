@@ -17,6 +17,7 @@ enum { RAM = 8 << 20, IMAGE_GPA = 0x100000, PML4 = 0x10000, PDPT = 0x11000, PDPT
 	PT = 0x20000, PT_HIGH = 0x15000, GDT = 0x8000, LDT_GPA = 0x9000, TABLES_END = 0x30000 };
 /* Linear address of the tables: not below, where the child has nothing. */
 #define TABLES_GLA 0xffff800000000000ull
+#define DR6_BS (1u << 14)
 #define STEPS_MAX (400 + ORACLE_INSNS * ORACLE_ROUNDS)
 
 struct engine {
@@ -135,15 +136,33 @@ static void load_state(struct engine *e, const struct ocase *c)
 	e->cpu->host_pc = 0;
 }
 
+/* What the run loop does about TF (SDM vol 3 17.3.1.4): single steps, and after each the trap unless a load of SS puts it off. */
+static bool turn(struct engine *e, bool step)
+{
+	struct cpu *cpu = e->cpu;
+	bool tf = cpu->s.rflags & FL_TF;
+	cpu->s.int_shadow = cpu->s.shadow_ss = false;
+	cpu->s.rflags &= ~(uint64_t)FL_RF;
+	if (step || tf)
+		xlate_step(e->x);
+	else
+		xlate_run(e->x);
+	if (tf && !xlate_stepped_int(e->x))
+		cpu->s.pending_dbg |= DR6_BS;
+	if (!cpu->s.pending_dbg || cpu->s.shadow_ss)
+		return false;
+	cpu_fpu_park(cpu); /* this file may use vector registers */
+	cpu->event = (struct cpu_event){ .vector = EXC_DB };
+	return true;
+}
+
 static __attribute__((noinline)) bool run(struct engine *e, bool step)
 {
 	if (__builtin_setjmp(e->cpu->unwind))
 		return true;
 	for (unsigned k = 0; k < STEPS_MAX; k++)
-		if (step)
-			xlate_step(e->x);
-		else
-			xlate_run(e->x);
+		if (turn(e, step))
+			return true;
 	return false;
 }
 
@@ -156,7 +175,7 @@ static void store_event(struct engine *e, const struct ocase *c, struct ores *r)
 	if (ev->vector == EXC_GP && ev->error == EXC_DB * 8 + 3) { /* INT1 */
 		r->vector = EXC_DB;
 		r->error = 0;
-		r->rip++;
+		r->rip += c->len;
 	}
 	/* INT3, and INTO: the vector is in the error code; as traps they point behind the instruction */
 	if (ev->vector == EXC_GP && (ev->error == EXC_BP * 8 + 2 || ev->error == EXC_OF * 8 + 2)) {
@@ -172,7 +191,7 @@ void engine_run(struct engine *e, const struct ocase *c, const uint8_t *image, b
 	struct cpu *cpu = e->cpu;
 	cpu_fpu_park(cpu);
 	memcpy(e->ram + IMAGE_GPA, image, IMAGE_SIZE);
-	memcpy(e->ram + IMAGE_GPA + CODE_OFF + c->off, c->code, c->len);
+	ocase_place(c, e->ram + IMAGE_GPA);
 	xlate_invalidate(e->x, IMAGE_GPA + CODE_OFF, CODE_SIZE);
 	load_state(e, c);
 	memcpy(cpu->fpu, c->x, X_SIZE);

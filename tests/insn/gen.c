@@ -33,6 +33,7 @@ struct track {
 	uint32_t written;
 	uint32_t undef;   /* flags left undefined */
 	uint32_t places;
+	uint64_t at;      /* the last operand's linear address */
 	uint64_t cluster; /* memory operands lie near here, mostly; 0: anywhere */
 	unsigned favour;  /* low bits of the register they go by */
 };
@@ -154,8 +155,7 @@ static bool unwanted_extension(ZydisISAExt x)
 	}
 }
 
-/* What the oracle cannot compare: it depends on time, host or kernel, enters the kernel, or is tested elsewhere (far transfers,
- * segment loads: bare-metal guests). */
+/* What the oracle cannot compare: it depends on time, host or kernel, or enters the kernel. */
 static bool unwanted(const struct cand *c)
 {
 	const ZydisDecodedInstruction *zi = &c->zi;
@@ -163,20 +163,16 @@ static bool unwanted(const struct cand *c)
 	case ZYDIS_MNEMONIC_VMMCALL: case ZYDIS_MNEMONIC_VMCALL: case ZYDIS_MNEMONIC_MOVDIR64B: /* a hypervisor may patch them; we hide it */
 	case ZYDIS_MNEMONIC_RDTSC: case ZYDIS_MNEMONIC_RDTSCP: case ZYDIS_MNEMONIC_RDPMC: case ZYDIS_MNEMONIC_CPUID: case ZYDIS_MNEMONIC_RDRAND:
 	case ZYDIS_MNEMONIC_RDSEED: case ZYDIS_MNEMONIC_XGETBV: case ZYDIS_MNEMONIC_SYSCALL: case ZYDIS_MNEMONIC_SYSENTER:
-	case ZYDIS_MNEMONIC_INT: case ZYDIS_MNEMONIC_INT1: case ZYDIS_MNEMONIC_INT3: case ZYDIS_MNEMONIC_IRET: case ZYDIS_MNEMONIC_IRETD: case ZYDIS_MNEMONIC_IRETQ:
 	case ZYDIS_MNEMONIC_SGDT: case ZYDIS_MNEMONIC_SIDT: case ZYDIS_MNEMONIC_SLDT: case ZYDIS_MNEMONIC_STR: case ZYDIS_MNEMONIC_SMSW:
-	case ZYDIS_MNEMONIC_POPF: case ZYDIS_MNEMONIC_POPFD: case ZYDIS_MNEMONIC_POPFQ:
 	case ZYDIS_MNEMONIC_XSAVEOPT: case ZYDIS_MNEMONIC_XSAVEOPT64: /* saves what it likes */
 	case ZYDIS_MNEMONIC_PTWRITE: case ZYDIS_MNEMONIC_RDPID:
 		return true;
+	case ZYDIS_MNEMONIC_INT:
+		return c->ops[0].imm.value.u == 0x80;
 	default:
 		break;
 	}
-	/* XSAVE of 32-bit code leaves registers 8 to 15 out, ours does not */
-	if (zi->machine_mode != ZYDIS_MACHINE_MODE_LONG_64 && (zi->meta.isa_ext == ZYDIS_ISA_EXT_XSAVE || zi->meta.isa_ext == ZYDIS_ISA_EXT_XSAVEC ||
-	                                                       zi->meta.isa_ext == ZYDIS_ISA_EXT_XSAVEOPT))
-		return true;
-	return zi->meta.branch_type == ZYDIS_BRANCH_TYPE_FAR || unwanted_extension(zi->meta.isa_ext);
+	return unwanted_extension(zi->meta.isa_ext);
 }
 
 /* Images that hold x87 pointers. In a sequence they would be those of earlier instructions: FDP and FOP of memory operands are the
@@ -368,6 +364,7 @@ static bool solve(const struct gen *g, struct rng *r, struct ocase *oc, struct t
 	uint64_t gla = near ? t->cluster + below(r, 160) - 80 : pick_target(r, omode64(oc->mode) && whole, size);
 	if (!solve_to(g, r, oc, t, c, op, gla - seg_base(oc, seg_of(op->mem.segment))))
 		return false;
+	t->at = gla;
 	t->places |= 1u << place_of(gla, size);
 	return true;
 }
@@ -461,6 +458,65 @@ static void lucky_values(struct rng *r, struct ocase *oc, const struct track *t,
 		oc->gpr[RCX] = below(r, 48);
 }
 
+static uint32_t image_off(uint64_t gla)
+{
+	return (uint32_t)(gla - DATA_AT < DATA_SIZE ? gla - DATA_AT + DATA_OFF : gla - STACK_AT < STACK_SIZE ? gla - STACK_AT + STACK_OFF : IMAGE_SIZE);
+}
+
+static uint64_t stack_top(const struct ocase *oc)
+{
+	return (oc->mode == O16 ? (uint16_t)oc->gpr[RSP] : oc->gpr[RSP]) + seg_base(oc, SEG_SS);
+}
+
+/* A code segment, mostly, and an offset at which it has INT3. */
+static uint16_t far_target(struct rng *r, uint64_t *off)
+{
+	static const uint16_t code[5] = { 0x23, 0x33, 0xf, 0x17, 0x23 };
+	unsigned k = below(r, 5);
+	*off = (k == 2 || k == 3 ? 0 : CODE_AT) + 0x900 + below(r, 0x300);
+	if (chance(r, 10))
+		*off = rnd(r);
+	return chance(r, 80) ? code[k] : fill_selector(r);
+}
+
+static bool is_iret(const struct cand *c)
+{
+	return c->zi.mnemonic == ZYDIS_MNEMONIC_IRET || c->zi.mnemonic == ZYDIS_MNEMONIC_IRETD || c->zi.mnemonic == ZYDIS_MNEMONIC_IRETQ;
+}
+
+/* Frames for IRET and far RET, far pointers for JMP and CALL: such as random numbers would never be. */
+static void far_values(struct rng *r, struct ocase *oc, const struct track *t, struct cand *c)
+{
+	unsigned w = c->zi.operand_width / 8, n = 0;
+	bool iret = is_iret(c);
+	uint64_t off, v[5] = { 0 }, gla = stack_top(oc);
+	uint16_t sel = far_target(r, &off);
+	if (c->ops[0].type == ZYDIS_OPERAND_TYPE_POINTER) {
+		memcpy(c->b + c->zi.raw.imm[0].offset, &off, c->zi.raw.imm[0].size / 8);
+		memcpy(c->b + c->zi.raw.imm[1].offset, &sel, 2);
+		return;
+	}
+	if (reads_memory(&c->ops[0]) && !implicit_stack(&c->ops[0]))
+		gla = t->at;
+	else if (oc->n)
+		return;
+	v[n++] = off;
+	v[n++] = sel;
+	if (iret)
+		v[n++] = chance(r, 80) ? rnd(r) & FL_ARITH : rnd(r) & 0x3fffff;
+	if (iret && omode64(oc->mode)) {
+		v[n++] = chance(r, 80) ? STACK_AT + 0x800 : rnd(r);
+		v[n++] = chance(r, 60) ? 0x2b : fill_selector(r);
+	}
+	uint32_t at = image_off(gla);
+	if (at >= IMAGE_SIZE || image_off(gla + n * w - 1) != at + n * w - 1)
+		return;
+	oc->poke_off = at;
+	oc->poke_len = n * w;
+	for (unsigned k = 0; k < n; k++)
+		memcpy(oc->poke + k * w, &v[k], w);
+}
+
 static uint32_t regs_written(const struct cand *c)
 {
 	uint32_t w = 0;
@@ -551,6 +607,8 @@ static bool fit(const struct gen *g, struct rng *r, struct ocase *oc, struct tra
 		return false;
 	}
 	lucky_values(r, oc, t, c, image);
+	if (c->zi.meta.branch_type == ZYDIS_BRANCH_TYPE_FAR || is_iret(c))
+		far_values(r, oc, t, c);
 	t->written |= regs_written(c);
 	t->undef = undef_after(c, t->undef);
 	return true;
@@ -589,8 +647,6 @@ static bool known_elsewhere(const uint8_t *b)
 		/* VMX, SGX and SEAM instructions with a prefix: a hypervisor may answer them before their prefix is looked at */
 		if (b[k] == 0x0f && b[k + 1] == 0x01 && ((b[k + 2] & 0xf8) == 0xc0 || (b[k + 2] & 0xfc) == 0xcc))
 			return true;
-		if (b[k] == 0x62 && b[k + 1] & 4) /* FP16: L'L of scalars is ignored */
-			return true;
 	}
 	return false;
 }
@@ -618,7 +674,9 @@ static bool add_insn(struct gen *g, struct rng *r, struct ocase *oc, struct trac
 				return false;
 			continue;
 		}
-		if (!last && c.zi.meta.branch_type != ZYDIS_BRANCH_TYPE_NONE)
+		if (!last && (c.zi.meta.branch_type != ZYDIS_BRANCH_TYPE_NONE || c.zi.meta.category == ZYDIS_CATEGORY_INTERRUPT || is_iret(&c)))
+			continue;
+		if (oc->n > 0 && c.zi.mnemonic == ZYDIS_MNEMONIC_INT1) /* a trap like those of TF */
 			continue;
 		if ((!last || oc->n > 0) && stores_x87_pointers(c.zi.mnemonic))
 			continue;
@@ -669,7 +727,7 @@ void gen_case(struct gen *g, struct rng *r, const uint8_t *image, unsigned insns
 	struct track t = { 0 };
 	bool loop = insns > 1 && chance(r, 20);
 	c->mode = modes[below(r, 10)];
-	c->len = c->n = 0;
+	c->len = c->n = c->poke_len = c->poke_off = 0;
 	c->loop = false;
 	place(r, c);
 	if (insns > 1 && c->off > 0x1000)

@@ -113,8 +113,8 @@ static __attribute__((no_stack_protector)) void on_trap(int sig, siginfo_t *si, 
 {
 	uint16_t sel[6];
 	uint64_t fs, gs;
-	/* alignment checks of the case are not for this code */
-	__asm__ volatile("leaq -128(%%rsp), %%rsp\n\tpushfq\n\tandl $~0x40000, (%%rsp)\n\tpopfq\n\tleaq 128(%%rsp), %%rsp" : : : "memory", "cc");
+	/* alignment checks and NT of the case are not for this code */
+	__asm__ volatile("leaq -128(%%rsp), %%rsp\n\tpushfq\n\tandl $~0x44000, (%%rsp)\n\tpopfq\n\tleaq 128(%%rsp), %%rsp" : : : "memory", "cc");
 	__asm__ volatile("rdfsbase %0" : "=r"(fs));
 	__asm__ volatile("rdgsbase %0" : "=r"(gs));
 	read_segments(sel);
@@ -147,7 +147,7 @@ static __attribute__((noinline)) void run_case(struct native *n, const struct oc
 		e.sel[k] = seg[k].sel;
 	e.rip = CODE_AT + c->off - seg[SEG_CS].base;
 	memcpy(n->mem, n->sh->image, IMAGE_SIZE);
-	memcpy(n->mem + c->off, c->code, c->len);
+	ocase_place(c, n->mem);
 	native_enter(&e);
 }
 

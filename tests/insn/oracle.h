@@ -13,6 +13,8 @@
 #ifndef ORACLE_H
 #define ORACLE_H
 
+#include <string.h>
+
 #include "base/base.h"
 #include "cpu/cpu.h"
 
@@ -57,6 +59,8 @@ struct ocase {
 	uint8_t group[ORACLE_INSNS];
 	uint8_t code[ORACLE_INSNS * 15];
 	uint64_t gpr[16], rflags, fs_base, gs_base;
+	uint32_t poke_off, poke_len; /* bytes of this case's own in the image: frames and far pointers */
+	uint8_t poke[40];
 	_Alignas(64) uint8_t x[X_SIZE];
 };
 
@@ -81,6 +85,13 @@ struct oseg {
 extern const struct oseg oseg_table[O_MODES][6];
 #define OLDT_SIZE 12
 extern const struct oseg oseg_ldt[OLDT_SIZE];
+
+/* Memory as a case finds it. */
+static inline void ocase_place(const struct ocase *c, uint8_t *image)
+{
+	memcpy(image + c->poke_off, c->poke, c->poke_len);
+	memcpy(image + c->off, c->code, c->len);
+}
 
 static inline bool omode64(unsigned mode)
 {
