@@ -208,7 +208,8 @@ static void stacks(void)
 	prepare(iret_it, 3);
 	in.sp = EDGE - w;
 	go();
-	CHECK("vol 2 IRET: frame over a missing page", t.vec == PF && t.cr2 == EDGE && t.r.sp == EDGE - w);
+	/* CS first, or the flags, as the CPU of the instruction oracle does: the manual names no order */
+	CHECK("vol 2 IRET: frame over a missing page", t.vec == PF && (t.cr2 == EDGE || t.cr2 == EDGE + w) && t.r.sp == EDGE - w);
 #ifndef __x86_64__
 	prepare(popa_it, 3);
 	in.sp = EDGE - 12, in.ax = 9, in.di = 8;
