@@ -11,7 +11,7 @@ AREAS = ["instructions", "privileged semantics", "processor", "devices", "virtua
          "user interface", "fuzzing", "house rules"]
 # How a test's name tells its area, and what the part is called; the first that fits.
 BY_NAME = [(re.compile(pattern), area, part) for pattern, area, part in (
-    (r"insn-oracle", "instructions", "oracle"),
+    (r"(?:insn-)?oracle", "instructions", "oracle"),
     (r"unit-insn-(.*)", "instructions", r"\1"),
     (r"guest-(.*)-(?:32|64)", "privileged semantics", r"\1"),
     (r"unit-(?:cpu|mmu)-(.*)", "processor", r"\1"),

@@ -138,9 +138,10 @@ static uint64_t kget(const struct vimage *v, unsigned k)
 	return get_le64(v->b + v->mask + 8 * k);
 }
 
+/* REX too: before another prefix it means nothing (SDM vol 2 2.2.1), but 64-bit code may hold it. */
 static bool is_prefix(uint8_t b)
 {
-	return b == 0x2e || b == 0x36 || b == 0x3e || b == 0x26 || b == 0x64 || b == 0x65 || b == 0x67;
+	return (b & 0xf0) == 0x40 || b == 0x2e || b == 0x36 || b == 0x3e || b == 0x26 || b == 0x64 || b == 0x65 || b == 0x67;
 }
 
 /* SDM vol 2 2.3.5 to 2.3.12 (VEX, VSIB), 2.7 (EVEX). */
@@ -149,7 +150,7 @@ static bool vop_decode(const struct insn *in, struct vop *v)
 	const uint8_t *p = in->raw;
 	unsigned r, x, vp = 0;
 
-	while (is_prefix(*p) && p < in->raw + 8)
+	while (is_prefix(*p) && p < in->raw + 10)
 		p++;
 	*v = (struct vop){ .map = 1 };
 	if (*p == 0xc5) {

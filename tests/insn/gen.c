@@ -60,15 +60,27 @@ struct out {
 	unsigned n;
 };
 
+/* An instruction longer than 15 bytes is cut: it faults by its first 15. */
 static void put(struct out *o, unsigned v)
 {
-	o->b[o->n++] = (uint8_t)v;
+	if (o->n < 15)
+		o->b[o->n++] = (uint8_t)v;
+}
+
+/* Prefixes that contradict each other, come twice or make an instruction too long. */
+static void flood(struct rng *r, struct out *o, unsigned mode)
+{
+	static const uint8_t any[12] = { 0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65, 0x66, 0x67, 0xf2, 0xf3, 0xf0, 0x48 };
+	for (unsigned n = 1 + below(r, chance(r, 10) ? 14 : 6); n > 0; n--)
+		put(o, any[below(r, mode == O64 ? 12 : chance(r, 30) ? 11 : 10)]);
 }
 
 static void prefixes(struct rng *r, struct out *o, enum group grp, unsigned mode)
 {
 	static const uint8_t seg[6] = { 0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65 };
 	bool vex = grp >= G_VEX1;
+	if (chance(r, 3))
+		flood(r, o, mode);
 	if (chance(r, mode == O64 ? 8 : 15))
 		put(o, 0x67);
 	if (chance(r, mode == O64 ? 6 : 12))
@@ -250,12 +262,16 @@ static uint64_t pick_target(struct rng *r, bool edge, unsigned size)
 		return end - size;
 	if (v < 88) /* the first half faults */
 		return DATA_AT - (size > 1 ? 1 + below(r, size - 1) : 1);
-	if (v < 92)
+	if (v < 90)
 		return READ_AT + below(r, READ_SIZE - 64);
-	if (v < 93)
+	if (v < 91)
 		return READ_AT + READ_SIZE - 1 - below(r, size);
-	if (v < 95)
+	if (v < 93)
 		return CODE_AT + 0xc00 + below(r, 0x100); /* out of reach of repeated stores */
+	if (v < 96) { /* above the stack pointer, below, and where the stack ends */
+		uint64_t at = STACK_AT + (v & 1 ? 0xe00 + below(r, 0x400) : below(r, STACK_SIZE));
+		return chance(r, 20) ? STACK_AT + STACK_SIZE - below(r, 2 * size) : at;
+	}
 	if (v < 97 && edge)
 		return (v & 1 ? 0x7fffffffffffull : rnd(r)) - below(r, 64);
 	return DATA_AT - 0x100000 + below(r, 0x1000);
@@ -573,7 +589,7 @@ bool gen_reckon_undefined(const struct gen *g, struct ocase *oc, uint32_t undef)
 			continue;
 		if (tests_undefined(&c, oc->undef))
 			return false;
-		oc->undef = undef_after(&c, oc->undef);
+		oc->undef = undef_after(&c, oc->undef) | (oc->skip >> k & 1 ? oc->undef : 0);
 	}
 	return true;
 }
@@ -586,6 +602,10 @@ static void focus(const struct gen *g, struct rng *r, const struct track *t, uns
 		return;
 	struct cand other = *c;
 	other.b[at] = (uint8_t)((c->b[at] & 0x38) | (chance(r, 70) ? 0x40 : 0x80) | t->favour);
+	if (t->favour == RSP && at < 13) {
+		memmove(other.b + at + 2, other.b + at + 1, 13 - at);
+		other.b[at + 1] = 0x24;
+	}
 	if (decode(g, &other, mode) && other.zi.mnemonic == c->zi.mnemonic)
 		*c = other;
 }
@@ -610,7 +630,7 @@ static bool fit(const struct gen *g, struct rng *r, struct ocase *oc, struct tra
 	if (c->zi.meta.branch_type == ZYDIS_BRANCH_TYPE_FAR || is_iret(c))
 		far_values(r, oc, t, c);
 	t->written |= regs_written(c);
-	t->undef = undef_after(c, t->undef);
+	t->undef = undef_after(c, t->undef) | (oc->skip >> oc->n & 1 ? t->undef : 0);
 	return true;
 }
 
@@ -636,6 +656,18 @@ static void append(struct ocase *oc, const struct cand *c, unsigned len)
 	oc->start[oc->n++] = (uint16_t)oc->len;
 	oc->len += len;
 	oc->start[oc->n] = (uint16_t)oc->len;
+	if (oc->skip >> (oc->n - 1) & 1)
+		oc->code[oc->len - len - 1] = (uint8_t)len;
+}
+
+/* A Jcc over the instruction that comes next. */
+static void add_jcc(const struct gen *g, struct rng *r, struct ocase *oc, const struct track *t)
+{
+	struct cand c = { .b = { (uint8_t)(0x70 | below(r, 16)) } };
+	if (!decode(g, &c, oc->mode) || tests_undefined(&c, t->undef))
+		return;
+	append(oc, &c, c.len);
+	oc->skip |= 1u << oc->n;
 }
 
 /* Bytes that Zydis 4.0.0 does not know, but this host or what is under it may. */
@@ -699,6 +731,19 @@ static void place(struct rng *r, struct ocase *c)
 		c->off = 0x2000 - 1 - below(r, 14);
 }
 
+/* Choose where the operands of a sequence lie together: near the stack pointer, or anywhere. */
+static void gather(struct rng *r, const struct ocase *c, struct track *t)
+{
+	if (c->mode != O16 && chance(r, 30)) {
+		t->cluster = stack_top(c) + below(r, 64);
+		t->favour = RSP;
+		t->fixed |= 1u << RSP;
+		return;
+	}
+	t->cluster = pick_target(r, false, 8);
+	t->favour = chance(r, 70) ? RBX : RBP + below(r, 3);
+}
+
 /* Back to the first instruction: LOOP, or DEC ECX and JNZ. What the body does must bear being done again. */
 static void close_loop(const struct gen *g, struct rng *r, struct ocase *oc, const struct track *t)
 {
@@ -706,6 +751,7 @@ static void close_loop(const struct gen *g, struct rng *r, struct ocase *oc, con
 	bool jnz = chance(r, 50);
 	if ((t->written | t->fixed) & 1u << RCX || oc->n + 2 > ORACLE_INSNS || oc->len > 120 || oc->n == 0)
 		return;
+	oc->skip &= (1u << oc->n) - 1; /* nothing goes over the end of the loop */
 	struct ocase twice = *oc;
 	if (!gen_reckon_undefined(g, &twice, oc->undef))
 		return;
@@ -727,18 +773,18 @@ void gen_case(struct gen *g, struct rng *r, const uint8_t *image, unsigned insns
 	struct track t = { 0 };
 	bool loop = insns > 1 && chance(r, 20);
 	c->mode = modes[below(r, 10)];
-	c->len = c->n = c->poke_len = c->poke_off = 0;
+	c->len = c->n = c->skip = c->poke_len = c->poke_off = 0;
 	c->loop = false;
 	place(r, c);
 	if (insns > 1 && c->off > 0x1000)
 		c->off = 0x800;
 	fill_state(r, &g->l, c);
-	if (insns > 1 && chance(r, 50)) {
-		t.cluster = pick_target(r, false, 8);
-		t.favour = chance(r, 70) ? 3 : 5 + below(r, 3);
-	}
-	while (c->n < insns && add_insn(g, r, c, &t, image, c->n + 1 == insns && !loop))
-		continue;
+	if (insns > 1 && chance(r, 50))
+		gather(r, c, &t);
+	do {
+		if (c->n + 1 < insns && c->n > 0 && chance(r, 10))
+			add_jcc(g, r, c, &t);
+	} while (c->n < insns && add_insn(g, r, c, &t, image, c->n + 1 == insns && !loop));
 	c->undef = t.undef;
 	c->places = t.places;
 	if (loop)

@@ -99,6 +99,11 @@ static void without(const struct ocase *c, unsigned k, struct ocase *out)
 		out->start[i - 1] = (uint16_t)(c->start[i] - gone);
 	out->n--;
 	out->len -= gone;
+	out->skip = (c->skip & ((1u << k) - 1)) | (c->skip >> (k + 1) & ~0u) << k;
+	if (c->skip >> (k + 1) & 1) /* the Jcc is gone */
+		out->skip &= ~(1u << k);
+	if (c->skip >> k & 1 && k > 0) /* what it goes over is: now over the next, or nothing */
+		out->code[out->start[k] - 1] = 0;
 	if (c->loop && k + 1 < c->n)
 		out->code[out->len - 1] = (uint8_t)-out->len;
 	else
