@@ -266,6 +266,7 @@ struct cpu {
 	/* guest wrote RAM at [off, off+len) that holds translated code */
 	void (*code_written)(struct cpu *cpu, uint64_t off, uint64_t len);
 	uint64_t (*guest_rip_of)(struct cpu *cpu, uint64_t host_pc); /* 0 if host_pc is not translated code */
+	uint64_t (*guest_cs_base_of)(struct cpu *cpu, uint64_t host_pc); /* base of the code segment it was translated for */
 	void *engine;            /* struct xlate * */
 	void *vcpu;              /* struct vcpu * */
 	uint32_t fpu_size;       /* bytes of fpu used by XSAVE with all host components the guest may have */

@@ -215,23 +215,27 @@ void insn_xsave(struct cpu *cpu, const struct insn *in)
 	xsave_raise(cpu, in, false);
 }
 
-/* The modified optimization goes by the host address of the last XRSTOR, which is our buffer: save everything instead. */
-void insn_xsaveopt(struct cpu *cpu, const struct insn *in)
-{
-	xsave_raise(cpu, in, false);
-}
+enum { FORM_XSAVEOPT, FORM_XSAVEC }; /* bits of CPUID.(EAX=0DH,ECX=1):EAX, SDM vol 1 13.2 */
 
-static bool has_xsavec(const struct cpu *cpu)
+static bool has_form(const struct cpu *cpu, unsigned bit)
 {
 	uint32_t r[4];
 
 	cpuid_answer(cpu, 0xd, 1, r);
-	return r[0] >> 1 & 1;
+	return r[0] >> bit & 1;
+}
+
+/* The modified optimization goes by the host address of the last XRSTOR, which is our buffer: save everything instead. */
+void insn_xsaveopt(struct cpu *cpu, const struct insn *in)
+{
+	if (!has_form(cpu, FORM_XSAVEOPT))
+		raise_ud(cpu);
+	xsave_raise(cpu, in, false);
 }
 
 void insn_xsavec(struct cpu *cpu, const struct insn *in)
 {
-	if (!has_xsavec(cpu))
+	if (!has_form(cpu, FORM_XSAVEC))
 		raise_ud(cpu);
 	xsave_raise(cpu, in, true);
 }
@@ -245,7 +249,7 @@ static bool header_ok(const struct cpu *cpu, const uint8_t *h, bool compact)
 		return !(bv & ~cpu->s.xcr0) && !comp && !rest;
 	for (unsigned i = 24; i < 64; i += 8)
 		rest |= get_le64(h + i);
-	return has_xsavec(cpu) && !(comp & ~cpu->s.xcr0) && !(bv & ~comp) && !rest;
+	return has_form(cpu, FORM_XSAVEC) && !(comp & ~cpu->s.xcr0) && !(bv & ~comp) && !rest;
 }
 
 static void check_mxcsr_raise(struct cpu *cpu, uint8_t *img, uint64_t mask, bool compact)
@@ -287,7 +291,7 @@ void insn_xrstor(struct cpu *cpu, const struct insn *in)
 /* The x87 environment, whatever format it comes in: SDM vol 1 figures 8-9 to 8-12. */
 struct env {
 	uint16_t fcw, fsw, ftw, fop;
-	uint64_t fip;
+	uint64_t fip;           /* linear where the format is that of real mode */
 };
 
 static bool real_format(const struct cpu *cpu)
@@ -338,6 +342,8 @@ static void env_take(struct cpu *cpu, bool save, struct env *e, uint8_t *raw)
 	e->ftw = get_le16(raw + 8);
 	e->fop = get_le16(fx.b + 6);
 	e->fip = guest_fip(cpu, get_le64(fx.b + 8));
+	if (e->fip && real_format(cpu))
+		e->fip += cpu->guest_cs_base_of(cpu, get_le64(fx.b + 8));
 }
 
 static void env_store_raise(struct cpu *cpu, const struct insn *in, bool save)

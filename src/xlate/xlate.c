@@ -245,6 +245,13 @@ static uint64_t guest_rip_of(struct cpu *cpu, uint64_t host_pc)
 	return b->rip + map_at(b, off)->guest;
 }
 
+static uint64_t guest_cs_base_of(struct cpu *cpu, uint64_t host_pc)
+{
+	const struct block *b = xlate_cache_at(cpu->engine, host_pc);
+
+	return b ? b->cs_base : 0;
+}
+
 void xlate_sync(struct xlate *x)
 {
 	struct cpu *cpu = x->cpu;
@@ -357,6 +364,7 @@ void xlate_attach(struct xlate *x)
 	cpu->flushed = xlate_link_flushed;
 	cpu->code_written = code_written;
 	cpu->guest_rip_of = guest_rip_of;
+	cpu->guest_cs_base_of = guest_cs_base_of;
 	cpu->jc_mask = (JC_SIZE - 1) << 2;
 	cpu->thunk[XT_EXIT_DIRECT] = (const void *)xlate_exit_direct;
 	cpu->thunk[XT_EXIT_INDIRECT] = (const void *)xlate_exit_indirect;

@@ -81,9 +81,9 @@ static void arm_oneshot(struct lapic *l, uint64_t now)
 		loop_timer_cancel(&l->timer); /* it ran out while masked */
 }
 
-void lapic_timer_arm(struct lapic *l)
+/* now: of the access that changed something, so that a count which is over before we get here still fires. */
+static void arm_at(struct lapic *l, uint64_t now)
 {
-	uint64_t now = loop_now(l->cfg.loop);
 	uint32_t mode = mode_of(l);
 
 	if ((l->s.lvt[LVT_TIMER] & LVT_MASKED) || !lapic_enabled(l) || (mode != LVT_DEADLINE && !l->s.init_count))
@@ -96,6 +96,11 @@ void lapic_timer_arm(struct lapic *l)
 		arm_oneshot(l, now);
 	else
 		loop_timer_cancel(&l->timer);
+}
+
+void lapic_timer_arm(struct lapic *l)
+{
+	arm_at(l, loop_now(l->cfg.loop));
 }
 
 void lapic_timer_fire(void *lapic)
@@ -139,12 +144,13 @@ void lapic_timer_set_count(struct lapic *l, uint32_t val)
 	fire_if_due(l);
 	l->s.init_count = val;
 	l->s.timer_start = loop_now(l->cfg.loop);
-	lapic_timer_arm(l);
+	arm_at(l, l->s.timer_start);
 }
 
 /* A running count goes on from where it is, at the new rate. */
 void lapic_timer_set_divide(struct lapic *l, uint32_t val)
 {
+	uint64_t now;
 	uint32_t count;
 
 	fire_if_due(l);
@@ -152,8 +158,9 @@ void lapic_timer_set_divide(struct lapic *l, uint32_t val)
 	l->s.divide = val;
 	if (!l->s.init_count || !count)
 		return;
-	l->s.timer_start = loop_now(l->cfg.loop) - ((uint64_t)(l->s.init_count - count) << shift_of(val));
-	lapic_timer_arm(l);
+	now = loop_now(l->cfg.loop);
+	l->s.timer_start = now - ((uint64_t)(l->s.init_count - count) << shift_of(val));
+	arm_at(l, now);
 }
 
 void lapic_timer_set_deadline(struct lapic *l, uint64_t tsc)

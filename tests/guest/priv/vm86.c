@@ -36,6 +36,9 @@ SNIPPET_BITS(v_seg, "16", "mov %ax, %ds\n mov %ds, %cx");
 SNIPPET_BITS(v_far, "16", "ljmp *(%bx)");
 SNIPPET_BITS(v_push, "16", "push %ax");
 SNIPPET_BITS(v_sysenter, "16", "sysenter");
+SNIPPET_BITS(v_vex2, "16", ".byte 0xc5, 0xf4, 0x58, 0xd0");
+SNIPPET_BITS(v_vex3, "16", ".byte 0xc4, 0xe2, 0x70, 0xf2, 0xd0");
+SNIPPET_BITS(v_evex, "16", ".byte 0x62, 0xf1, 0x74, 0x48, 0x58, 0xd0");
 SNIPPET(f_popf, "popf");
 SNIPPET(f_pushf, "pushf\n pop %eax");
 SNIPPET(f_cli, "cli");
@@ -127,6 +130,12 @@ static void privileged(void)
 	CHECK("vol 2 SLDT: #UD", t.vec == UD);
 	v_run(v_arpl, 3);
 	CHECK("vol 2 ARPL: #UD", t.vec == UD);
+	static char *const vex[] = { v_vex2, v_vex3, v_evex };
+	for (unsigned k = 0; k < 3; k++) {
+		stage = k;
+		v_run(vex[k], 3);
+		CHECK("vol 2 tables 2-18 to 2-29: VEX and EVEX are not in virtual-8086 mode: #UD", t.vec == UD && t.r.ip == 0);
+	}
 }
 
 static void addresses(void)
