@@ -29,6 +29,9 @@ report: deps-check all
 check-long: deps-check all
 	@tests/run --suite long
 
+check-sanitize: deps-check
+	@tools/sanitize
+
 deps-demo:
 	@tools/deps.sh install build guest
 

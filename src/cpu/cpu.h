@@ -3,7 +3,7 @@
  *
  * struct cpu_state is what a snapshot holds. struct cpu adds what the engine derives from it. Translated
  * code runs with host RSP == &cpu, so the hot members sit at small positive offsets, and the monitor's
- * stack grows down from the struct's own address (struct cpu_arena).
+ * stack, CPU_STACK bytes, grows down from the struct's own address (xlate/arena.c).
  *
  * I1  Between helpers guest registers, arithmetic flags and FPU state live in the host's registers. Inside
  *     every C function that gets a struct cpu *, s.gpr, s.rip and s.rflags are complete and current; the
@@ -226,6 +226,8 @@ struct mem;
 
 /* Bounce buffer for accesses without a host address: crossing pages, MMIO, code pages. Big enough for XSAVE areas. */
 #define CPU_BOUNCE 4096
+/* The monitor's stack below struct cpu. */
+#define CPU_STACK ((size_t)1 << 20)
 
 struct cpu {
 	struct cpu_state s;      /* offset 0: gpr[] at 0..127 */

@@ -10,12 +10,11 @@
 
 #include "xlate/xlate_int.h"
 
-#define ARENA_STACK (1u << 20)
 #define META_SIZE (96u << 20)
 
 static size_t arena_size(void)
 {
-	return ARENA_STACK + ((sizeof(struct cpu) + 4095) & ~(size_t)4095);
+	return CPU_STACK + ((sizeof(struct cpu) + 4095) & ~(size_t)4095);
 }
 
 struct cpu *xlate_arena_new(struct err *err)
@@ -26,13 +25,13 @@ struct cpu *xlate_arena_new(struct err *err)
 		return NULL;
 	}
 	mprotect(p, 4096, PROT_NONE);
-	return (struct cpu *)(p + ARENA_STACK);
+	return (struct cpu *)(p + CPU_STACK);
 }
 
 void xlate_arena_free(struct cpu *cpu)
 {
 	if (cpu)
-		munmap((uint8_t *)cpu - ARENA_STACK, arena_size());
+		munmap((uint8_t *)cpu - CPU_STACK, arena_size());
 }
 
 static void *map_anon(size_t size)
