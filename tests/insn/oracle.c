@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -83,9 +84,10 @@ static const char *run_engine(struct oracle *o, const struct ocase *c, const str
 {
 	o->t->step = step;
 	o->t->now = *c;
-	alarm(5);
+	/* CPU time: on a loaded host a wall clock calls waiting a hang */
+	setitimer(ITIMER_PROF, &(struct itimerval){ .it_value.tv_sec = 5 }, NULL);
 	engine_run(o->eng, c, native_image(o->nat), step, r);
-	alarm(0);
+	setitimer(ITIMER_PROF, &(struct itimerval){ 0 }, NULL);
 	return check_compare(c, &o->l, n, r, step);
 }
 
@@ -237,7 +239,7 @@ static void crashed(struct oracle *o, int status)
 {
 	const struct ocase *c = &o->t->now;
 	char name[60];
-	snprintf(name, sizeof(name), "%s %s%s", check_mnemonic(c, 0), WIFSIGNALED(status) && WTERMSIG(status) == SIGALRM ? "hang" : "crash",
+	snprintf(name, sizeof(name), "%s %s%s", check_mnemonic(c, 0), WIFSIGNALED(status) && WTERMSIG(status) == SIGPROF ? "hang" : "crash",
 	         c->n > 1 ? " (sequence)" : "");
 	o->t->crashes++;
 	if (count_kind(o, name)) {
