@@ -145,6 +145,10 @@ struct cpu_tlbe {
 	uint64_t tag;  /* linear address of the page */
 	uint64_t host; /* host address of the page */
 };
+/* In front of the TLB: the page that was last used through each base register, for code translated with it. An invalid entry's tag
+ * is no canonical address; should a guest use that address, the access through its host address, no canonical one either, faults. */
+#define NEAR_SIZE 20
+#define NEAR_NONE (1ull << 63)
 /* Privilege views of a linear address. AC: supervisor with SMAP lifted by EFLAGS.AC, or SMAP off. */
 enum cpu_view { VIEW_USER, VIEW_SUP, VIEW_SUP_AC, VIEW_COUNT };
 enum cpu_rw { TLB_READ, TLB_WRITE, TLB_RW_COUNT };
@@ -190,8 +194,9 @@ struct cpu_span {
 
 /* Jump caches: host code by guest RIP, one array for each live mode key (keyspace). */
 #define KS_COUNT 16
-#define JC_BITS 12
+#define JC_BITS 14
 #define JC_SIZE (1u << JC_BITS)
+#define JC_PAGE 1024u /* slots for one page */
 
 /* An exception or interrupt on its way to delivery. */
 struct cpu_event {
@@ -286,6 +291,8 @@ struct cpu {
 	struct cpu_span span;    /* where the bounce buffer belongs */
 	_Alignas(64) uint8_t bounce[CPU_BOUNCE];
 	_Alignas(64) uint8_t fpu[CPU_BOUNCE]; /* XSAVE area while !fpu_live */
+	bool near_live[VIEW_COUNT][TLB_RW_COUNT]; /* any valid entry in near? */
+	_Alignas(64) struct cpu_tlbe near[VIEW_COUNT][TLB_RW_COUNT][NEAR_SIZE];
 	_Alignas(64) struct cpu_tlbe tlb[VIEW_COUNT][TLB_RW_COUNT][TLB_SIZE];
 	_Alignas(64) uint64_t jc[KS_COUNT][JC_SIZE];
 	struct stats stats;

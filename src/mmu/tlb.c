@@ -39,6 +39,19 @@ static void used_clear(struct cpu_tlb_used *u, unsigned id)
 	u->bits[id / 64] &= ~(1ull << id % 64);
 }
 
+/* Near entries are copies of TLB entries: they go whenever any of those does. */
+static void near_clear(struct cpu *cpu)
+{
+	for (unsigned v = 0; v < VIEW_COUNT; v++)
+		for (unsigned rw = 0; rw < TLB_RW_COUNT; rw++) {
+			if (!cpu->near_live[v][rw])
+				continue;
+			cpu->near_live[v][rw] = false;
+			for (unsigned k = 0; k < NEAR_SIZE; k++)
+				cpu->near[v][rw][k] = (struct cpu_tlbe){ .tag = NEAR_NONE, .host = NEAR_NONE };
+		}
+}
+
 static void entry_kill(struct cpu *cpu, unsigned id)
 {
 	entry_at(cpu, id)->tag = SLOT_PAGE(id & (TLB_SIZE - 1));
@@ -185,6 +198,7 @@ typedef bool match_fn(struct cpu *cpu, unsigned id, uint64_t arg);
 /* Kill the entries of u for which match says so (NULL: all). */
 static void used_flush(struct cpu *cpu, struct cpu_tlb_used *u, match_fn *match, uint64_t arg)
 {
+	near_clear(cpu);
 	for (unsigned i = 0; i < ARRAY_LEN(u->sum); i++) {
 		for (uint64_t sum = u->sum[i]; sum; sum &= sum - 1) {
 			unsigned word = i * 64 + (unsigned)__builtin_ctzll(sum);
@@ -245,6 +259,7 @@ static bool same_host_write(struct cpu *cpu, unsigned id, uint64_t host)
 
 static void flush_one(struct cpu *cpu, gla_t gla)
 {
+	near_clear(cpu);
 	for (unsigned view = 0; view < VIEW_COUNT; view++) {
 		for (unsigned rw = 0; rw < TLB_RW_COUNT; rw++) {
 			unsigned id = entry_id(view, rw, gla);
@@ -301,6 +316,10 @@ void mmu_init(struct cpu *cpu)
 {
 	for (unsigned id = 0; id < TLB_ALL; id++)
 		entry_kill(cpu, id);
+	for (unsigned v = 0; v < VIEW_COUNT; v++)
+		for (unsigned rw = 0; rw < TLB_RW_COUNT; rw++)
+			for (unsigned k = 0; k < NEAR_SIZE; k++)
+				cpu->near[v][rw][k] = (struct cpu_tlbe){ .tag = NEAR_NONE, .host = NEAR_NONE };
 	bytes_fill(cpu->tlb_used, 0, sizeof(cpu->tlb_used));
 	bytes_fill(cpu->tlb_large, 0, sizeof(cpu->tlb_large));
 	bytes_fill(cpu->exec, 0, sizeof(cpu->exec));

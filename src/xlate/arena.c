@@ -74,6 +74,7 @@ struct xlate *xlate_new(struct cpu *cpu, struct err *err)
 	if (map_code(x, err) < 0)
 		goto fail;
 	x->used = 64;
+	x->cold_used = COLD_START;
 	x->pext = __builtin_cpu_supports("bmi2");
 	xlate_attach(x);
 	return x;

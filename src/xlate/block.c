@@ -5,7 +5,7 @@
  * jumps that are not taken, up to an unconditional transfer, a helper that ends it, the page's end or
  * BLOCK_MAX_INSNS. It never spans a page, except that its only instruction may cross into the next one.
  *
- *     host code:   [checked entry] [entry] insn insn ... exit | cold stubs | exit stubs
+ *     host code:   [checked entry] [entry] insn insn ... exit   and elsewhere   cold stubs | exit stubs
  *
  * I1  Guest state is exact at every instruction boundary, in the places emit.h names.
  * I2  A block is only entered while its key is the CPU's, its CS base too, and its bytes are unchanged.
@@ -154,11 +154,12 @@ static void copy_map(struct tr *t)
 	memcpy(t->b->map, t->map, sizeof(struct xmap) * t->nmap);
 }
 
-static void emit_block(struct tr *t, uint32_t host_off)
+static void emit_block(struct tr *t, uint32_t host_off, uint32_t cold_off)
 {
 	struct block *b = t->b;
 	t->e.p = t->x->rw + host_off;
 	b->host_off = b->checked_off = host_off;
+	b->cold_off = cold_off;
 	emit_checked_entry(t);
 	b->entry_off = (uint32_t)(t->e.p - t->x->rw);
 	for (unsigned i = 0; i < t->n; i++) {
@@ -173,10 +174,12 @@ static void emit_block(struct tr *t, uint32_t host_off)
 	}
 	if (!t->ended)
 		xlate_exit_to(t, cpu_code64(t->cpu) ? t->rips[t->n] : (uint32_t)t->rips[t->n]);
+	b->host_len = (uint32_t)(t->e.p - t->x->rw) - host_off;
+	t->e.p = t->x->rw + cold_off;
 	xlate_lower_cold(t);
 	emit_exit_stubs(t);
+	b->cold_len = (uint32_t)(t->e.p - t->x->rw) - cold_off;
 	copy_map(t);
-	b->host_len = (uint32_t)(t->e.p - t->x->rw) - host_off;
 	b->ninsns = (uint16_t)t->n;
 }
 
@@ -215,7 +218,8 @@ struct block *xlate_block_translate(struct xlate *x, struct fetch *f)
 {
 	stats_enter(&x->cpu->stats, PHASE_TRANSLATION);
 	cpu_fpu_park(x->cpu);
-	if (x->used + BLOCK_MAX_INSNS * INSN_MAX_HOST > CODE_SIZE - STEP_SIZE || x->nblocks == x->cap_blocks ||
+	if (x->used + BLOCK_MAX_INSNS * INSN_MAX_HOST > COLD_START || x->nblocks == x->cap_blocks ||
+	    x->cold_used + BLOCK_MAX_INSNS * INSN_MAX_HOST > CODE_SIZE - STEP_SIZE ||
 	    x->arena_used + 65536 > x->arena_size)
 		xlate_cache_flush(x);
 	struct block *b = xlate_cache_alloc(x, sizeof(*b));
@@ -224,12 +228,12 @@ struct block *xlate_block_translate(struct xlate *x, struct fetch *f)
 	decode_block(t, f);
 	finish(t, f);
 	flag_liveness(t);
-	emit_block(t, x->used);
+	emit_block(t, x->used, x->cold_used);
 	xlate_cache_publish(x, b);
 	xlate_perfmap_block(x, b);
 	x->cpu->stats.count[STAT_BLOCKS]++;
 	x->cpu->stats.count[STAT_INSNS] += t->n;
-	x->cpu->stats.count[STAT_HOST_BYTES] += b->host_len;
+	x->cpu->stats.count[STAT_HOST_BYTES] += b->host_len + b->cold_len;
 	stats_enter(&x->cpu->stats, PHASE_DISPATCH);
 	return b;
 }
@@ -250,7 +254,7 @@ struct block *xlate_block_step(struct xlate *x)
 	decode_block(t, &f);
 	finish(t, &f);
 	flag_liveness(t);
-	emit_block(t, CODE_SIZE - STEP_SIZE);
+	emit_block(t, CODE_SIZE - STEP_SIZE, CODE_SIZE - STEP_SIZE / 2);
 	x->cpu->stats.count[STAT_STEPS]++;
 	x->step_op = t->dec[0].cls == DC_HELPER ? t->dec[0].in.op : OP_COUNT;
 	return b;

@@ -2,8 +2,8 @@
 /* what: the code cache and its directory: allocation, look-up by host address, invalidation, flush
  *
  * Host code and everything that describes it are allocated upwards and freed all at once when either
- * runs full: a block that dies before only becomes unreachable. I1: by_host is ordered by host_off, because
- * host code is allocated upwards.
+ * runs full: a block that dies before only becomes unreachable. I1: by_host is ordered by host_off and by
+ * cold_off, because host code is allocated upwards.
  */
 #include "xlate/xlate_int.h"
 
@@ -60,6 +60,7 @@ void xlate_cache_publish(struct xlate *x, struct block *b)
 	x->hash[h] = b;
 	x->by_host[x->nblocks++] = b;
 	x->used = (b->host_off + b->host_len + 15u) & ~15u;
+	x->cold_used = b->cold_off + b->cold_len;
 	add_to_page(x, b, 0);
 	if (b->ram[1] != b->ram[0])
 		add_to_page(x, b, 1);
@@ -73,10 +74,11 @@ struct block *xlate_cache_at(struct xlate *x, uint64_t host_pc)
 	uint32_t off = (uint32_t)(host_pc - base);
 	if (off >= CODE_SIZE - STEP_SIZE)
 		return &x->step_block;
+	bool cold = off >= COLD_START;
 	uint32_t lo = 0, hi = x->nblocks;
 	while (hi - lo > 1) {
 		uint32_t mid = (lo + hi) / 2;
-		if (x->by_host[mid]->host_off <= off)
+		if ((cold ? x->by_host[mid]->cold_off : x->by_host[mid]->host_off) <= off)
 			lo = mid;
 		else
 			hi = mid;
@@ -189,6 +191,7 @@ void xlate_cache_flush(struct xlate *x)
 		xlate_link_jc_clear(x, ks);
 	x->nblocks = 0;
 	x->used = 64;
+	x->cold_used = COLD_START;
 	xlate_perfmap_flushed(x);
 	x->arena_used = 0;
 	x->nkeys = 0;

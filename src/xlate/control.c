@@ -158,7 +158,7 @@ void xlate_insn_ret(struct tr *t, const struct dec *d)
 	emit_mov(&t->e, st == 8 ? 8 : 4, S0, H_GSP);
 	if (st == 2)
 		truncate_s0(t, 2);
-	xlate_lower_checked(t, SEG_SS, st, false, true, d->in.opsize, ret_body);
+	xlate_lower_checked(t, SEG_SS, RSP, false, true, d->in.opsize, ret_body);
 	exit_indirect(t);
 	t->ended = true;
 }
@@ -192,7 +192,7 @@ void xlate_insn_call(struct tr *t, const struct dec *d)
 	emit_lea(e, st == 8 ? 8 : 4, S0, H_GSP, H_NONE, 1, -(int32_t)d->in.opsize);
 	if (st == 2)
 		truncate_s0(t, 2);
-	xlate_lower_checked(t, SEG_SS, st, true, false, d->in.opsize, push_return_body);
+	xlate_lower_checked(t, SEG_SS, RSP, true, false, d->in.opsize, push_return_body);
 	t->ended = true;
 	if (d->imm_target) {
 		xlate_exit_to(t, branch_target(t, d));

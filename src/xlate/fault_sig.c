@@ -77,8 +77,10 @@ static void on_fault(int sig, siginfo_t *si, void *ctx)
 		cpu->s.rip = poll_target(x, b, (uint32_t)((uint64_t)g[REG_RIP] - (uint64_t)(uintptr_t)x->rx), g);
 	} else {
 		cpu->s.rip = cpu->guest_rip_of(cpu, (uint64_t)g[REG_RIP]);
-		cpu->stats.count[STAT_FAULTS]++;
-		x->sig_event = true;
+		/* an unused near entry may have let a non-canonical address pass: one strict step tells #GP from #SS */
+		x->sig_retry = g[REG_TRAPNO] == EXC_GP && b != &x->step_block;
+		x->sig_event = !x->sig_retry;
+		cpu->stats.count[STAT_FAULTS] += x->sig_event;
 		x->sig_vector = (uint8_t)g[REG_TRAPNO];
 		x->sig_error = 0;
 	}

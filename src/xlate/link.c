@@ -97,10 +97,10 @@ static void clear_nonglobal(struct xlate *x)
 		clear_log(x, ks, 0);
 }
 
-/* Slots of blocks that start on page. Where all of RIP's bits 2-13 select the slot, page leaves a quarter of them. */
+/* Slots of blocks that start on page. Where RIP's bits from 2 on select the slot, those of the page leave 1024 of them. */
 static void clear_starting(struct xlate *x, gla_t page)
 {
-	uint32_t first = x->pext ? (page >> 12 & 3) * (JC_SIZE / 4) : 0, n = x->pext ? JC_SIZE / 4 : JC_SIZE;
+	uint32_t n = x->pext ? JC_PAGE : JC_SIZE, first = x->pext ? (page >> 12) % (JC_SIZE / JC_PAGE) * JC_PAGE : 0;
 	for (uint32_t ks = 0; ks < x->nkeys; ks++)
 		for (uint32_t slot = first; slot < first + n; slot++)
 			if ((x->jc_rip[ks][slot] & ~4095ull) == page)

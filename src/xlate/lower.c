@@ -3,10 +3,16 @@
  *
  * The check, for an operand of size bytes at linear address ea:
  *
- *     S1 = slot offset of ea          mov, shr, and
- *     S0 = ea - tag                   sub S0, [tlb + S1]
+ *     S0 = ea - tag                   sub S0, [near + base register]
  *     miss unless S0 <= 4096 - size   cmp, ja     (catches another page and a page crossing at once)
- *     S0 = host address               add S0, [tlb + S1 + 8]
+ *     S0 = host address               add S0, [near + base register + 8]
+ *
+ * A near entry is the page last used through the same base register; the cold stub looks in the TLB proper,
+ *
+ *     S1 = slot offset of ea          mov, shr, and
+ *     the same with [tlb + S1]
+ *
+ * and copies what it finds to the near entry.
  *
  * It clobbers arithmetic flags. Where liveness says that they are needed, they wait in AX meanwhile (RAX in S2).
  *
@@ -61,6 +67,16 @@ void xlate_lower_ea(struct tr *t, const struct dec *d, int32_t extra)
 		movzx16(&t->e, S0, S0);
 }
 
+unsigned xlate_lower_base(const struct dec *d)
+{
+	const struct insn *in = &d->in;
+	if (in->seg == SEG_FS || in->seg == SEG_GS)
+		return in->seg == SEG_FS ? NEAR_FS : NEAR_GS;
+	if (in->base < 16)
+		return in->base;
+	return in->index < 16 ? in->index : NEAR_ABS;
+}
+
 static struct cold *new_cold(struct tr *t, unsigned kind, bool saved, uint32_t desc)
 {
 	must(t->ncold < BLOCK_MAX_SITES);
@@ -91,7 +107,33 @@ static struct cold *add_base(struct tr *t, unsigned seg, unsigned size, bool sav
 	return c;
 }
 
-static void check_tlb(struct tr *t, struct cold *c, unsigned size)
+static int32_t near_offset(const struct cold *c)
+{
+	return (int32_t)(CPU_OFF(near) + (c->view_rw * NEAR_SIZE + c->near) * sizeof(struct cpu_tlbe));
+}
+
+static int32_t tlb_offset(const struct cold *c)
+{
+	return (int32_t)(CPU_OFF(tlb) + c->view_rw * sizeof(struct cpu_tlbe) * TLB_SIZE);
+}
+
+static void cmp_page(struct emit *e, unsigned size)
+{
+	e3(e, 0x49, 0x81, 0xf8 | (S0 & 7)); /* cmp S0, 4096 - size */
+	e_32(e, 4096 - size);
+}
+
+static void check_near(struct tr *t, struct cold *c, unsigned size)
+{
+	struct emit *e = &t->e;
+	emit_op_mem(e, 8, 0x2b, S0, H_RSP, H_NONE, 1, near_offset(c));
+	cmp_page(e, size);
+	c->jump = emit_jcc(e, 7);
+	emit_op_mem(e, 8, 0x03, S0, H_RSP, H_NONE, 1, near_offset(c) + 8);
+}
+
+/* S0 = ea; S1 is left as the entry's offset. Returns the displacement of the jump that is taken on a miss. */
+static uint8_t *probe_tlb(struct tr *t, const struct cold *c, unsigned size)
 {
 	struct emit *e = &t->e;
 	emit_mov(e, 4, S1, S0);
@@ -99,22 +141,49 @@ static void check_tlb(struct tr *t, struct cold *c, unsigned size)
 	e1(e, 8);
 	e3(e, 0x41, 0x81, 0xe0 | (S1 & 7)); /* and S1d, slots * 16 */
 	e_32(e, (TLB_SIZE - 1) << 4);
-	emit_op_mem(e, 8, 0x2b, S0, H_RSP, S1, 1, c->tlb_off);
-	e3(e, 0x49, 0x81, 0xf8 | (S0 & 7)); /* cmp S0, 4096 - size */
-	e_32(e, 4096 - size);
+	emit_op_mem(e, 8, 0x2b, S0, H_RSP, S1, 1, tlb_offset(c));
+	cmp_page(e, size);
 	/* code that runs under alignment checks is rare enough to check in C, on the miss path */
-	c->jump = emit_jcc(e, t->key & KEY_ALIGN ? -1 : 7);
-	emit_op_mem(e, 8, 0x03, S0, H_RSP, S1, 1, c->tlb_off + 8);
+	return emit_jcc(e, t->key & KEY_ALIGN ? -1 : 7);
 }
 
-static int32_t tlb_offset(const struct tr *t, bool write)
+static void check(struct tr *t, struct cold *c, unsigned base, bool write, unsigned size)
 {
-	return (int32_t)(CPU_OFF(tlb) + (key_view(t->key) * TLB_RW_COUNT + (write ? TLB_WRITE : TLB_READ)) * sizeof(struct cpu_tlbe) * TLB_SIZE);
+	c->view_rw = key_view(t->key) * TLB_RW_COUNT + (write ? TLB_WRITE : TLB_READ);
+	bool likely = key_view(t->key) == VIEW_USER || base == RSP || base == NEAR_GS;
+	c->near = (uint8_t)(t->step || t->key & KEY_ALIGN || !likely ? NEAR_SIZE : base);
+	c->size = (uint16_t)size;
+	if (c->near < NEAR_SIZE) {
+		check_near(t, c, size);
+	} else {
+		c->jump = probe_tlb(t, c, size);
+		emit_op_mem(&t->e, 8, 0x03, S0, H_RSP, S1, 1, tlb_offset(c) + 8);
+	}
+	c->checked = t->e.p;
 }
 
-void xlate_lower_checked(struct tr *t, unsigned seg, unsigned adsize, bool write, bool load, unsigned size, body_fn *body)
+/* The near entry is of another page: look in the TLB, and go on in the hot path if it is there. */
+static void emit_near_miss(struct tr *t, const struct cold *c)
 {
-	(void)adsize;
+	struct emit *e = &t->e;
+	int32_t near = near_offset(c);
+	emit_op_mem(e, 8, 0x03, S0, H_RSP, H_NONE, 1, near);
+	uint8_t *miss = probe_tlb(t, c, c->size);
+	emit_st_cpu(e, 8, CPU_OFF(tmp) + TMP_NEAR * 8, S0);
+	emit_op_mem(e, 8, 0x8b, S0, H_RSP, S1, 1, tlb_offset(c));
+	emit_op_mem(e, 8, 0x89, S0, H_RSP, H_NONE, 1, near);
+	emit_op_mem(e, 8, 0x8b, S0, H_RSP, S1, 1, tlb_offset(c) + 8);
+	emit_op_mem(e, 8, 0x89, S0, H_RSP, H_NONE, 1, near + 8);
+	emit_op_mem(e, 8, 0x03, S0, H_RSP, H_NONE, 1, (int32_t)(CPU_OFF(tmp) + TMP_NEAR * 8));
+	e1(e, 0xc6); /* mov byte near_live, 1 */
+	emit_modrm_mem(e, 0, H_RSP, H_NONE, 1, (int32_t)(CPU_OFF(near_live) + c->view_rw));
+	e1(e, 1);
+	emit_jcc_to(e, -1, c->checked);
+	emit_patch(miss, e->p);
+}
+
+void xlate_lower_checked(struct tr *t, unsigned seg, unsigned base, bool write, bool load, unsigned size, body_fn *body)
+{
 	bool saved = t->live[t->i] != 0;
 	bool ss = seg == SEG_SS;
 	uint32_t desc = size | (write ? DESC_WRITE : 0) | (load ? DESC_LOAD : 0) | (ss ? DESC_SS : 0) | seg << DESC_SEG_SHIFT;
@@ -132,8 +201,7 @@ void xlate_lower_checked(struct tr *t, unsigned seg, unsigned adsize, bool write
 		if (limit)
 			limit->kind = COLD_VECTOR;
 	}
-	c->tlb_off = tlb_offset(t, write);
-	check_tlb(t, c, size);
+	check(t, c, base, write, size);
 	if (saved)
 		emit_flags_restore(&t->e);
 	if (c->kind == COLD_READ)
@@ -153,8 +221,7 @@ void xlate_lower_run(struct tr *t, bool write, unsigned slots, unsigned count, b
 		emit_flags_save(&t->e);
 	struct cold *c = new_cold(t, COLD_RUN, saved, 0);
 	c->count = (uint8_t)count;
-	c->tlb_off = tlb_offset(t, write);
-	check_tlb(t, c, slots * 8);
+	check(t, c, RSP, write, slots * 8);
 	if (saved)
 		emit_flags_restore(&t->e);
 	body(t, &t->dec[t->i]);
@@ -164,7 +231,7 @@ void xlate_lower_run(struct tr *t, bool write, unsigned slots, unsigned count, b
 void xlate_lower_access(struct tr *t, const struct dec *d, bool write, bool load, unsigned size, body_fn *body)
 {
 	xlate_lower_ea(t, d, 0);
-	xlate_lower_checked(t, d->in.seg, d->in.adsize, write, load, size, body);
+	xlate_lower_checked(t, d->in.seg, xlate_lower_base(d), write, load, size, body);
 }
 
 void xlate_lower_map(struct tr *t, unsigned insn)
@@ -199,7 +266,7 @@ static void emit_vector_stub(struct tr *t, const struct cold *c)
 static void emit_miss_stub(struct tr *t, const struct cold *c)
 {
 	struct emit *e = &t->e;
-	emit_op_mem(e, 8, 0x03, S0, H_RSP, S1, 1, c->tlb_off);
+	emit_op_mem(e, 8, 0x03, S0, H_RSP, S1, 1, tlb_offset(c));
 	if (c->flags_saved)
 		emit_flags_restore(e);
 	emit_mov_imm(e, S1, c->desc);
@@ -238,6 +305,8 @@ void xlate_lower_cold(struct tr *t)
 		t->i = c->insn;
 		t->rip = t->rips[c->insn];
 		xlate_lower_map(t, c->insn);
+		if (c->kind != COLD_SEGMENT && c->near < NEAR_SIZE)
+			emit_near_miss(t, c);
 		switch (c->kind) {
 		case COLD_SEGMENT: emit_segment_stub(t, c); break;
 		case COLD_RUN: emit_run_stub(t, c); break;

@@ -64,13 +64,18 @@ int xlate_perf_map(struct xlate *x, struct err *err)
 /* What cannot be written is not named. */
 void xlate_perfmap_block(struct xlate *x, const struct block *b)
 {
-	char line[96];
+	const char *mode = x->cpu->s.cpl == 3 ? "user" : "kernel";
+	unsigned long long gla = b->rip + b->cs_base;
+	char line[160];
 	int n;
 
 	if (x->perf_fd < 0)
 		return;
 	n = snprintf(line, sizeof(line), "%llx %x guest-%s:%llx\n", (unsigned long long)(uintptr_t)xlate_rx(x, b->host_off), b->host_len,
-	             x->cpu->s.cpl == 3 ? "user" : "kernel", (unsigned long long)(b->rip + b->cs_base));
+	             mode, gla);
+	if (b->cold_len)
+		n += snprintf(line + n, sizeof(line) - (size_t)n, "%llx %x guest-%s-miss:%llx\n",
+		              (unsigned long long)(uintptr_t)xlate_rx(x, b->cold_off), b->cold_len, mode, gla);
 	if (write(x->perf_fd, line, (size_t)n) < 0)
 		return;
 }

@@ -95,7 +95,7 @@ void xlate_insn_push(struct tr *t, const struct dec *d)
 	if (d->in.has_mem)
 		xlate_lower_access(t, d, false, true, d->in.opsize, value_to_tmp);
 	stack_offset(t, H_GSP, -(int32_t)d->in.opsize);
-	xlate_lower_checked(t, SEG_SS, d->in.stsize, true, false, d->in.opsize, push_body);
+	xlate_lower_checked(t, SEG_SS, RSP, true, false, d->in.opsize, push_body);
 }
 
 /* Put S0's memory into guest register g after the stack pointer moved (POP SP loads what was popped). */
@@ -122,13 +122,13 @@ void xlate_insn_pop(struct tr *t, const struct dec *d)
 {
 	stack_offset(t, H_GSP, 0);
 	if (!d->in.has_mem) {
-		xlate_lower_checked(t, SEG_SS, d->in.stsize, false, true, d->in.opsize, pop_reg_body);
+		xlate_lower_checked(t, SEG_SS, RSP, false, true, d->in.opsize, pop_reg_body);
 		return;
 	}
-	xlate_lower_checked(t, SEG_SS, d->in.stsize, false, true, d->in.opsize, value_to_tmp);
+	xlate_lower_checked(t, SEG_SS, RSP, false, true, d->in.opsize, value_to_tmp);
 	/* the address is computed with the stack pointer already raised (SDM POP) */
 	xlate_lower_ea(t, d, d->in.base == RSP ? d->in.opsize : 0);
-	xlate_lower_checked(t, d->in.seg, d->in.adsize, true, false, d->in.opsize, pop_mem_body);
+	xlate_lower_checked(t, d->in.seg, xlate_lower_base(d), true, false, d->in.opsize, pop_mem_body);
 }
 
 static void leave_body(struct tr *t, const struct dec *d)
@@ -147,7 +147,7 @@ static void leave_body(struct tr *t, const struct dec *d)
 void xlate_insn_leave(struct tr *t, const struct dec *d)
 {
 	stack_offset(t, H_RBP, 0);
-	xlate_lower_checked(t, SEG_SS, d->in.stsize, false, true, d->in.opsize, leave_body);
+	xlate_lower_checked(t, SEG_SS, RBP, false, true, d->in.opsize, leave_body);
 }
 
 void xlate_insn_lea(struct tr *t, const struct dec *d)
@@ -201,7 +201,7 @@ void xlate_insn_bt(struct tr *t, const struct dec *d)
 	}
 	if (saved)
 		emit_flags_restore(e);
-	xlate_lower_checked(t, d->in.seg, d->in.adsize, d->mem_wr, true, size, bt_body);
+	xlate_lower_checked(t, d->in.seg, xlate_lower_base(d), d->mem_wr, true, size, bt_body);
 }
 
 void xlate_insn_helper(struct tr *t, const struct dec *d)

@@ -274,6 +274,11 @@ static struct xexit *enter(struct xlate *x, uint32_t code_off)
 	stats_enter(&cpu->stats, PHASE_DISPATCH);
 	flags_from_host(cpu);
 	cpu->host_pc = 0;
+	if (x->sig_retry) {
+		x->sig_retry = false;
+		xlate_step(x);
+		return NULL;
+	}
 	if (x->sig_event) {
 		x->sig_event = false;
 		/* SSE errors are #XM only if CR4.OSXMMEXCPT says so (SDM vol 3 2.5) */
@@ -347,7 +352,7 @@ static void code_written(struct cpu *cpu, uint64_t off, uint64_t len)
 
 void xlate_usage(const struct xlate *x, struct xlate_usage *u)
 {
-	*u = (struct xlate_usage){ .code = x->used, .code_size = CODE_SIZE, .meta = x->arena_used, .meta_size = x->arena_size };
+	*u = (struct xlate_usage){ .code = x->used + x->cold_used - COLD_START, .code_size = CODE_SIZE, .meta = x->arena_used, .meta_size = x->arena_size };
 }
 
 /* Where translated code is, for who takes samples. */

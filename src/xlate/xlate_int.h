@@ -15,6 +15,8 @@ enum xlate_thunk { XT_EXIT_DIRECT, XT_EXIT_INDIRECT, XT_HELPER, XT_SLOW, XT_SEGM
 
 /* cpu->tmp[] that holds the host offset at which a computed jump left, 0: left another way. */
 #define TMP_LEFT_AT 3
+/* ... and a pointer while the near entry is filled */
+#define TMP_NEAR 2
 
 #define BLOCK_MAX_INSNS 48
 #define BLOCK_MAX_EXITS 12
@@ -24,6 +26,8 @@ enum xlate_thunk { XT_EXIT_DIRECT, XT_EXIT_INDIRECT, XT_HELPER, XT_SLOW, XT_SEGM
 #define INSN_MAX_HOST 512
 #define CODE_SIZE (64u << 20)
 #define STEP_SIZE (16u << 10)
+/* What is seldom executed, miss and exit stubs, lies apart from the rest: dense code is what the host's caches hold most of. */
+#define COLD_START (CODE_SIZE / 2)
 
 /* A direct way out of a block: a rel32 jump, to its stub until it is linked. */
 struct xexit {
@@ -37,7 +41,7 @@ struct xexit {
 	bool linkable;            /* same page: may be chained */
 };
 
-/* Host offset (from the block's start) at which code for a guest instruction begins. */
+/* Host offset (from the block's start; cold code is further up) at which code for a guest instruction begins. */
 struct xmap {
 	uint32_t host;
 	uint16_t guest; /* offset of the instruction from the block's rip */
@@ -58,6 +62,7 @@ struct block {
 	struct xexit *exits;
 	struct xmap *map;
 	uint32_t host_off, host_len; /* in the code cache */
+	uint32_t cold_off, cold_len;
 	uint32_t checked_off, entry_off;
 	uint16_t guest_len, nexits, nmap, ninsns;
 	bool dead;
@@ -83,7 +88,7 @@ struct xlate {
 	uint8_t *rw, *rx;             /* the code cache, mapped twice: writable here, executable there */
 	int fd;
 	int perf_fd;                  /* /tmp/perf-PID.map, -1: none */
-	uint32_t used;                /* bytes of the cache in use */
+	uint32_t used, cold_used;     /* where the next block's code goes */
 	struct block *hash[1 << HASH_BITS];
 	struct block **by_host;       /* blocks in order of host_off */
 	uint32_t nblocks, cap_blocks;
@@ -105,6 +110,7 @@ struct xlate {
 	uint32_t sig_error;
 	struct block step_block;      /* the block in the step buffer */
 	bool pext;                    /* host has BMI2 */
+	bool sig_retry;               /* #GP that the strict translation of one instruction has to confirm */
 	bool flush_wanted;
 	bool stepping;                /* leave after one instruction, whatever it is */
 	struct tr *tr;
@@ -118,14 +124,20 @@ typedef void body_fn(struct tr *t, const struct dec *d);
 struct cold {
 	uint8_t kind;
 	bool flags_saved;
+	uint16_t size;       /* of the access, bytes */
 	uint8_t insn;        /* index into tr->dec */
 	uint8_t count;       /* COLD_RUN: instructions to do one by one */
 	uint32_t desc;       /* access descriptor for the thunk */
-	int32_t tlb_off;     /* to recover the linear address */
+	uint32_t view_rw;    /* view * TLB_RW_COUNT + rw */
+	uint8_t near;        /* index of the near entry, or NEAR_SIZE: none was tried */
 	uint8_t *jump;       /* displacement to patch */
-	uint8_t *resume;     /* where the hot path goes on */
+	uint8_t *checked;    /* where the hot path goes on with a pointer in S0, flags not yet back */
+	uint8_t *resume;     /* where it goes on after all that the stub did */
 	body_fn *body;       /* COLD_WRITE: run again on the bounce pointer */
 };
+
+/* Near entries beside those of the 16 base registers. */
+enum { NEAR_ABS = 16, NEAR_FS, NEAR_GS };
 
 /* Access descriptor passed to slow thunks. */
 #define DESC_SIZE 0x1fff
@@ -219,10 +231,12 @@ static inline unsigned xlate_jc_slot(const struct xlate *x, uint64_t rip)
 /* lower.c: memory operands */
 /* S0 = host address of the operand of d, all checks done; body is emitted behind it and again in the cold stub of a write. */
 void xlate_lower_access(struct tr *t, const struct dec *d, bool write, bool load, unsigned size, body_fn *body);
+/* The register that d's memory operand is mostly made from, for xlate_lower_checked. */
+unsigned xlate_lower_base(const struct dec *d);
 /* Effective address (segment offset) of d's memory operand into S0; S1 is scratch; extra is added to the displacement. */
 void xlate_lower_ea(struct tr *t, const struct dec *d, int32_t extra);
-/* S0 holds an offset in seg: check and translate as xlate_lower_access does. */
-void xlate_lower_checked(struct tr *t, unsigned seg, unsigned adsize, bool write, bool load, unsigned size, body_fn *body);
+/* S0 holds an offset in seg, made from guest register base (NEAR_ABS: from none): check and translate as xlate_lower_access does. */
+void xlate_lower_checked(struct tr *t, unsigned seg, unsigned base, bool write, bool load, unsigned size, body_fn *body);
 /* The same for slots of 8 bytes each at S0 in 64-bit code, which count instructions from the current one on push or pop. */
 void xlate_lower_run(struct tr *t, bool write, unsigned slots, unsigned count, body_fn *body);
 /* Host code from here on belongs to instruction insn of the block. */
