@@ -339,6 +339,12 @@ void check_print(const struct ocase *c, const struct xlayout *l, const uint8_t *
 	for (unsigned k = 0; k < (omode64(c->mode) ? 16 : 8); k++)
 		if ((n->gpr[k] ^ e->gpr[k]) & reg_mask(c, n))
 			printf("  %s native %llx engine %llx\n", names[k], (unsigned long long)n->gpr[k], (unsigned long long)e->gpr[k]);
+	if (c->poke_len) {
+		printf("  memory+%x:", c->poke_off);
+		for (unsigned k = 0; k < c->poke_len; k++)
+			printf(" %02x", c->poke[k]);
+		printf("\n");
+	}
 	memcpy(before, image, IMAGE_SIZE);
 	ocase_place(c, before);
 	print_differences("memory", IMAGE_SIZE, 8, before, n->mem, e->mem);

@@ -6,6 +6,7 @@
  *
  *   ORACLE_SEED=n     start of the random numbers (printed)      ORACLE_SECONDS=n  how long, default 12
  *   ORACLE_BATCH=n    begin with this batch                      ORACLE_ONE=1      only that batch
+ *   ORACLE_SKIPPED=1  print cases without an answer of the CPU
  *   ORACLE_ONLY=name  one mnemonic, single instructions          ORACLE_SHOW=n     mismatches to print of a kind, default 1
  *
  * A worker runs batches; this process restarts it behind the case if the engine crashed. Batch k depends on seed and k alone.
@@ -182,6 +183,20 @@ static void count_areas(struct tally *t, const struct ocase *c, const struct ore
 	}
 }
 
+/* Nothing generated, or the CPU gave no answer: a loop of some kind, or a kernel that ended the child. */
+static void skip(struct oracle *o, const struct ocase *c, const struct ores *n, unsigned index)
+{
+	char name[60];
+	o->t->skipped++;
+	if (c->n == 0)
+		return;
+	snprintf(name, sizeof(name), "%s %s natively, skipped", check_mnemonic(c, c->n - 1), n->status == OS_HUNG ? "hung" : "died");
+	if (count_kind(o, name) && getenv("ORACLE_SKIPPED")) {
+		printf("SKIPPED %s: ORACLE_SEED=0x%llx ORACLE_BATCH=%llu case %u\n", name, (unsigned long long)o->seed, (unsigned long long)o->t->batch, index);
+		check_print(c, &o->l, native_image(o->nat), n, n);
+	}
+}
+
 /* True: go on with the batch. */
 static bool check_one(struct oracle *o, unsigned k)
 {
@@ -189,7 +204,7 @@ static bool check_one(struct oracle *o, unsigned k)
 	const struct ores *n = &native_results(o->nat)[k];
 	o->t->index = k;
 	if (n->status != OS_OK || c->n == 0) {
-		o->t->skipped++;
+		skip(o, c, n, k);
 		return true;
 	}
 	count_areas(o->t, c, n);
