@@ -81,7 +81,7 @@ static struct cold *new_cold(struct tr *t, unsigned kind, bool saved, uint32_t d
 {
 	must(t->ncold < BLOCK_MAX_SITES);
 	struct cold *c = &t->cold[t->ncold++];
-	*c = (struct cold){ .kind = (uint8_t)kind, .flags_saved = saved, .insn = (uint8_t)t->i, .desc = desc };
+	*c = (struct cold){ .kind = (uint8_t)kind, .flags_saved = saved, .insn = (uint8_t)t->i, .desc = desc, .near = NEAR_SIZE };
 	return c;
 }
 
@@ -305,7 +305,7 @@ void xlate_lower_cold(struct tr *t)
 		t->i = c->insn;
 		t->rip = t->rips[c->insn];
 		xlate_lower_map(t, c->insn);
-		if (c->kind != COLD_SEGMENT && c->near < NEAR_SIZE)
+		if (c->near < NEAR_SIZE)
 			emit_near_miss(t, c);
 		switch (c->kind) {
 		case COLD_SEGMENT: emit_segment_stub(t, c); break;
