@@ -162,7 +162,7 @@ class Machine:
         if not cond:
             self._failed(why)
 
-    def _family(self):
+    def family(self):
         """Process ids of ring3 and its children."""
         found, todo = [], [self.process.pid]
         while todo:
@@ -179,7 +179,7 @@ class Machine:
     def cpu_seconds(self):
         """CPU time used so far, by ring3 and its children."""
         total = 0
-        for pid in self._family():
+        for pid in self.family():
             with open(f"/proc/{pid}/stat") as stat:
                 fields = stat.read().rsplit(")", 1)[1].split()
             total += (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
@@ -188,7 +188,7 @@ class Machine:
     def footprint(self):
         """(resident private bytes: all but guest RAM, which is shared; open files) of ring3 and its children, or None."""
         private = files = 0
-        for pid in self._family():
+        for pid in self.family():
             try:
                 with open(f"/proc/{pid}/status") as status:
                     found = re.search(r"RssAnon:\s+(\d+)", status.read())

@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""what: medians, ratios and geometric means of what bench/run measured, as tables; and what was aimed at.
+
+A row's value is in nanoseconds, but for the groups named in UNITS.
+"""
+
+import math
+import statistics
+
+UNITS = {"footprint": "", "engine": ""}
+GROUPS = {"kernel": "kernel", "integer": "integer user code", "vector": "floating point, SIMD, x87, crypto", "device": "devices",
+          "programs": "whole programs", "boot": "boots", "footprint": "footprint (memory in MiB)", "engine": "ring3 itself, booted to login"}
+NATIVE, TCG = "ring3/native", "tcg/ring3"
+# What is aimed at: a group's mean, its worst row, or a row by name; which figure of it; at most or at least what.
+TARGETS = [
+    ("integer", "mean", NATIVE, "<=", 1.6), ("integer", "worst", NATIVE, "<=", 3), ("integer", "mean", TCG, ">=", 3),
+    ("integer", "worst", TCG, ">=", 1), ("vector", "mean", NATIVE, "<=", 2), ("vector", "mean", TCG, ">=", 8),
+    ("vector", "worst", TCG, ">=", 1), ("kernel", "mean", NATIVE, "<=", 5), ("kernel", "mean", TCG, ">=", 3),
+    ("kernel", "worst", TCG, ">=", 1), ("syscall", "row", "ring3", "<=", 300), ("fork_wait", "row", NATIVE, "<=", 7),
+    ("fault_fresh", "row", "ring3", "<=", 6e3), ("pipe_round_trip", "row", "ring3", "<=", 25e3),
+    ("boot_kernel", "row", "ring3", "<=", 1.5e9), ("boot_wall", "row", TCG, ">=", 2), ("installer-amd64", "row", "ring3", "<=", 12e9),
+    ("programs", "mean", TCG, ">=", 4), ("memory beyond guest RAM at login", "row", "ring3", "<=", 96),
+    ("idle at login, % of a core", "row", "ring3", "<=", 1),
+]
+
+
+def readable(value, group=""):
+    if value is None:
+        return "-"
+    if group in UNITS:
+        return f"{value:.0f}" if value >= 1000 else f"{value:.3g}"
+    for unit, size in (("s", 1e9), ("ms", 1e6), ("us", 1e3)):
+        if value >= size:
+            return f"{value / size:.3g} {unit}"
+    return f"{value:.3g} ns"
+
+
+def ratio(top, bottom):
+    return top / bottom if top and bottom else None
+
+
+def geometric_mean(values):
+    values = [value for value in values if value]
+    return math.exp(sum(map(math.log, values)) / len(values)) if values else None
+
+
+def cell(value):
+    return f"{value:.2f}" if value else "-"
+
+
+def summary(results):
+    """[{row, group, a median per machine, two ratios}], groups together, rows in the order in which they came."""
+    names = {}
+    for runs in results.values():
+        for rows in runs:
+            for row, (group, _) in rows.items():
+                names.setdefault(row, group)
+    table = []
+    for row, group in sorted(names.items(), key=lambda pair: list(GROUPS).index(pair[1])):
+        line = {"row": row, "group": group}
+        for machine, runs in results.items():
+            values = [rows[row][1] for rows in runs if row in rows]
+            line[machine] = statistics.median(values) if values else None
+        line[NATIVE] = ratio(line.get("ring3"), line.get("native"))
+        line[TCG] = ratio(line.get("tcg"), line.get("ring3"))
+        table.append(line)
+    return table
+
+
+def printed_rows(table):
+    lines = ["| row | native | ring3 | TCG | ring3 / native | TCG / ring3 |", "| --- | --- | --- | --- | --- | --- |"]
+    for group in dict.fromkeys(line["group"] for line in table):
+        rows = [line for line in table if line["group"] == group]
+        for line in rows:
+            times = " | ".join(readable(line.get(machine), group) for machine in ("native", "ring3", "tcg"))
+            lines.append(f"| {line['row']} | {times} | {cell(line[NATIVE])} | {cell(line[TCG])} |")
+        if group not in UNITS:
+            means = " | ".join(cell(geometric_mean(line[key] for line in rows)) for key in (NATIVE, TCG))
+            lines.append(f"| **{GROUPS[group]}: geometric mean** | | | | **{means.replace(' | ', '** | **')}** |")
+    return lines
+
+
+def figure(table, what, kind, key):
+    """(value, whose) that a target speaks of."""
+    lines = [line for line in table if what in (line["row"], line["group"]) and line.get(key)]
+    if not lines:
+        return None, None
+    if kind == "mean":
+        return geometric_mean(line[key] for line in lines), None
+    worst = (max if key == NATIVE else min)(lines, key=lambda line: line[key])
+    return worst[key], worst["row"] if kind == "worst" else None
+
+
+def printed_targets(table):
+    lines = ["| aim | wanted | measured | |", "| --- | --- | --- | --- |"]
+    for what, kind, key, relation, limit in TARGETS:
+        value, row = figure(table, what, kind, key)
+        if value is None:
+            continue
+        met = value <= limit if relation == "<=" else value >= limit
+        group = next((line["group"] for line in table if line["row"] == what), "")
+        told = [readable(one, group) if key == "ring3" else cell(one) for one in (limit, value)]
+        name = GROUPS.get(what, what) + {"mean": ", geometric mean", "worst": ", worst row", "row": ""}[kind]
+        unit = "" if key == "ring3" else {NATIVE: " ring3 / native", TCG: " TCG / ring3"}[key]
+        lines.append(f"| {name}{unit} | {relation} {told[0]} | {told[1]}{f' ({row})' if row else ''} | {'met' if met else 'short'} |")
+    return lines
+
+
+def printed(table):
+    return "\n".join([*printed_rows(table), "", *printed_targets(table)])
