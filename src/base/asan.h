@@ -2,9 +2,9 @@
 /* what: what AddressSanitizer has to be told about stack frames that are left without a return
  *
  * A function that it watches marks the gaps between its variables in the shadow of its frame, and takes the marks away
- * when it returns. Frames that a guest exception jumps over keep theirs, and whoever uses that stack next seems to write
- * out of bounds. The compiler cannot help, as it does not know which calls may not return; the run time's own function
- * may not be called, as it uses vector registers that hold the guest's values.
+ * when it returns. Frames that a guest exception jumps over keep theirs, and whoever uses that stack next seems to
+ * write out of bounds. The compiler cannot help, as it does not know which calls may not return; the run time's own
+ * function may not be called, as it uses vector registers that hold the guest's values.
  */
 #ifndef BASE_ASAN_H
 #define BASE_ASAN_H

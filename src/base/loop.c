@@ -139,7 +139,8 @@ static void wake(struct loop *l)
 	(void)n; /* EAGAIN: the counter is full, so it is readable */
 }
 
-/* Let the timerfd end the sleep at guest time until; it knows no timer slack, which would make guests' timers 50 us late. */
+/* Let the timerfd end the sleep at guest time until; it knows no timer slack, which would make guests' timers 50 us
+ * late. */
 static void sleep_until(struct loop *l, uint64_t until)
 {
 	uint64_t at = l->start + until;
@@ -292,7 +293,8 @@ static void tasks_run(struct loop *l)
 
 void loop_fd_add(struct loop_fd *f, struct loop *loop, int fd, short events, void (*ready)(void *, short), void *opaque)
 {
-	*f = (struct loop_fd){ .loop = loop, .fd = fd, .events = events, .ready = ready, .opaque = opaque, .next = loop->fds };
+	*f = (struct loop_fd){ .loop = loop, .fd = fd, .events = events, .ready = ready, .opaque = opaque,
+		.next = loop->fds };
 	loop->fds = f;
 	wake(loop);
 }

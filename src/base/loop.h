@@ -60,7 +60,8 @@ struct loop_fd {
 	void *opaque;
 	struct loop_fd *next; /* loop.c's */
 };
-void loop_fd_add(struct loop_fd *f, struct loop *loop, int fd, short events, void (*ready)(void *, short), void *opaque);
+void loop_fd_add(struct loop_fd *f, struct loop *loop, int fd, short events, void (*ready)(void *, short),
+                 void *opaque);
 void loop_fd_set(struct loop_fd *f, short events);
 void loop_fd_del(struct loop_fd *f);
 

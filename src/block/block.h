@@ -2,8 +2,8 @@
 /* what: a disk image as devices see it: sectors of 512 bytes, read, written and flushed asynchronously
  *
  * A format sits behind block_ops (block_int.h). The work is done by one worker thread per disk, so neither vCPU nor I/O
- * thread waits for the host's disk. The worker takes the device lock and completes the request itself: going by way of the I/O
- * thread would add a thread switch to each request (95 us between two cores, DESIGN.md section 2).
+ * thread waits for the host's disk. The worker takes the device lock and completes the request itself: going by way of
+ * the I/O thread would add a thread switch to each request (95 us between two cores, DESIGN.md section 2).
  */
 #ifndef BLOCK_BLOCK_H
 #define BLOCK_BLOCK_H
@@ -35,9 +35,11 @@ struct block_opts {
 	bool snapshot; /* writes go to an unlinked temporary overlay; the image stays untouched */
 	const char *format; /* NULL or "raw" */
 };
-/* Opens a regular file or block device (locked against a second writer with an OFD lock; readers of readonly images share). */
+/* Opens a regular file or block device (locked against a second writer with an OFD lock; readers of readonly images
+ * share). */
 struct block *block_open(struct loop *loop, const char *path, const struct block_opts *opts, struct err *err);
-/* Waits for requests under way (their done functions are called), flushes. Before the devices are freed. Lock not held. */
+/* Waits for requests under way (their done functions are called), flushes. Before the devices are freed. Lock not
+ * held. */
 void block_close(struct block *blk);
 uint64_t block_size(const struct block *blk); /* bytes, a multiple of 512 */
 bool block_readonly(const struct block *blk);

@@ -5,8 +5,8 @@
 
 #include "block/block.h"
 
-/* One image, or one layer over another. All calls come from one thread at a time; offset and length were checked against
- * size and are multiples of 512; iov may be modified. They return 0 or negative errno, never a short count. */
+/* One image, or one layer over another. All calls come from one thread at a time; offset and length were checked
+ * against size and are multiples of 512; iov may be modified. They return 0 or negative errno, never a short count. */
 struct block_image {
 	const struct block_ops *ops;
 	uint64_t size;

@@ -2,8 +2,8 @@
 /* what: the snapshot overlay: writes go to an unlinked sparse file, the image below stays untouched
  *
  * The temporary file has the image's layout, and one bit a sector says who holds it. Sectors rather than clusters
- * because then a write never has to copy the rest of a cluster up first. The bitmap costs 1/4096 of the disk in address space
- * and, zeroed lazily by the kernel, memory only where written.
+ * because then a write never has to copy the rest of a cluster up first. The bitmap costs 1/4096 of the disk in address
+ * space and, zeroed lazily by the kernel, memory only where written.
  *
  * I1  A sector's bit is set only after its data is in the temporary file.
  */

@@ -2,8 +2,8 @@
 /* what: raw images: regular files and block devices whose bytes are the disk's
  *
  * Opening is where a person's mistakes show, so everything that would surprise a guest later is refused here with a
- * reason. The image is locked with an open-file-description lock: it belongs to this opening (a second opening in the same
- * process conflicts too) and goes away with it, however the process ends.
+ * reason. The image is locked with an open-file-description lock: it belongs to this opening (a second opening in the
+ * same process conflicts too) and goes away with it, however the process ends.
  */
 #include <fcntl.h>
 #include <stdlib.h>
@@ -93,7 +93,8 @@ static int open_error(const char *path, bool readonly, int e, struct err *err)
 	if (e == ENOENT)
 		return err_set(err, -e, "disk image '%s' does not exist", path);
 	if ((e == EACCES || e == EROFS || e == EPERM) && !readonly)
-		return err_set(err, -e, "disk image '%s' cannot be opened for writing (%s); add ',readonly' or ',snapshot'", path,
+		return err_set(err, -e, "disk image '%s' cannot be opened for writing (%s); add ',readonly' or ',snapshot'",
+		               path,
 		               strerror(e));
 	return err_set(err, -e, "disk image '%s' cannot be opened: %s", path, strerror(e));
 }

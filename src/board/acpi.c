@@ -109,7 +109,8 @@ static uint32_t build_facs(struct acpi_tables *t)
 	return (uint32_t)(p - t->tables);
 }
 
-/* Where the compiled DSDT holds the constant of Name(name, ...): past the NameOp, the name and the constant's prefix. */
+/* Where the compiled DSDT holds the constant of Name(name, ...): past the NameOp, the name and the constant's
+ * prefix. */
 static uint8_t *dsdt_constant(uint8_t *dsdt, uint32_t len, const char *name, uint8_t prefix)
 {
 	for (uint32_t i = 0; i + 10 <= len; i++)

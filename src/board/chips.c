@@ -19,7 +19,8 @@ static int attach_virtio(struct storage *st, struct pc *pc, struct storage_disk 
 	pc->next_slot++;
 	snprintf(d->chip_name, sizeof(d->chip_name), "virtio-blk%u", slot);
 	snprintf(d->boot_path, sizeof(d->boot_path), "/pci@i0cf8/scsi@%x/disk@0,0", slot);
-	d->chip = virtio_blk_new(&(struct virtio_place){ pc->mem, pc->pci, pc->states, d->chip_name, PC_DEVFN(slot) }, d->blk, NULL);
+	d->chip = virtio_blk_new(&(struct virtio_place){ pc->mem, pc->pci, pc->states, d->chip_name, PC_DEVFN(slot) },
+	                         d->blk, NULL);
 	return 0;
 }
 
@@ -35,7 +36,8 @@ static void free_virtio(struct storage_disk *d)
 
 static const struct chip_disk disks[] = {
 	{ .name = "ide", .what = "PIIX3 IDE, four drives, known to every guest", .attach = storage_attach_ide },
-	{ .name = "virtio", .what = "a virtio block device of its own, fastest", .attach = attach_virtio, .reset = reset_virtio, .free = free_virtio },
+	{ .name = "virtio", .what = "a virtio block device of its own, fastest", .attach = attach_virtio,
+		.reset = reset_virtio, .free = free_virtio },
 };
 
 const struct chip_disk *chip_disk_find(const char *name)

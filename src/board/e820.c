@@ -14,7 +14,8 @@ static void add(struct e820_map *m, uint64_t start, uint64_t end, enum e820_type
 	m->entry[m->n++] = (struct e820_entry){ start, end - start, type };
 }
 
-void e820_build(struct e820_map *m, uint64_t below4g, uint64_t above4g, uint64_t tables, uint64_t tables_size, uint64_t rom_size)
+void e820_build(struct e820_map *m, uint64_t below4g, uint64_t above4g, uint64_t tables, uint64_t tables_size,
+                uint64_t rom_size)
 {
 	m->n = 0;
 	add(m, 0, E820_EBDA, E820_RAM);

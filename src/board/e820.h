@@ -21,6 +21,7 @@ struct e820_map {
 #define E820_BIOS 0xf0000u  /* where guests look for the RSDP and the SMBIOS anchor */
 
 /* tables, tables_size: RAM below 4 GiB that holds ACPI tables. rom_size: bytes of ROM that end at 4 GiB; may be 0. */
-void e820_build(struct e820_map *m, uint64_t below4g, uint64_t above4g, uint64_t tables, uint64_t tables_size, uint64_t rom_size);
+void e820_build(struct e820_map *m, uint64_t below4g, uint64_t above4g, uint64_t tables, uint64_t tables_size,
+                uint64_t rom_size);
 
 #endif

@@ -52,16 +52,20 @@ int firmware_load(struct rom *rom, const char *path, struct err *err)
 	if (!path)
 		path = first_readable(firmware_paths);
 	if (!path)
-		return err_set(err, -ENOENT, "no firmware found: install the package 'seabios', or give --firmware FILE or --kernel FILE");
+		return err_set(err, -ENOENT,
+		               "no firmware found: install the package 'seabios', or give --firmware FILE or --kernel FILE");
 	ret = rom_read(rom, path, FIRMWARE_MAX, err);
 	if (!ret && (rom->len < FIRMWARE_MIN || rom->len % FIRMWARE_STEP))
-		ret = err_set(err, -EINVAL, "'%s' is no firmware image: its size, %zu bytes, is not 64 KiB or more in steps of 4 KiB", path, rom->len);
+		ret = err_set(err, -EINVAL,
+		              "'%s' is no firmware image: its size, %zu bytes, is not 64 KiB or more in steps of 4 KiB", path,
+		              rom->len);
 	return ret;
 }
 
 static void map_at(struct mem_region *r, struct mem *mem, uint64_t end, uint8_t *data, size_t len)
 {
-	*r = (struct mem_region){ .name = "firmware", .base = end - len, .size = len, .priority = ROM_PRIORITY, .host = data };
+	*r = (struct mem_region){ .name = "firmware", .base = end - len, .size = len, .priority = ROM_PRIORITY,
+		.host = data };
 	mem_region_enable(mem, r);
 }
 

@@ -14,7 +14,8 @@ struct rom {
 
 /* path NULL: the first SeaBIOS found where distributions put it. 64 KiB to 16 MiB in steps of 4 KiB. */
 int firmware_load(struct rom *rom, const char *path, struct err *err);
-/* Map it so that it ends at 4 GiB, and its last 128 KiB, or 64 if it has no more, so that they end at 1 MiB. Lock held. */
+/* Map it so that it ends at 4 GiB, and its last 128 KiB, or 64 if it has no more, so that they end at 1 MiB. Lock
+ * held. */
 void firmware_map(struct rom *rom, struct mem *mem);
 /* The stock VGA BIOS; missing is no error: rom stays empty and false comes back. */
 bool firmware_load_vga(struct rom *rom);

@@ -32,7 +32,8 @@ static void build_acpi(const struct pc *pc, struct acpi_tables *t)
 static void build_smbios(const struct pc *pc, struct smbios_tables *t)
 {
 	struct smbios_config cfg = {
-		.ram_size = mem_ram_size(pc->mem), .ram_below4g = mem_ram_below4g(pc->mem), .ncpus = 1, .tables_at = SMBIOS_TABLES_AT,
+		.ram_size = mem_ram_size(pc->mem), .ram_below4g = mem_ram_below4g(pc->mem), .ncpus = 1,
+		.tables_at = SMBIOS_TABLES_AT,
 	};
 
 	for (unsigned i = 0; i < pc->model->nleaves; i++) {
@@ -98,7 +99,8 @@ static void fill_cmos(struct pc *pc, const char *order)
 
 	for (unsigned i = 0; i < ARRAY_LEN(bytes); i++)
 		rtc_set_cmos(pc->rtc, bytes[i].index, (uint8_t)bytes[i].val);
-	/* boot sequence, one nibble a kind: 1 floppy, 2 disk, 3 CD-ROM; bit 0 of byte 0x38: boot floppies without a signature */
+	/* boot sequence, one nibble a kind: 1 floppy, 2 disk, 3 CD-ROM; bit 0 of byte 0x38: boot floppies without a
+	 * signature */
 	for (unsigned i = 0; i < 3 && order[i]; i++)
 		seq |= (order[i] == 'a' ? 1u : order[i] == 'c' ? 2u : 3u) << 4 * i;
 	rtc_set_cmos(pc->rtc, 0x3d, (uint8_t)seq);
@@ -163,7 +165,8 @@ static void put_tables(struct pc *pc, uint32_t at)
 	mem_dma_write(pc->mem, SMBIOS_TABLES_AT, smbios.tables, smbios.len);
 }
 
-/* Flat 32-bit protected mode (boot.rst "32-bit boot protocol"; Multiboot 0.6.96, 3.2), memory write-back as firmware sets it. */
+/* Flat 32-bit protected mode (boot.rst "32-bit boot protocol"; Multiboot 0.6.96, 3.2), memory write-back as firmware
+ * sets it. */
 static void set_cpu(struct cpu *cpu, const struct kernel_entry *e)
 {
 	const uint16_t code = SEGA_P | SEGA_S | SEGA_CODE | SEGA_W | SEGA_A | SEGA_DB | SEGA_G;

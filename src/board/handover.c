@@ -16,7 +16,8 @@
 #define BAR_MEM_LAST 0xfebfffffu
 
 /* PCI 2.1 6.1 and 6.2 */
-enum { CFG_ID = 0x00, CFG_COMMAND = 0x04, CFG_CLASS = 0x08, CFG_HEADER = 0x0e, CFG_BAR0 = 0x10, CFG_IRQ_LINE = 0x3c, CFG_IRQ_PIN = 0x3d };
+enum { CFG_ID = 0x00, CFG_COMMAND = 0x04, CFG_CLASS = 0x08, CFG_HEADER = 0x0e, CFG_BAR0 = 0x10, CFG_IRQ_LINE = 0x3c,
+	CFG_IRQ_PIN = 0x3d };
 enum { COMMAND_IO = 1, COMMAND_MEM = 2 };
 
 /* where the board has them */

@@ -5,7 +5,8 @@
 
 #include "mem/mem.h"
 
-/* For kernels started without firmware. pci_low: start of free addresses below 4 GiB. Uses ports only, as firmware would. Lock not held. */
+/* For kernels started without firmware. pci_low: start of free addresses below 4 GiB. Uses ports only, as firmware
+ * would. Lock not held. */
 void handover_init(struct mem *mem, uint32_t pci_low, bool vga_text);
 
 #endif

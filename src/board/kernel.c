@@ -159,11 +159,13 @@ void kernel_put_zeros(const struct kernel_place *at, uint64_t gpa, uint64_t len)
 
 int kernel_no_room(struct err *err, const struct kernel_file *f, uint64_t need, uint64_t top)
 {
-	return err_set(err, -EFBIG, "'%s' needs memory up to %llu MiB, the machine has %llu MiB there: give a larger --memory",
+	return err_set(err, -EFBIG,
+	               "'%s' needs memory up to %llu MiB, the machine has %llu MiB there: give a larger --memory",
 	               f->name, (unsigned long long)(need + 0xfffff) >> 20, (unsigned long long)top >> 20);
 }
 
-/* The GDT both protocols leave behind: flat code at 0x10, flat data at 0x18 (Linux x86 boot protocol, "32-bit boot protocol"). */
+/* The GDT both protocols leave behind: flat code at 0x10, flat data at 0x18 (Linux x86 boot protocol, "32-bit boot
+ * protocol"). */
 static void put_gdt(const struct kernel_place *at)
 {
 	static const uint64_t gdt[4] = { 0, 0, 0x00cf9b000000ffff, 0x00cf93000000ffff };

@@ -40,7 +40,8 @@ enum {
 /* Read and check the files. A file that is no kernel, cut short, or beyond what its boot protocol allows is refused. */
 struct kernel *kernel_open(const struct kernel_config *cfg, struct err *err);
 void kernel_free(struct kernel *k);
-/* Copy everything to its place; again after each reset. Lock held, vCPU not running. With at->mem NULL: only tell whether it fits. */
+/* Copy everything to its place; again after each reset. Lock held, vCPU not running. With at->mem NULL: only tell
+ * whether it fits. */
 int kernel_load(const struct kernel *k, const struct kernel_place *at, struct kernel_entry *entry, struct err *err);
 /* "Linux 64-bit (boot protocol 2.15)", for --verbose. */
 const char *kernel_what(const struct kernel *k);

@@ -22,7 +22,8 @@ struct kernel {
 };
 
 struct kernel_protocol {
-	/* Is image one of ours? If it is, and something is wrong with it, fill err and return negative; 0: not ours; 1: ours. */
+	/* Is image one of ours? If it is, and something is wrong with it, fill err and return negative; 0: not ours; 1:
+	 * ours. */
 	int (*probe)(struct kernel *k, struct err *err);
 	int (*load)(const struct kernel *k, const struct kernel_place *at, struct kernel_entry *entry, struct err *err);
 	bool many_modules;

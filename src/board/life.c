@@ -5,7 +5,8 @@
  * the vCPU at its next instruction; this thread then joins it and does the work. So a reset never pulls a chip away
  * under a running guest, nor from inside that chip's own callback.
  *
- *   chip, lock held --pc_ask_reset--> vCPU stops, eventfd --pc_run--> vcpu_stop, chips reset, kernel reloaded, vcpu_start
+ *   chip, lock held --pc_ask_reset--> vCPU stops, eventfd --pc_run--> vcpu_stop, chips reset, kernel reloaded,
+ *   vcpu_start
  *
  * I1  After pc_end_with() no guest instruction runs any more; the first end wins.
  */
@@ -72,7 +73,8 @@ void pc_report_halted(struct pc *pc)
 		return;
 	pc->halt_reported = true;
 	vcpu_dump(pc->vcpu, state, sizeof(state));
-	log_at(LOG_WARN, "the guest's CPU is halted for good: interrupts are off and nothing can send it an NMI\n%s", state);
+	log_at(LOG_WARN, "the guest's CPU is halted for good: interrupts are off and nothing can send it an NMI\n%s",
+	       state);
 }
 
 /* vCPU joined. */

@@ -72,7 +72,8 @@ static int check_command_line(const struct kernel *k, struct err *err)
 
 	max = MIN(max, (size_t)KERNEL_CMDLINE_MAX - 1);
 	if (strlen(k->append) > max)
-		return err_set(err, -EINVAL, "--append has %zu characters, '%s' takes at most %zu", strlen(k->append), k->image.name, max);
+		return err_set(err, -EINVAL, "--append has %zu characters, '%s' takes at most %zu", strlen(k->append),
+		               k->image.name, max);
 	return 0;
 }
 
@@ -85,10 +86,12 @@ static int linux_probe(struct kernel *k, struct err *err)
 		return 0;
 	v = version(k);
 	if (v < 0x202 || !(h[HDR_LOADFLAGS] & LOADED_HIGH))
-		return err_set(err, -EINVAL, "'%s' is a Linux zImage (boot protocol %u.%02u): only a bzImage can be started", k->image.name, v >> 8, v & 0xff);
+		return err_set(err, -EINVAL, "'%s' is a Linux zImage (boot protocol %u.%02u): only a bzImage can be started",
+		               k->image.name, v >> 8, v & 0xff);
 	/* The header counts paragraphs; memtest86+ does not pad its file to the last one. */
 	if (k->image.len <= setup_size(k) || (v >= 0x204 && k->image.len + 15 < setup_size(k) + code_size(k)))
-		return err_set(err, -EINVAL, "'%s' is truncated: its header announces %llu bytes, the file has %zu", k->image.name,
+		return err_set(err, -EINVAL, "'%s' is truncated: its header announces %llu bytes, the file has %zu",
+		               k->image.name,
 		               (unsigned long long)(setup_size(k) + code_size(k)), k->image.len);
 	snprintf(k->what, sizeof(k->what), "Linux %s-bit (boot protocol %u.%02u)",
 	         v >= 0x20c && get_le16(h + HDR_XLOADFLAGS) & XLF_KERNEL_64 ? "64" : "32", v >> 8, v & 0xff);
@@ -168,7 +171,8 @@ static void build_zero_page(uint8_t zp[ZP_SIZE], const struct kernel *k, const s
 	put_map(zp, at->map);
 }
 
-static int linux_load(const struct kernel *k, const struct kernel_place *at, struct kernel_entry *entry, struct err *err)
+static int linux_load(const struct kernel *k, const struct kernel_place *at, struct kernel_entry *entry,
+                      struct err *err)
 {
 	uint64_t initrd = 0;
 	uint8_t zp[ZP_SIZE];

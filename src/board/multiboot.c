@@ -64,10 +64,12 @@ static int add_segment(struct plan *p, const struct kernel_file *f, struct segme
 /* spec 3.1.3: the address fields of the header. */
 static int plan_addresses(struct plan *p, const struct kernel_file *f, const uint8_t *h, struct err *err)
 {
-	uint32_t header_addr = get_le32(h + 12), load = get_le32(h + 16), load_end = get_le32(h + 20), bss_end = get_le32(h + 24);
+	uint32_t header_addr = get_le32(h + 12), load = get_le32(h + 16), load_end = get_le32(h + 20),
+	         bss_end = get_le32(h + 24);
 	uint64_t header_off = (uint64_t)(h - f->data), off, len;
 
-	if (header_addr < load || header_off < header_addr - load || (load_end && load_end < load) || (bss_end && bss_end < load))
+	if (header_addr < load || header_off < header_addr - load || (load_end && load_end < load) ||
+	    (bss_end && bss_end < load))
 		return bad(err, f, "has a header whose addresses contradict each other");
 	off = header_off - (header_addr - load);
 	len = load_end ? load_end - load : f->len - off;
@@ -166,7 +168,8 @@ static int multiboot_probe(struct kernel *k, struct err *err)
 		return 0;
 	flags = get_le32(h + 4);
 	if (flags & 0xffff & ~(uint32_t)(WANT_ALIGNED | WANT_MEMORY | WANT_VIDEO))
-		return err_set(err, -EINVAL, "multiboot image '%s' requires features unknown to Multiboot 1 (flags %#x)", k->image.name, flags);
+		return err_set(err, -EINVAL, "multiboot image '%s' requires features unknown to Multiboot 1 (flags %#x)",
+		               k->image.name, flags);
 	snprintf(k->what, sizeof(k->what), "Multiboot 1");
 	return make_plan(&plan, k, err) ? -EINVAL : 1;
 }
@@ -189,7 +192,8 @@ static uint32_t put_string(struct strings *s, const char *text)
 }
 
 /* spec 3.3, mods: 16 bytes each; modules are always page aligned. */
-static int put_modules(const struct kernel *k, const struct kernel_place *at, struct strings *s, uint64_t from, uint32_t list, struct err *err)
+static int put_modules(const struct kernel *k, const struct kernel_place *at, struct strings *s, uint64_t from,
+                       uint32_t list, struct err *err)
 {
 	for (unsigned i = 0; i < k->nmodules; i++) {
 		const struct kernel_file *f = &k->module[i];
@@ -235,7 +239,8 @@ static void put_segments(const struct kernel *k, const struct kernel_place *at, 
 	}
 }
 
-static int multiboot_load(const struct kernel *k, const struct kernel_place *at, struct kernel_entry *entry, struct err *err)
+static int multiboot_load(const struct kernel *k, const struct kernel_place *at, struct kernel_entry *entry,
+                          struct err *err)
 {
 	const uint32_t modules = KERNEL_INFO + 0x100, map = KERNEL_INFO + 0x1000;
 	struct strings s = { at, KERNEL_CMDLINE, KERNEL_CMDLINE + STRINGS_MAX };
@@ -266,4 +271,5 @@ static int multiboot_load(const struct kernel *k, const struct kernel_place *at,
 	return 0;
 }
 
-const struct kernel_protocol kernel_multiboot = { .probe = multiboot_probe, .load = multiboot_load, .many_modules = true };
+const struct kernel_protocol kernel_multiboot = { .probe = multiboot_probe, .load = multiboot_load,
+	.many_modules = true };

@@ -274,7 +274,8 @@ static void make_interrupt_chips(struct pc *pc)
 		.tsc_opaque = pc,
 	});
 	pc->ioapic = ioapic_new(&(struct ioapic_config){ .set = pc->states, .mem = pc->mem, .bus = pc->lapic_bus });
-	pc->pic = pic_new(&(struct pic_config){ .states = pc->states, .mem = pc->mem, .intr = { lapic_set_lint, pc->lapic, 0 } });
+	pc->pic = pic_new(&(struct pic_config){ .states = pc->states, .mem = pc->mem,
+		.intr = { lapic_set_lint, pc->lapic, 0 } });
 }
 
 static void make_chipset(struct pc *pc)
@@ -304,8 +305,10 @@ static void make_timers(struct pc *pc)
 
 	pc->isa_irq0 = piix3_irq_input(pc->piix3, 0);
 	pc->isa_irq8 = piix3_irq_input(pc->piix3, 8);
-	pc->pit = pit_new(&(struct pit_config){ .states = pc->states, .loop = pc->loop, .mem = pc->mem, .irq0 = { timer_line, pc, 0 } });
-	pc->rtc = rtc_new(&(struct rtc_config){ .states = pc->states, .loop = pc->loop, .mem = pc->mem, .irq8 = { timer_line, pc, 8 } });
+	pc->pit = pit_new(&(struct pit_config){ .states = pc->states, .loop = pc->loop, .mem = pc->mem,
+		.irq0 = { timer_line, pc, 0 } });
+	pc->rtc = rtc_new(&(struct rtc_config){ .states = pc->states, .loop = pc->loop, .mem = pc->mem,
+		.irq8 = { timer_line, pc, 8 } });
 	for (int i = 16; i < 24; i++)
 		hpet.irq[i] = (struct wire){ ioapic_line, pc, i };
 	hpet.legacy[0] = piix3_irq_input(pc->piix3, 0);
@@ -339,7 +342,8 @@ static void make_isa_chips(struct pc *pc)
 		.states = pc->states, .mem = pc->mem, .a20 = { a20_line, pc, 1 }, .reset = { reset_line, pc, 0 },
 	});
 	pc->fwcfg = fwcfg_new(&(struct fwcfg_config){ .mem = pc->mem, .states = pc->states });
-	pc->debugcon = debugcon_new(&(struct debugcon_config){ .mem = pc->mem, .port = 0x402, .byte = on_debug_byte, .opaque = pc });
+	pc->debugcon = debugcon_new(&(struct debugcon_config){ .mem = pc->mem, .port = 0x402, .byte = on_debug_byte,
+		.opaque = pc });
 	pc->isa_irq13 = piix3_irq_input(pc->piix3, 13);
 }
 
@@ -362,7 +366,8 @@ static int make_screen(struct pc *pc, struct err *err)
 
 static void make_rng(struct pc *pc)
 {
-	pc->rng = virtio_rng_new(&(struct virtio_place){ pc->mem, pc->pci, pc->states, "virtio-rng", PC_DEVFN(pc->next_slot++) });
+	pc->rng = virtio_rng_new(&(struct virtio_place){ pc->mem, pc->pci, pc->states, "virtio-rng",
+		PC_DEVFN(pc->next_slot++) });
 }
 
 /* What only tests ask for. */
@@ -404,7 +409,8 @@ static int make_console(struct pc *pc, struct err *err)
 	if (!pc->console_stream)
 		return err_prefix(err, -EINVAL, "--console %s", where);
 	pc->console = virtio_console_new(
-		&(struct virtio_place){ pc->mem, pc->pci, pc->states, "virtio-console", PC_DEVFN(pc->next_slot++) }, pc->console_stream);
+		&(struct virtio_place){ pc->mem, pc->pci, pc->states, "virtio-console", PC_DEVFN(pc->next_slot++) },
+		pc->console_stream);
 	return 0;
 }
 
@@ -428,7 +434,8 @@ static int make_chips(struct pc *pc, struct err *err)
 	make_timers(pc);
 	make_isa_chips(pc);
 	make_rng(pc);
-	if (storage_attach(pc->storage, pc, err) || open_streams(pc, err) || make_console(pc, err) || make_test_chips(pc, err))
+	if (storage_attach(pc->storage, pc, err) || open_streams(pc, err) || make_console(pc, err) ||
+	    make_test_chips(pc, err))
 		return -EINVAL;
 	make_serials(pc);
 	if (make_screen(pc, err))
@@ -480,7 +487,8 @@ static int load_start(struct pc *pc, struct err *err)
 		return pc->kernel ? 0 : -EINVAL;
 	}
 	if (!firmware_load_vga(&pc->vga_bios))
-		log_at(LOG_WARN, "no VGA BIOS found (package 'seabios'): the guest will have no text screen until it sets one up itself");
+		log_at(LOG_WARN,
+		       "no VGA BIOS found (package 'seabios'): the guest will have no text screen until it sets one up itself");
 	return firmware_load(&pc->firmware, cfg->firmware, err);
 }
 

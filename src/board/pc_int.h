@@ -107,7 +107,8 @@ void pc_reset_chips(struct pc *pc);
 void guestinfo_publish(struct pc *pc);
 /* Whether the kernel fits into this machine's RAM: asked before anything of the host's is touched. */
 int guestinfo_check_kernel(struct pc *pc, struct err *err);
-/* The same without firmware: tables into RAM, chips handed over, kernel placed, the vCPU at its entry. vCPU not running, lock not held. */
+/* The same without firmware: tables into RAM, chips handed over, kernel placed, the vCPU at its entry. vCPU not
+ * running, lock not held. */
 int guestinfo_start_kernel(struct pc *pc, struct err *err);
 
 /* storage.c: disks and drives. Open images (lock not held), then make the controllers (lock held). */

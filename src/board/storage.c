@@ -28,9 +28,11 @@ struct storage {
 	bool with_cdrom, with_floppy;
 };
 
-static struct block *open_image(struct pc *pc, const char *path, const char *format, bool readonly, bool snapshot, struct err *err)
+static struct block *open_image(struct pc *pc, const char *path, const char *format, bool readonly, bool snapshot,
+                                struct err *err)
 {
-	return block_open(pc->loop, path, &(struct block_opts){ .readonly = readonly, .snapshot = snapshot, .format = format }, err);
+	return block_open(pc->loop, path, &(struct block_opts){ .readonly = readonly, .snapshot = snapshot,
+		.format = format }, err);
 }
 
 static int open_disk(struct storage *st, struct pc *pc, const struct pc_disk *cfg, struct err *err)
@@ -83,7 +85,8 @@ struct storage *storage_open(struct pc *pc, struct err *err)
 }
 
 /* Take the first free of the places, given as channel * 2 + unit. */
-static int place_ide(struct storage *st, const uint8_t places[IDE_PLACES], struct ide_unit unit, char *path, size_t len, struct err *err)
+static int place_ide(struct storage *st, const uint8_t places[IDE_PLACES], struct ide_unit unit, char *path, size_t len,
+                     struct err *err)
 {
 	for (unsigned i = 0; i < IDE_PLACES; i++) {
 		struct ide_unit *u = &st->unit[places[i] >> 1][places[i] & 1];
@@ -108,7 +111,8 @@ static int attach_cdrom(struct storage *st, struct err *err)
 {
 	static const uint8_t places[IDE_PLACES] = { 2, 3, 1, 0 };
 
-	return place_ide(st, places, (struct ide_unit){ .blk = st->cdrom, .cdrom = true }, st->cdrom_path, sizeof(st->cdrom_path), err);
+	return place_ide(st, places, (struct ide_unit){ .blk = st->cdrom, .cdrom = true }, st->cdrom_path,
+	                 sizeof(st->cdrom_path), err);
 }
 
 static void make_controllers(struct storage *st, struct pc *pc)

@@ -30,15 +30,18 @@ static void report_cpu(void)
 	char name[49] = { 0 };
 
 	for (unsigned i = 0; i < 3; i++)
-		__get_cpuid(0x80000002 + i, (unsigned *)(name + 16 * i), (unsigned *)(name + 16 * i + 4), (unsigned *)(name + 16 * i + 8),
+		__get_cpuid(0x80000002 + i, (unsigned *)(name + 16 * i), (unsigned *)(name + 16 * i + 4),
+		            (unsigned *)(name + 16 * i + 8),
 		            (unsigned *)(name + 16 * i + 12));
 	printf("Host CPU: %s\n", name + strspn(name, " "));
 	if (max >= 7)
 		__get_cpuid_count(7, 0, &a, &b, &c, &d);
-	say(b & bit_BMI2, "BMI2", b & bit_BMI2 ? "flag-free shifts and pext in address checks" : "needed by the translator: Intel since 2013, AMD since 2015");
+	say(b & bit_BMI2, "BMI2", b & bit_BMI2 ? "flag-free shifts and pext in address checks" :
+	    "needed by the translator: Intel since 2013, AMD since 2015");
 	say(b & bit_AVX2, "AVX2", b & bit_AVX2 ? "guests may use it" : "guests will not see it");
 	say(b & bit_AVX512F, "AVX-512", b & bit_AVX512F ? "guests may use it" : "guests will not see it");
-	say(b & bit_FSGSBASE, "FSGSBASE", b & bit_FSGSBASE ? "segment bases cost 4 ns" : "segment bases cost a system call");
+	say(b & bit_FSGSBASE, "FSGSBASE", b & bit_FSGSBASE ? "segment bases cost 4 ns" :
+	    "segment bases cost a system call");
 }
 
 /* The code cache is one memory seen twice: written here, executed there. Try it with `mov eax, 42; ret`. */
@@ -102,7 +105,8 @@ static void report_kvm(void)
 		close(fd);
 	}
 	say(hw, "VMX or SVM in CPUID", hw ? "the CPU offers hardware virtualization here"
-	                                  : "no hardware virtualization in this (virtual) CPU; a /dev/kvm here would be software for modified guests");
+	                                  : "no hardware virtualization in this (virtual) CPU; "
+	                                    "a /dev/kvm here would be software for modified guests");
 }
 
 static void report_memory(void)
@@ -113,9 +117,11 @@ static void report_memory(void)
 	printf("\nLimits:\n");
 	getrlimit(RLIMIT_AS, &as);
 	getrlimit(RLIMIT_FSIZE, &file);
-	snprintf(why, sizeof(why), as.rlim_cur == RLIM_INFINITY ? "unlimited" : "%llu MiB (ulimit -v)", (unsigned long long)as.rlim_cur >> 20);
+	snprintf(why, sizeof(why), as.rlim_cur == RLIM_INFINITY ? "unlimited" : "%llu MiB (ulimit -v)",
+	         (unsigned long long)as.rlim_cur >> 20);
 	say(as.rlim_cur == RLIM_INFINITY || as.rlim_cur > GIB(4), "address space", why);
-	snprintf(why, sizeof(why), file.rlim_cur == RLIM_INFINITY ? "unlimited" : "%llu MiB (ulimit -f): guest RAM is a file in memory",
+	snprintf(why, sizeof(why), file.rlim_cur == RLIM_INFINITY ? "unlimited" :
+	         "%llu MiB (ulimit -f): guest RAM is a file in memory",
 	         (unsigned long long)file.rlim_cur >> 20);
 	say(file.rlim_cur == RLIM_INFINITY || file.rlim_cur > GIB(2), "file size", why);
 }

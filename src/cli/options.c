@@ -56,7 +56,8 @@ static int set_memory(struct run_options *o, const char *arg, struct err *err)
 	if (options_parse_size(arg, &o->pc.memory, err))
 		return -EINVAL;
 	if (o->pc.memory < PC_MEMORY_MIN || o->pc.memory % 4096)
-		return err_set(err, -EINVAL, "'%s' is too small: a PC needs at least %lluM", arg, (unsigned long long)PC_MEMORY_MIN >> 20);
+		return err_set(err, -EINVAL, "'%s' is too small: a PC needs at least %lluM", arg,
+		               (unsigned long long)PC_MEMORY_MIN >> 20);
 	sysinfo(&host);
 	have = ((uint64_t)host.totalram + host.totalswap) * host.mem_unit;
 	if (o->pc.memory > have)
@@ -103,7 +104,8 @@ static int set_disk_key(struct pc_disk *d, char *key, struct err *err)
 	else if (!strcmp(key, "interface") && value)
 		d->interface = value;
 	else
-		return err_set(err, -EINVAL, "'%s%s%s' is unknown: format=raw, interface=ide, interface=virtio, readonly and snapshot are known",
+		return err_set(err, -EINVAL,
+		               "'%s%s%s' is unknown: format=raw, interface=ide, interface=virtio, readonly and snapshot are known",
 		               key, value ? "=" : "", value ? value : "");
 	if (d->format && strcmp(d->format, "raw"))
 		return err_set(err, -EINVAL, "format '%s' is unknown: only raw is known", d->format);
@@ -129,7 +131,8 @@ static int set_disk(struct run_options *o, const char *arg, struct err *err)
 		return err_set(err, -EINVAL, "readonly and snapshot exclude each other");
 	for (unsigned i = 0; i < o->pc.ndisks; i++)
 		if (!strcmp(o->pc.disk[i].path, d->path) && !(d->readonly && o->pc.disk[i].readonly))
-			return err_set(err, -EINVAL, "'%s' is given twice: two disks may share a file only if both are readonly", d->path);
+			return err_set(err, -EINVAL, "'%s' is given twice: two disks may share a file only if both are readonly",
+			               d->path);
 	o->pc.ndisks++;
 	return 0;
 }
@@ -150,7 +153,8 @@ static int set_boot(struct run_options *o, const char *arg, struct err *err)
 {
 	for (const char *p = arg; *p; p++)
 		if (!strchr("acd", *p) || strchr(p + 1, *p))
-			return err_set(err, -EINVAL, "'%s' is no boot order: give letters, each once: a floppy, c disks, d CD-ROM", arg);
+			return err_set(err, -EINVAL, "'%s' is no boot order: give letters, each once: a floppy, c disks, d CD-ROM",
+			               arg);
 	if (!*arg)
 		return err_set(err, -EINVAL, "the order is empty: give letters of a floppy, c disks, d CD-ROM");
 	o->pc.boot = arg;
@@ -217,7 +221,8 @@ static int set_debugcon(struct run_options *o, const char *arg, struct err *err)
 	unsigned long port = strtoul(arg, &file, 0);
 
 	if (!isdigit((unsigned char)*arg) || *file != ':' || !file[1] || !port || port > 0xffff)
-		return err_set(err, -EINVAL, "'%s' is no PORT:FILE: give a port from 1 to 0xffff and a file, like 0xe9:debug.txt", arg);
+		return err_set(err, -EINVAL,
+		               "'%s' is no PORT:FILE: give a port from 1 to 0xffff and a file, like 0xe9:debug.txt", arg);
 	o->pc.debugcon = own(o, file + 1);
 	o->pc.debugcon_port = (uint16_t)port;
 	return 0;
@@ -365,7 +370,8 @@ static int check_streams(struct pc_config *pc, struct err *err)
 		return err_set(err, -EINVAL, "--display text and --console stdio exclude each other: both want this terminal");
 	for (unsigned i = 0; i < pc->nserials; i++) {
 		if (pc->display_text && !strcmp(pc->serial[i], "stdio"))
-			return err_set(err, -EINVAL, "--display text and --serial stdio exclude each other: both want this terminal");
+			return err_set(err, -EINVAL,
+			               "--display text and --serial stdio exclude each other: both want this terminal");
 		if (!strcmp(pc->serial[i], console) && strcmp(console, "none") && strcmp(console, "pty"))
 			return err_set(err, -EINVAL, "--serial and --console cannot share '%s'", console);
 	}
@@ -378,9 +384,11 @@ static int finish(struct run_options *o, struct err *err)
 	struct pc_config *pc = &o->pc;
 
 	if ((pc->initrd || pc->append) && !pc->kernel)
-		return err_set(err, -EINVAL, "%s is for a kernel that ring3 starts itself: give --kernel FILE too", pc->initrd ? "--initrd" : "--append");
+		return err_set(err, -EINVAL, "%s is for a kernel that ring3 starts itself: give --kernel FILE too",
+		               pc->initrd ? "--initrd" : "--append");
 	if (pc->kernel && pc->firmware)
-		return err_set(err, -EINVAL, "--kernel and --firmware exclude each other: a kernel is started without firmware");
+		return err_set(err, -EINVAL,
+		               "--kernel and --firmware exclude each other: a kernel is started without firmware");
 	if (pc->kernel && pc->boot)
 		return err_set(err, -EINVAL, "--kernel and --boot exclude each other: a kernel is started without firmware");
 	return check_streams(pc, err);
@@ -395,7 +403,9 @@ int options_parse(struct run_options *o, int argc, char **argv, struct err *err)
 		return 0;
 	for (int i = 0; i < argc; i++) {
 		if (strncmp(argv[i], "--", 2) || !argv[i][2])
-			return err_set(err, -EINVAL, "unexpected argument '%s': files are given by an option, like --disk FILE or --kernel FILE", argv[i]);
+			return err_set(err, -EINVAL,
+			               "unexpected argument '%s': files are given by an option, like --disk FILE or --kernel FILE",
+			               argv[i]);
 		if (parse_one(o, argc, argv, &i, err))
 			return -EINVAL;
 	}

@@ -145,8 +145,9 @@ struct cpu_tlbe {
 	uint64_t tag;  /* linear address of the page */
 	uint64_t host; /* host address of the page */
 };
-/* In front of the TLB: the page that was last used through each base register, for code translated with it. An invalid entry's tag
- * is no canonical address; should a guest use that address, the access through its host address, no canonical one either, faults. */
+/* In front of the TLB: the page that was last used through each base register, for code translated with it. An
+ * invalid entry's tag is no canonical address; should a guest use that address, the access through its host address,
+ * no canonical one either, faults. */
 #define NEAR_SIZE 20
 #define NEAR_NONE (1ull << 63)
 /* Privilege views of a linear address. AC: supervisor with SMAP lifted by EFLAGS.AC, or SMAP off. */
@@ -162,8 +163,8 @@ struct cpu_tlb_used {
 #define CPU_LARGE 1024
 #define CPU_LARGE_SET (1ull << 63)
 
-/* A page table that a 4-level walk ended in, with the rights of the levels above: the walk's last step without the first three
- * (a paging-structure cache, SDM vol 3 4.10.3). */
+/* A page table that a 4-level walk ended in, with the rights of the levels above: the walk's last step without the
+ * first three (a paging-structure cache, SDM vol 3 4.10.3). */
 #define CPU_PDE_SIZE 64
 struct cpu_pde {
 	uint64_t region;   /* linear address >> 21 */
@@ -263,7 +264,8 @@ struct cpu {
 	struct cpu_event event;
 	bool event_valid;
 	void *unwind[5];         /* __builtin_setjmp buffer of the run loop */
-	/* requests from other threads; set request bits, then kick. By __atomic builtins only: clang has them for no _Atomic */
+	/* requests from other threads; set request bits, then kick. By __atomic builtins only: clang has them for no
+	 * _Atomic */
 	uint32_t request;
 	bool intr;               /* level of the interrupt request from PIC or APIC */
 	const struct cpu_hooks *hooks;
@@ -273,7 +275,8 @@ struct cpu {
 	/* guest wrote RAM at [off, off+len) that holds translated code */
 	void (*code_written)(struct cpu *cpu, uint64_t off, uint64_t len);
 	uint64_t (*guest_rip_of)(struct cpu *cpu, uint64_t host_pc); /* 0 if host_pc is not translated code */
-	uint64_t (*guest_cs_base_of)(struct cpu *cpu, uint64_t host_pc); /* base of the code segment it was translated for */
+	/* base of the code segment it was translated for */
+	uint64_t (*guest_cs_base_of)(struct cpu *cpu, uint64_t host_pc);
 	void *engine;            /* struct xlate * */
 	void *vcpu;              /* struct vcpu * */
 	uint32_t fpu_size;       /* bytes of fpu used by XSAVE with all host components the guest may have */
@@ -281,7 +284,8 @@ struct cpu {
 	bool fpu_opt;            /* XSAVEOPT */
 	/* mmu's */
 	struct cpu_tlb_used tlb_used[2]; /* which TLB entries are filled: [0] with non-global pages, [1] with global ones */
-	uint64_t tlb_large[CPU_LARGE]; /* hash table: gla >> 21 | CPU_LARGE_SET of the regions that large pages with entries touch */
+	/* hash table: gla >> 21 | CPU_LARGE_SET of the regions that large pages with entries touch */
+	uint64_t tlb_large[CPU_LARGE];
 	uint32_t tlb_large_n;
 	uint64_t tlb_huge;       /* hashes, by bit, of the 1 GiB pages that have entries */
 	uint32_t exec_gen[2];    /* exec entries of another generation are dead: [0] non-global, [1] global */
@@ -304,16 +308,19 @@ enum { REQ_FLUSH = 1, REQ_CODE = 2, REQ_NMI = 4, REQ_RESET = 8, REQ_STOP = 16, R
 /* Power-on state after RESET (SDM vol 3 table 9-1) or INIT. Keeps hooks, model and engine members. */
 void cpu_reset(struct cpu *cpu, bool init);
 
-/* Leave the current instruction by an exception at s.rip. Longjmps to the run loop. error is used for vectors that push one. */
+/* Leave the current instruction by an exception at s.rip. Longjmps to the run loop. error is used for vectors that
+ * push one. */
 noreturn void cpu_raise(struct cpu *cpu, unsigned vector, uint32_t error);
 /* #PF at linear address gla. */
 noreturn void cpu_raise_pf(struct cpu *cpu, gla_t gla, uint32_t error);
-/* #DB as a fault or trap with DR6 bits; a trap's RIP is next_rip (cpu_raise_db sets s.rip = next_rip first when trap). */
+/* #DB as a fault or trap with DR6 bits; a trap's RIP is next_rip (cpu_raise_db sets s.rip = next_rip first when
+ * trap). */
 noreturn void cpu_raise_db(struct cpu *cpu, uint64_t dr6, bool trap);
 
 /* Install a segment's hidden part, derive rmax and wmax, set mode_dirty. */
 void cpu_set_seg(struct cpu *cpu, unsigned n, uint16_t sel, uint64_t base, uint32_t limit, uint16_t attr);
-/* Real-mode and virtual-8086 load: base = sel << 4; in real mode limit and attributes stay (unreal mode), VM86 sets 64 KiB, DPL 3. */
+/* Real-mode and virtual-8086 load: base = sel << 4; in real mode limit and attributes stay (unreal mode), VM86 sets
+ * 64 KiB, DPL 3. */
 void cpu_set_seg_real(struct cpu *cpu, unsigned n, uint16_t sel);
 /* Recompute rmax, wmax, view after s was replaced; sets mode_dirty. */
 void cpu_derive(struct cpu *cpu);
@@ -341,8 +348,8 @@ static inline unsigned cpu_iopl(const struct cpu *cpu)
 	return cpu->s.rflags >> 12 & 3;
 }
 
-/* Bring FPU and vector state to memory (cpu->fpu) if it lives in the host's registers. Cheap when parked already. Also sets the
- * host's own MXCSR and x87 control word to C's defaults. */
+/* Bring FPU and vector state to memory (cpu->fpu) if it lives in the host's registers. Cheap when parked already.
+ * Also sets the host's own MXCSR and x87 control word to C's defaults. */
 void cpu_fpu_park(struct cpu *cpu);
 /* Bring it back; the engine calls it before entering translated code. */
 void cpu_fpu_load(struct cpu *cpu);

@@ -38,7 +38,8 @@ void cpu_fpu_reset(struct cpu *cpu);
 enum { CPUID_EAX, CPUID_EBX, CPUID_ECX, CPUID_EDX };
 
 /* The words of CPUID that hold feature bits. */
-enum cpuid_word { CW_1_ECX, CW_1_EDX, CW_7_EBX, CW_7_ECX, CW_7_EDX, CW_71_EAX, CW_D1_EAX, CW_81_ECX, CW_81_EDX, CW_COUNT };
+enum cpuid_word { CW_1_ECX, CW_1_EDX, CW_7_EBX, CW_7_ECX, CW_7_EDX, CW_71_EAX, CW_D1_EAX, CW_81_ECX, CW_81_EDX,
+	CW_COUNT };
 
 /* What a model is made from before leaves are written. */
 struct cpuid_plan {

@@ -20,13 +20,14 @@ struct cpu_model {
 	uint64_t cr4_valid;   /* bits a guest may set */
 	uint64_t xcr0_valid;  /* 0: no XSAVE */
 	uint64_t efer_valid;
-	bool long_mode, nx, pcid, invpcid, smap, x2apic, tsc_deadline, rdtscp, fsgsbase, umip, page1g, pse, pae, pge, sysenter, cmpxchg16b, xsave, avx, avx512;
+	bool long_mode, nx, pcid, invpcid, smap, x2apic, tsc_deadline, rdtscp, fsgsbase, umip, page1g, pse, pae, pge,
+		sysenter, cmpxchg16b, xsave, avx, avx512;
 	unsigned phys_bits;   /* MAXPHYADDR */
 	uint64_t tsc_hz;
 };
 
-/* name: NULL or "host" (the host less what cannot be virtualized), "x86-64-v1".."x86-64-v4", "486", "pentium", "pentium3", "core2", "max" = host.
- * Refuses models with features the host lacks. Caller frees with free(). */
+/* name: NULL or "host" (the host less what cannot be virtualized), "x86-64-v1".."x86-64-v4", "486", "pentium",
+ * "pentium3", "core2", "max" = host. Refuses models with features the host lacks. Caller frees with free(). */
 struct cpu_model *cpuid_model_new(const char *name, struct err *err);
 /* NULL-terminated list of names with one-line descriptions, for --help. */
 struct cpuid_model_name { const char *name, *what; };

@@ -2,7 +2,8 @@
 /* what: from a plan (vendor, signature, feature words) to the leaves of a CPU model
  *
  * One vCPU, so topology says one thread in one core. The time leaves tell guests the TSC's true rate, because
- * calibration on a loaded host goes wrong: 0x15/0x16 for Linux on Intel, 0x40000010 for those that know that convention.
+ * calibration on a loaded host goes wrong: 0x15/0x16 for Linux on Intel, 0x40000010 for those that know that
+ * convention.
  */
 #include <string.h>
 
@@ -108,8 +109,8 @@ static void time_leaves(struct cpu_model *m)
 {
 	uint32_t num, den, crystal_khz, mhz = (uint32_t)(m->tsc_hz / 1000000);
 
-	/* Linux computes kHz of the crystal times the numerator in 32 bits, so the numerator must be small; what that leaves
-	 * of error (50 ppm at most) goes into the crystal, for the TSC is what guests keep time by. */
+	/* Linux computes kHz of the crystal times the numerator in 32 bits, so the numerator must be small; what that
+	 * leaves of error (50 ppm at most) goes into the crystal, for the TSC is what guests keep time by. */
 	fraction(m->tsc_hz, APIC_HZ, UINT32_MAX / (APIC_HZ / 1000 + 100), &num, &den);
 	crystal_khz = (uint32_t)((m->tsc_hz * den / num + 500) / 1000);
 	leaf_add(m, 0x15, den, num, crystal_khz * 1000, 0);
@@ -128,7 +129,8 @@ static void basic_leaves(struct cpu_model *m, const struct cpuid_plan *plan)
 	const uint32_t *w = plan->word;
 
 	vendor_leaf(m, 0, plan->max_leaf, plan->vendor);
-	leaf_add(m, 1, plan->signature, 8u << 8 | 1u << 16, w[CW_1_ECX], w[CW_1_EDX]); /* CLFLUSH 64 bytes, one thread, APIC ID 0 */
+	/* CLFLUSH 64 bytes, one thread, APIC ID 0 */
+	leaf_add(m, 1, plan->signature, 8u << 8 | 1u << 16, w[CW_1_ECX], w[CW_1_EDX]);
 	if (plan->max_leaf < 2)
 		return;
 	if (plan->host_caches)
@@ -267,7 +269,8 @@ static uint64_t cr4_of(const struct cpuid_plan *plan)
 		{ CR4_TSD, CW_1_EDX, 4 }, { CR4_DE, CW_1_EDX, 2 }, { CR4_PSE, CW_1_EDX, 3 }, { CR4_PAE, CW_1_EDX, 6 },
 		{ CR4_MCE, CW_1_EDX, 7 }, { CR4_PGE, CW_1_EDX, 13 }, { CR4_PCE, CW_1_EDX, 23 }, { CR4_OSFXSR, CW_1_EDX, 24 },
 		{ CR4_OSXMMEXCPT, CW_1_EDX, 25 }, { CR4_UMIP, CW_7_ECX, 2 }, { CR4_FSGSBASE, CW_7_EBX, 0 },
-		{ CR4_PCIDE, CW_1_ECX, 17 }, { CR4_OSXSAVE, CW_1_ECX, 26 }, { CR4_SMEP, CW_7_EBX, 7 }, { CR4_SMAP, CW_7_EBX, 20 },
+		{ CR4_PCIDE, CW_1_ECX, 17 }, { CR4_OSXSAVE, CW_1_ECX, 26 }, { CR4_SMEP, CW_7_EBX, 7 },
+		{ CR4_SMAP, CW_7_EBX, 20 },
 	};
 	uint64_t valid = 0;
 

@@ -53,7 +53,8 @@ static const struct {
 		0, B(4), B(5) },
 	[CW_D1_EAX] = { 0xd, 1, CPUID_EAX, B(1) | B(2), 0, 0, 0 }, /* XSAVEC XGETBV1 */
 	[CW_81_ECX] = { 0x80000001, 0, CPUID_ECX,
-		B(0) | B(5) | B(6) | B(7) | B(8) | B(11) | B(16) | B(21), /* LAHF LZCNT SSE4A misaligned PREFETCHW XOP FMA4 TBM */
+		/* LAHF LZCNT SSE4A misaligned PREFETCHW XOP FMA4 TBM */
+		B(0) | B(5) | B(6) | B(7) | B(8) | B(11) | B(16) | B(21),
 		0, B(11) | B(16), 0 },
 	[CW_81_EDX] = { 0x80000001, 0, CPUID_EDX,
 		B(22) | B(30) | B(31),                  /* MMXEXT 3DNOWEXT 3DNOW */

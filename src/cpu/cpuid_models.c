@@ -132,7 +132,8 @@ static int plan_make(const char *name, struct cpuid_plan *plan, struct err *err)
 	}
 	row = row_find(name);
 	if (!row)
-		return err_set(err, -EINVAL, "no CPU model \"%.40s\"; there are host, 486, pentium, pentium3, core2, x86-64-v1 to v4",
+		return err_set(err, -EINVAL,
+		               "no CPU model \"%.40s\"; there are host, 486, pentium, pentium3, core2, x86-64-v1 to v4",
 			       name);
 	ret = row_check(row, err);
 	if (ret < 0)

@@ -13,9 +13,9 @@
 	(1u << EXC_DF | 1u << EXC_TS | 1u << EXC_NP | 1u << EXC_SS | 1u << EXC_GP | 1u << EXC_PF | 1u << EXC_AC)
 
 #if defined(RING3_ASAN) && !defined(__clang__)
-/* What code under AddressSanitizer calls before a call that does not return. It takes the place of the run time's own, which
- * uses vector registers: leave() forgets the frames it jumps over, libc's longjmp is the run time's and does so too, and
- * the other calls that do not return end the process. */
+/* What code under AddressSanitizer calls before a call that does not return. It takes the place of the run time's
+ * own, which uses vector registers: leave() forgets the frames it jumps over, libc's longjmp is the run time's and
+ * does so too, and the other calls that do not return end the process. */
 void __asan_handle_no_return(void);
 
 void __asan_handle_no_return(void)

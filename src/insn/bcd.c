@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* what: decimal arithmetic that 64-bit mode dropped: AAA AAS AAM AAD DAA DAS SALC
  *
- * SDM vol 2, the instructions' pages. Undefined flags are left as Intel processors leave them where that is known: AAA and AAS
- * clear OF, SF, ZF and PF by AL; good enough for programs that compare with an emulator.
+ * SDM vol 2, the instructions' pages. Undefined flags are left as Intel processors leave them where that is known: AAA
+ * and AAS clear OF, SF, ZF and PF by AL; good enough for programs that compare with an emulator.
  */
 #include "insn/insn_int.h"
 
@@ -54,7 +54,8 @@ void insn_aad(struct cpu *cpu, const struct insn *in)
 
 	reg_set(cpu, RAX, al, 2);
 	/* CF, AF and OF are undefined; CPUs leave those of the addition */
-	set_arith(cpu, szp(al) | (al < old ? FL_CF : 0) | ((old ^ add ^ al) & FL_AF) | ((old ^ al) & (add ^ al) & 0x80 ? FL_OF : 0));
+	set_arith(cpu, szp(al) | (al < old ? FL_CF : 0) | ((old ^ add ^ al) & FL_AF) |
+	          ((old ^ al) & (add ^ al) & 0x80 ? FL_OF : 0));
 }
 
 static void decimal_adjust(struct cpu *cpu, bool sub)

@@ -16,8 +16,8 @@ bool desc_is_code64(const struct cpu *cpu, const struct desc *d)
 	return cpu_long_mode(cpu) && d->attr & SEGA_L;
 }
 
-/* EIP is 32 bits wide where the target is not 64-bit code: what a 64-bit offset has above is dropped, as the oracle's host does (SDM vol 2
- * "JMP" compares tempEIP with the limit). */
+/* EIP is 32 bits wide where the target is not 64-bit code: what a 64-bit offset has above is dropped, as the
+ * oracle's host does (SDM vol 2 "JMP" compares tempEIP with the limit). */
 void far_check_rip_raise(struct cpu *cpu, const struct desc *d, uint64_t off, unsigned ext)
 {
 	if (desc_is_code64(cpu, d) ? !cpu_canonical(off) : (uint32_t)off > d->limit)
@@ -70,8 +70,10 @@ void far_inner_stack_raise(struct cpu *cpu, unsigned cpl, unsigned ext, struct i
 	desc_mark_accessed_raise(cpu, &st->ss);
 }
 
-/* Start a frame on st. ss is storage for the segment that is not yet loaded. Inner levels below 3 write as supervisor. */
-void pushes_begin_inner(struct cpu *cpu, struct pushes *p, const struct inner_stack *st, struct cpu_seg *ss, unsigned ext)
+/* Start a frame on st. ss is storage for the segment that is not yet loaded. Inner levels below 3 write as
+ * supervisor. */
+void pushes_begin_inner(struct cpu *cpu, struct pushes *p, const struct inner_stack *st, struct cpu_seg *ss,
+                        unsigned ext)
 {
 	p->ss = ss;
 	p->sp = st->sp;
@@ -151,7 +153,8 @@ static void call_same_raise(struct cpu *cpu, const struct insn *in, struct far_t
 	struct pushes p;
 
 	pushes_begin(cpu, &p);
-	if (desc_is_code64(cpu, &t->d) && p.stsize != 8) { /* pushes are those of 64-bit code already: no base, all of ESP */
+	/* pushes are those of 64-bit code already: no base, all of ESP */
+	if (desc_is_code64(cpu, &t->d) && p.stsize != 8) {
 		p.stsize = 8;
 		p.sp = (uint32_t)cpu->s.gpr[RSP];
 	}

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* what: FXSAVE, XSAVE, FNSTENV, FNSAVE and their loads: run on a buffer by the host, then copied to or from the guest
  *
- * The guest's state is live in the host's registers, so the host's own instruction writes the image. What differs is patched: the
- * x87 instruction pointer is an address in translated code and is turned back by cpu->guest_rip_of; the operand pointer is a host
- * address that nobody can turn back and reads 0; loads put 0 for both.
+ * The guest's state is live in the host's registers, so the host's own instruction writes the image. What differs is
+ * patched: the x87 instruction pointer is an address in translated code and is turned back by cpu->guest_rip_of; the
+ * operand pointer is a host address that nobody can turn back and reads 0; loads put 0 for both.
  *
- * I1  Guest memory is touched before or after the native instruction, never between fpu_live_now() and it: MMIO parks the FPU.
+ * I1  Guest memory is touched before or after the native instruction, never between fpu_live_now() and it: MMIO parks
+ *     the FPU.
  * I2  A native load gets only images that cannot fault: MXCSR and header are checked here.
  * Sources: SDM vol 1 8.1.10 (x87 images), 10.5 (FXSAVE), 13.4 to 13.11 (XSAVE).
  */
@@ -112,7 +113,8 @@ void insn_fxrstor(struct cpu *cpu, const struct insn *in)
 	__asm__ volatile("fxrstor64 %0" : : "m"(now));
 }
 
-/* Offset and size of XSAVE component n >= 2 in the standard format; aligned: its place in the compacted one is 64-byte aligned. */
+/* Offset and size of XSAVE component n >= 2 in the standard format; aligned: its place in the compacted one is
+ * 64-byte aligned. */
 struct component {
 	uint32_t size, offset;
 	bool aligned;
@@ -162,8 +164,8 @@ static size_t component_at(const struct cpu *cpu, uint64_t mask, unsigned n, boo
 	return c.aligned ? (end + 63) & ~(size_t)63 : end;
 }
 
-/* Outside 64-bit code registers 8 to 31 stay where they are in the area, and component 7, which is all of 16 to 31, counts as not in use
- * (SDM vol 1 13.5.2 to 13.5.6, 13.6). */
+/* Outside 64-bit code registers 8 to 31 stay where they are in the area, and component 7, which is all of 16 to 31,
+ * counts as not in use (SDM vol 1 13.5.2 to 13.5.6, 13.6). */
 static void keep_high_registers(const struct cpu *cpu, uint64_t mask, bool compact, const uint8_t *was, uint8_t *img)
 {
 	static const struct {
@@ -225,7 +227,8 @@ static bool has_form(const struct cpu *cpu, unsigned bit)
 	return r[0] >> bit & 1;
 }
 
-/* The modified optimization goes by the host address of the last XRSTOR, which is our buffer: save everything instead. */
+/* The modified optimization goes by the host address of the last XRSTOR, which is our buffer: save everything
+ * instead. */
 void insn_xsaveopt(struct cpu *cpu, const struct insn *in)
 {
 	if (!has_form(cpu, FORM_XSAVEOPT))

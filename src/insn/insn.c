@@ -45,7 +45,8 @@ void insn_set_flags(struct cpu *cpu, uint64_t flags)
 bool insn_pending_stop(const struct cpu *cpu)
 {
 	return __atomic_load_n(&cpu->request, __ATOMIC_SEQ_CST) || cpu->s.pending_dbg ||
-	       (__atomic_load_n(&cpu->intr, __ATOMIC_SEQ_CST) && cpu->s.rflags & FL_IF && !cpu->s.int_shadow) || cpu->s.rflags & FL_TF;
+	       (__atomic_load_n(&cpu->intr, __ATOMIC_SEQ_CST) && cpu->s.rflags & FL_IF && !cpu->s.int_shadow) ||
+	       cpu->s.rflags & FL_TF;
 }
 
 uint64_t insn_ea(const struct cpu *cpu, const struct insn *in)

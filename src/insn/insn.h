@@ -56,7 +56,8 @@ extern const struct insn_desc insn_table[OP_COUNT];
 
 /* Offset (within its segment, truncated to the address size) of in's memory operand. */
 uint64_t insn_ea(const struct cpu *cpu, const struct insn *in);
-/* Linear address of [seg:off, +size) after all segment checks for kind (MMU_READ, MMU_WRITE); raises #GP/#SS. In 64-bit code: base of FS/GS and canonical check. */
+/* Linear address of [seg:off, +size) after all segment checks for kind (MMU_READ, MMU_WRITE); raises #GP/#SS. In
+ * 64-bit code: base of FS/GS and canonical check. */
 gla_t insn_linear_raise(struct cpu *cpu, unsigned seg, uint64_t off, size_t size, unsigned kind);
 /* The same without the alignment check. */
 gla_t insn_seg_linear_raise(struct cpu *cpu, unsigned seg, uint64_t off, size_t size, unsigned kind);
@@ -66,16 +67,19 @@ void insn_align_raise(struct cpu *cpu, gla_t gla, size_t size);
 
 /* Can OP_VECTOR_MEM carry out in? If not, its disabled elements are the business of insn_vector_operand_raise. */
 bool insn_vector_mem_does(const struct insn *in);
-/* Host pointer to a masked instruction's memory operand: like mmu_slow_raise, but elements of esize bytes that mask disables
- * do not fault: where they lie there may be nothing behind the pointer. */
-void *insn_vector_operand_raise(struct cpu *cpu, gla_t gla, uint32_t size, unsigned esize, uint64_t mask, unsigned kind);
+/* Host pointer to a masked instruction's memory operand: like mmu_slow_raise, but elements of esize bytes that mask
+ * disables do not fault: where they lie there may be nothing behind the pointer. */
+void *insn_vector_operand_raise(struct cpu *cpu, gla_t gla, uint32_t size, unsigned esize, uint64_t mask,
+                                unsigned kind);
 /* The low bits of opmask k. */
 uint64_t insn_vector_mask(struct cpu *cpu, unsigned bits, unsigned k);
 
-/* Deliver an exception or interrupt through the IDT or IVT: changes s as the CPU does. Raises nested exceptions (the run loop turns them
- * into #DF and triple fault). s.rip is the address to push (soft: next_rip was put there by the caller). */
+/* Deliver an exception or interrupt through the IDT or IVT: changes s as the CPU does. Raises nested exceptions (the
+ * run loop turns them into #DF and triple fault). s.rip is the address to push (soft: next_rip was put there by the
+ * caller). */
 void insn_deliver_raise(struct cpu *cpu, const struct cpu_event *ev);
-/* Combine a pending event with a new fault during its delivery, SDM vol 3 table 6-5: returns false for a triple fault, else *ev is what to deliver. */
+/* Combine a pending event with a new fault during its delivery, SDM vol 3 table 6-5: returns false for a triple
+ * fault, else *ev is what to deliver. */
 bool insn_combine(struct cpu_event *ev, const struct cpu_event *second);
 
 #endif

@@ -198,7 +198,8 @@ struct inner_stack {
 };
 void far_inner_stack_raise(struct cpu *cpu, unsigned cpl, unsigned ext, struct inner_stack *st);
 uint64_t far_tss64_sp_raise(struct cpu *cpu, unsigned off, unsigned ext);
-void pushes_begin_inner(struct cpu *cpu, struct pushes *p, const struct inner_stack *st, struct cpu_seg *ss, unsigned ext);
+void pushes_begin_inner(struct cpu *cpu, struct pushes *p, const struct inner_stack *st, struct cpu_seg *ss,
+                        unsigned ext);
 /* RSP and SS for the outer level of a return; code64: the target runs 64-bit code. */
 void far_set_outer_stack(struct cpu *cpu, uint16_t sel, const struct desc *ss, uint64_t sp, bool code64);
 /* Check the stack an outer return names; false: a null SS that 64-bit code may have. */

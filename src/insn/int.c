@@ -120,7 +120,8 @@ static void gate_enter(struct cpu *cpu, const struct gate *g, unsigned cpl)
 	cpu->s.rip = g->off;
 }
 
-static void push_return_raise(struct cpu *cpu, struct pushes *p, const struct cpu_event *ev, unsigned size, uint64_t ret_rip)
+static void push_return_raise(struct cpu *cpu, struct pushes *p, const struct cpu_event *ev, unsigned size,
+                              uint64_t ret_rip)
 {
 	pushes_add_raise(cpu, p, pushed_flags(cpu, ev), size);
 	pushes_add_raise(cpu, p, cpu->s.seg[SEG_CS].sel, size);
@@ -168,7 +169,8 @@ static void null_vm86_segments(struct cpu *cpu)
 }
 
 /* To an inner level, also from virtual-8086 mode: SDM vol 3 figures 6-4 and 20-2. */
-static void deliver_inner_raise(struct cpu *cpu, const struct cpu_event *ev, struct gate *g, unsigned cpl, uint64_t ret_rip)
+static void deliver_inner_raise(struct cpu *cpu, const struct cpu_event *ev, struct gate *g, unsigned cpl,
+                                uint64_t ret_rip)
 {
 	bool vm86 = cpu_vm86(cpu);
 	struct inner_stack st;
@@ -196,7 +198,8 @@ static void deliver_inner_raise(struct cpu *cpu, const struct cpu_event *ev, str
 		null_vm86_segments(cpu);
 }
 
-static void deliver_same_raise(struct cpu *cpu, const struct cpu_event *ev, struct gate *g, unsigned cpl, uint64_t ret_rip)
+static void deliver_same_raise(struct cpu *cpu, const struct cpu_event *ev, struct gate *g, unsigned cpl,
+                               uint64_t ret_rip)
 {
 	struct pushes p;
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* what: IN, OUT, INS, OUTS: permission by IOPL and the TSS's I/O map, then port space
  *
- * SDM vol 1 19.5. Devices are not general-regs-only code: the FPU is parked first (cpu.h I2). A port access cannot be taken back, so
- * INS checks its destination before it reads the port, and registers are stored after every element.
+ * SDM vol 1 19.5. Devices are not general-regs-only code: the FPU is parked first (cpu.h I2). A port access cannot be
+ * taken back, so INS checks its destination before it reads the port, and registers are stored after every element.
  */
 #include "insn/insn_int.h"
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* what: RDMSR and WRMSR through the table msr.def
  *
- * A row says which feature brings the register, where it lives and what may be written. What no row names does not exist:
- * #GP, as on hardware, and a guest_log line, because guests probe with fixups but people debug with logs.
+ * A row says which feature brings the register, where it lives and what may be written. What no row names does not
+ * exist: #GP, as on hardware, and a guest_log line, because guests probe with fixups but people debug with logs.
  */
 #include "insn/insn_int.h"
 #include "cpu/cpuid.h"
@@ -174,7 +174,8 @@ static const struct msr msrs[] = {
 #define MSR_RW(num, nm, needs, rd, wr) { .number = num, .name = #nm, .need = NEED_##needs, .read = rd, .write = wr },
 #define MSR_FIELD(num, nm, needs, member, chk) \
 	{ .number = num, .name = #nm, .need = NEED_##needs, .off = offsetof(struct cpu_state, member), .check = chk },
-#define MSR_CONST(num, nm, needs, val, wr) { .number = num, .name = #nm, .need = NEED_##needs, .value = val, .on_write = wr },
+#define MSR_CONST(num, nm, needs, val, wr) \
+	{ .number = num, .name = #nm, .need = NEED_##needs, .value = val, .on_write = wr },
 #include "insn/msr.def"
 #undef MSR_RW
 #undef MSR_FIELD

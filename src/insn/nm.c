@@ -2,8 +2,8 @@
 /* what: which exception an FPU or vector instruction gets when CR0, CR4 or XCR0 forbid it: #UD or #NM
  *
  * The translator sends such instructions here while anything is switched off; their own bytes tell the class.
- * SDM vol 1 table 14-x and vol 3 13.1: x87 #NM for EM or TS; WAIT for MP and TS; MMX and SSE #UD for EM, then (SSE) OSFXSR, #NM for
- * TS; VEX and EVEX #UD for OSXSAVE or XCR0, then #NM for TS.
+ * SDM vol 1 table 14-x and vol 3 13.1: x87 #NM for EM or TS; WAIT for MP and TS; MMX and SSE #UD for EM, then (SSE)
+ * OSFXSR, #NM for TS; VEX and EVEX #UD for OSXSAVE or XCR0, then #NM for TS.
  */
 #include "insn/insn_int.h"
 

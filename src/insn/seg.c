@@ -112,7 +112,8 @@ void insn_push_seg(struct cpu *cpu, const struct insn *in)
 {
 	unsigned stsize = insn_stack_size(cpu);
 	uint64_t sp = (cpu->s.gpr[RSP] - in->opsize) & size_mask(stsize);
-	unsigned size = in->opsize == 4 ? 2 : in->opsize; /* SDM vol 2 PUSH: the upper half of a dword slot is not touched */
+	/* SDM vol 2 PUSH: the upper half of a dword slot is not touched */
+	unsigned size = in->opsize == 4 ? 2 : in->opsize;
 	gla_t gla = insn_linear_raise(cpu, SEG_SS, sp, size, MMU_WRITE);
 
 	mmu_store_raise(cpu, gla, cpu->s.seg[in->reg].sel, size, MMU_WRITE | MMU_SS);

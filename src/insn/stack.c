@@ -30,7 +30,8 @@ void insn_popa(struct cpu *cpu, const struct insn *in)
 }
 
 /* Frame pointers of the enclosing procedures are copied from the old frame. */
-/* The frames that ENTER copies may be where it pushes, so every push is written before the next read; a fault leaves them there. */
+/* The frames that ENTER copies may be where it pushes, so every push is written before the next read; a fault leaves
+ * them there. */
 static void push_now_raise(struct cpu *cpu, struct pushes *p, uint64_t val, unsigned size)
 {
 	pushes_add_raise(cpu, p, val, size);

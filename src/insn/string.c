@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* what: MOVS, STOS, LODS, CMPS, SCAS with every size, address size, segment, direction and repeat prefix
  *
- * A repeated instruction runs in chunks that lie in one page of source and destination and that have host addresses: there the
- * host's own string instruction of the same size and direction runs, so overlap means what it means on hardware. Everything
- * else (page crossing, MMIO, translated code, segment ends) goes element by element.
+ * A repeated instruction runs in chunks that lie in one page of source and destination and that have host addresses:
+ * there the host's own string instruction of the same size and direction runs, so overlap means what it means on
+ * hardware. Everything else (page crossing, MMIO, translated code, segment ends) goes element by element.
  *
  * I1  RSI, RDI and RCX are stored after each chunk and before the next one can fault: restart is exact.
  * I2  Between chunks a waiting interrupt or request stops the instruction with next_rip at itself.
@@ -25,14 +25,16 @@ static struct str str_begin(const struct cpu *cpu, const struct insn *in)
 	return (struct str){ in->opsize, in->adsize, cpu->s.rflags & FL_DF, count, step && count ? 1 : count };
 }
 
-/* A repeat truncates RCX before anything else, MOVS and STOS their address registers too, as Intel CPUs do; others only as they advance. */
+/* A repeat truncates RCX before anything else, MOVS and STOS their address registers too, as Intel CPUs do; others
+ * only as they advance. */
 static void truncate(struct cpu *cpu, const struct insn *in, unsigned reg)
 {
 	if (in->rep)
 		reg_set(cpu, reg, cpu->s.gpr[reg], in->adsize);
 }
 
-/* Elements from off at linear address gla on that stay in the page and do not wrap the offset; 0: the first one crosses. */
+/* Elements from off at linear address gla on that stay in the page and do not wrap the offset; 0: the first one
+ * crosses. */
 static uint64_t room(const struct str *st, gla_t gla, uint64_t off)
 {
 	uint64_t in_page = gla & 4095, mask = size_mask(st->adsize), n, m;
@@ -55,8 +57,10 @@ static uint64_t lowest(const struct str *st, uint64_t x, uint64_t n)
 	return st->down ? x - (n - 1) * st->size : x;
 }
 
-/* Host address of up to *n elements, which may shrink to what the segment allows; NULL: use single accesses. Raises for the first. */
-static uint8_t *span_raise(struct cpu *cpu, const struct str *st, unsigned seg, uint64_t off, uint64_t n, gla_t gla, unsigned kind)
+/* Host address of up to *n elements, which may shrink to what the segment allows; NULL: use single accesses. Raises
+ * for the first. */
+static uint8_t *span_raise(struct cpu *cpu, const struct str *st, unsigned seg, uint64_t off, uint64_t n, gla_t gla,
+                           unsigned kind)
 {
 	if (!n || (!cpu_code64(cpu) && !insn_seg_ok(cpu, seg, lowest(st, off, n), n * st->size, kind)))
 		return NULL;
@@ -248,7 +252,8 @@ static void put_flags(struct cpu *cpu, struct cmp_flags f)
 		CMPS_ASM(insn, "", "repe ")
 
 /* Compare up to n elements; returns how many were. */
-static uint64_t host_cmps(const struct str *st, const uint8_t *a, const uint8_t *b, uint64_t n, bool ne, struct cmp_flags *f)
+static uint64_t host_cmps(const struct str *st, const uint8_t *a, const uint8_t *b, uint64_t n, bool ne,
+                          struct cmp_flags *f)
 {
 	uint64_t all = n, ax;
 	bool down = st->down;

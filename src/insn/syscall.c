@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* what: SYSCALL, SYSRET, SYSENTER, SYSEXIT, SWAPGS and the FS/GS base instructions
  *
- * SDM vol 2, the instructions' own pages; vol 3 5.8.7, 5.8.8. Segments are loaded with fixed values, no descriptor is read.
- * AMD also has SYSCALL outside 64-bit code and no SYSENTER in long mode (APM vol 2 6.1).
+ * SDM vol 2, the instructions' own pages; vol 3 5.8.7, 5.8.8. Segments are loaded with fixed values, no descriptor is
+ * read. AMD also has SYSCALL outside 64-bit code and no SYSENTER in long mode (APM vol 2 6.1).
  */
 #include "insn/insn_int.h"
 #include "cpu/cpuid.h"
@@ -20,7 +20,8 @@ static void flat_segments(struct cpu *cpu, uint16_t cs, uint16_t ss, bool code64
 	insn_set_cpl(cpu, (uint8_t)cpl);
 }
 
-/* Unlike others, SYSCALL and SYSRET trap by the TF they leave: a masked TF does not follow into the kernel (APM vol 2 13.1.4). */
+/* Unlike others, SYSCALL and SYSRET trap by the TF they leave: a masked TF does not follow into the kernel (APM vol
+ * 2 13.1.4). */
 static void trap_by_new_tf(struct cpu *cpu)
 {
 	if (cpu->s.rflags & FL_TF)

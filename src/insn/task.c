@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* what: the hardware task switch of 16- and 32-bit TSSs
  *
- * SDM vol 3 7.2, 7.3. Up to the commit point (after the old task is saved) exceptions belong to the old task and nothing
- * has changed; behind it they belong to the new one, whose selectors are all loaded before the first descriptor is looked at,
- * so a fault handler sees them (7.3 step 11 ff).
+ * SDM vol 3 7.2, 7.3. Up to the commit point (after the old task is saved) exceptions belong to the old task and
+ * nothing has changed; behind it they belong to the new one, whose selectors are all loaded before the first descriptor
+ * is looked at, so a fault handler sees them (7.3 step 11 ff).
  *
  *   check new TSS -> read it -> probe old -> | save old, link, busy bits | -> registers -> LDT -> CS SS DS ES FS GS
  *        faults of the old task                    commit                      faults of the new task

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* what: vector loads and stores whose disabled elements must not fault: masked moves, gathers, scatters, MASKMOV
  *
- * They move data and compute nothing, so they are carried out on an XSAVE image of the live state: decode the prefix, find the
- * enabled elements, access those, put the image back. The translator sends only these opcodes here:
+ * They move data and compute nothing, so they are carried out on an XSAVE image of the live state: decode the prefix,
+ * find the enabled elements, access those, put the image back. The translator sends only these opcodes here:
  *
  *   VEX   0F38 2C 2D 2E 2F (VMASKMOVPS/PD)  8C 8E (VPMASKMOVD/Q)  90-93 (gathers)
  *   EVEX  0F38 90-93 (gathers)  A0-A3 (scatters)  62 63 88-8B (expand, compress)
  *   EVEX  0F 10 11 28 29 6F 7F (VMOVUPS/PD/SS/SD, VMOVAPS/PD, VMOVDQA/DQU)
  *
- * I1  All enabled elements are probed or loaded before the first is stored: a fault leaves nothing behind. (The manual also
- *     allows gathers to keep finished elements; restarting from the beginning is the same to the guest.)
+ * I1  All enabled elements are probed or loaded before the first is stored: a fault leaves nothing behind. (The manual
+ *     also allows gathers to keep finished elements; restarting from the beginning is the same to the guest.)
  */
 #include "insn/insn_int.h"
 #include "cpu/cpuid.h"
@@ -141,7 +141,8 @@ static uint64_t kget(const struct vimage *v, unsigned k)
 /* REX too: before another prefix it means nothing (SDM vol 2 2.2.1), but 64-bit code may hold it. */
 static bool is_prefix(uint8_t b)
 {
-	return (b & 0xf0) == 0x40 || b == 0x2e || b == 0x36 || b == 0x3e || b == 0x26 || b == 0x64 || b == 0x65 || b == 0x67;
+	return (b & 0xf0) == 0x40 || b == 0x2e || b == 0x36 || b == 0x3e || b == 0x26 || b == 0x64 || b == 0x65 ||
+	       b == 0x67;
 }
 
 /* SDM vol 2 2.3.5 to 2.3.12 (VEX, VSIB), 2.7 (EVEX). */
@@ -222,9 +223,10 @@ static gla_t elem_linear_raise(struct cpu *cpu, const struct insn *in, uint64_t 
 	return insn_seg_linear_raise(cpu, in->seg, off & size_mask(in->adsize), size, kind);
 }
 
-/* Byte at of an operand whose first has the effective address ea: only the first is cut to the address size, what lies beyond 64 KiB is
- * beyond the limit (SDM vol 3 6.3), where 4 GiB end linear addresses do. */
-static gla_t row_linear_raise(struct cpu *cpu, const struct insn *in, uint64_t ea, unsigned at, unsigned size, unsigned kind)
+/* Byte at of an operand whose first has the effective address ea: only the first is cut to the address size, what
+ * lies beyond 64 KiB is beyond the limit (SDM vol 3 6.3), where 4 GiB end linear addresses do. */
+static gla_t row_linear_raise(struct cpu *cpu, const struct insn *in, uint64_t ea, unsigned at, unsigned size,
+                              unsigned kind)
 {
 	uint64_t off = (ea & size_mask(in->adsize)) + at;
 
@@ -237,7 +239,8 @@ static void plan_add(struct plan *p, unsigned n, gla_t at)
 }
 
 /* Elements side by side from the operand's address on; packed: disabled ones take no room (expand, compress). */
-static void plan_row_raise(struct cpu *cpu, const struct insn *in, struct plan *p, uint64_t mask, bool packed, unsigned kind)
+static void plan_row_raise(struct cpu *cpu, const struct insn *in, struct plan *p, uint64_t mask, bool packed,
+                           unsigned kind)
 {
 	uint64_t ea = insn_ea(cpu, in);
 
@@ -251,7 +254,8 @@ static uint64_t vsib_base(const struct cpu *cpu, const struct insn *in)
 	return (uint64_t)in->disp + (in->base < 16 ? cpu->s.gpr[in->base] : 0);
 }
 
-static void plan_vsib_raise(struct cpu *cpu, const struct insn *in, const struct vop *v, struct vimage *img, struct plan *p,
+static void plan_vsib_raise(struct cpu *cpu, const struct insn *in, const struct vop *v, struct vimage *img,
+                            struct plan *p,
 			    uint64_t mask, unsigned kind)
 {
 	unsigned isize = v->op & 1 ? 8 : 4;
@@ -344,7 +348,8 @@ static void evex_vsib_raise(struct cpu *cpu, const struct insn *in, const struct
 	image_put(cpu, img);
 }
 
-static void evex_row_raise(struct cpu *cpu, const struct insn *in, const struct vop *v, struct vimage *img, struct plan *p,
+static void evex_row_raise(struct cpu *cpu, const struct insn *in, const struct vop *v, struct vimage *img,
+                           struct plan *p,
 			   bool store, bool packed)
 {
 	uint64_t mask = evex_mask(img, v->k);
@@ -377,7 +382,8 @@ static void evex_move_raise(struct cpu *cpu, const struct insn *in, const struct
 	else
 		p.esize = v->pp & 1 ? 8 : 4; /* 66: PD, F2 (pp 3): SD */
 	p.count = scalar ? 1 : v->vlen / p.esize;
-	if (aligned && evex_mask(img, v->k) & (p.count < 64 ? (1ull << p.count) - 1 : UINT64_MAX)) { /* nothing to move, nothing to align */
+	/* nothing to move, nothing to align */
+	if (aligned && evex_mask(img, v->k) & (p.count < 64 ? (1ull << p.count) - 1 : UINT64_MAX)) {
 		gla = insn_ea(cpu, in) + (cpu_code64(cpu) && in->seg < SEG_FS ? 0 : cpu->s.seg[in->seg].base);
 		if (gla & (v->vlen - 1))
 			raise_gp0(cpu);
@@ -485,7 +491,8 @@ static void need_maskmov_raise(struct cpu *cpu, bool mmx)
 		cpu_raise(cpu, EXC_NM, 0);
 }
 
-/* Go to MMX state (TOP 0, all valid) as the instruction would: the image then has MMn at ST(n). A read leaves the registers' upper parts. */
+/* Go to MMX state (TOP 0, all valid) as the instruction would: the image then has MMn at ST(n). A read leaves the
+ * registers' upper parts. */
 static void enter_mmx_raise(struct cpu *cpu)
 {
 	uint64_t scratch;
@@ -513,7 +520,8 @@ void insn_maskmov(struct cpu *cpu, const struct insn *in)
 	src = img.b + at + 16 * (mmx ? in->reg & 7 : in->reg);
 	mask = img.b + at + 16 * (mmx ? in->rm & 7 : in->rm);
 	/* segment and canonical checks are those of the whole operand, paging's of the bytes that are on */
-	insn_align_raise(cpu, insn_seg_linear_raise(cpu, in->seg, cpu->s.gpr[RDI] & size_mask(in->adsize), len, MMU_WRITE), 8);
+	insn_align_raise(cpu, insn_seg_linear_raise(cpu, in->seg, cpu->s.gpr[RDI] & size_mask(in->adsize), len, MMU_WRITE),
+	                 8);
 	for (unsigned i = 0; i < len; i++) {
 		if (!(mask[i] & 0x80))
 			continue;
@@ -542,7 +550,8 @@ static uint64_t opmask(unsigned k)
 }
 
 /* Probe the first enabled element that touches bytes [from, to) of the operand; false: there is none. */
-static bool probe_enabled_raise(struct cpu *cpu, gla_t gla, uint64_t mask, unsigned esize, unsigned from, unsigned to, unsigned kind)
+static bool probe_enabled_raise(struct cpu *cpu, gla_t gla, uint64_t mask, unsigned esize, unsigned from, unsigned to,
+                                unsigned kind)
 {
 	for (unsigned i = from / esize; i * esize < to; i++) {
 		if (!(mask >> i & 1))
@@ -559,7 +568,8 @@ uint64_t insn_vector_mask(struct cpu *cpu, unsigned bits, unsigned k)
 	return opmask(k) & (bits < 64 ? (1ull << bits) - 1 : UINT64_MAX);
 }
 
-/* A page whose elements are all off is not looked at. What the pointer says of it is not accessed: the host suppresses those faults too. */
+/* A page whose elements are all off is not looked at. What the pointer says of it is not accessed: the host
+ * suppresses those faults too. */
 void *insn_vector_operand_raise(struct cpu *cpu, gla_t gla, uint32_t size, unsigned esize, uint64_t mask, unsigned kind)
 {
 	unsigned first = (unsigned)MIN(size, 4096 - (gla & 4095));

@@ -6,7 +6,8 @@
  *
  *   gen 4: maps[0] in use   rebuild writes maps[1], then gen = 5: maps[1] in use   ...
  *
- * I1  maps[gen & 1] is never written (lookup.c reads it). A reader that sees the same gen before and after its look-up used a
+ * I1  maps[gen & 1] is never written (lookup.c reads it). A reader that sees the same gen before and after its look-up
+ *     used a
  *     map that was whole; else it looks again.
  * I2  Storage a reader may still look at is never freed before mem_free: when a map outgrows its storage
  *     the old one is retired. It at least doubles each time, so there are few.

@@ -48,7 +48,8 @@ struct mem_region {
 	uint8_t *host;              /* not NULL: reads come from here (ROM, video RAM); page aligned */
 	bool writable;              /* with host: writes go there as well (video RAM) */
 	bool ram_reads, ram_writes; /* see through to RAM for this direction (PAM shadowing); with host NULL */
-	uint8_t *dirty;             /* optional, one byte a page of a writable host region: set to 1 by every write path that is not a TLB hit */
+	/* optional, one byte a page of a writable host region: set to 1 by every write path that is not a TLB hit */
+	uint8_t *dirty;
 	bool enabled;
 	struct mem_region *next;
 };
@@ -56,8 +57,8 @@ struct mem_region {
 void mem_region_enable(struct mem *mem, struct mem_region *r);
 void mem_region_disable(struct mem *mem, struct mem_region *r);
 void mem_region_move(struct mem *mem, struct mem_region *r, gpa_t base);
-/* The machine is going: take all regions and ports away at once, so that their owners may be freed in any order. The vCPU has
- * ended. Lock held. */
+/* The machine is going: take all regions and ports away at once, so that their owners may be freed in any order. The
+ * vCPU has ended. Lock held. */
 void mem_detach_all(struct mem *mem);
 
 /* What one page of guest-physical space is. A NULL pointer in a direction means: use mem_read/mem_write. */
@@ -84,7 +85,8 @@ bool mem_dma_write(struct mem *mem, gpa_t gpa, const void *buf, size_t len);
 void *mem_dma_ptr(struct mem *mem, gpa_t gpa, size_t len);
 void mem_dma_written(struct mem *mem, gpa_t gpa, size_t len);
 
-/* Port space. size 1, 2 or 4; a wider access to byte-wide ports is split by mem (max_size of the ops). Unmapped: all ones. */
+/* Port space. size 1, 2 or 4; a wider access to byte-wide ports is split by mem (max_size of the ops). Unmapped: all
+ * ones. */
 struct mem_ports {
 	const char *name;
 	uint16_t base;
@@ -100,12 +102,13 @@ void mem_ports_disable(struct mem *mem, struct mem_ports *p);
 uint32_t mem_port_in(struct mem *mem, uint16_t port, unsigned size);
 void mem_port_out(struct mem *mem, uint16_t port, uint32_t val, unsigned size);
 
-/* A20 gate: while off, bit 20 of every CPU physical address reads as 0 (applied by mmu, kept here). Tells the listener. */
+/* A20 gate: while off, bit 20 of every CPU physical address reads as 0 (applied by mmu, kept here). Tells the
+ * listener. */
 void mem_set_a20(struct mem *mem, bool on);
 bool mem_a20(const struct mem *mem);
 
-/* Translated-code tracking. One byte for each RAM page, nonzero: the page holds translated code. xlate sets and clears it.
- * Index: byte offset into RAM / 4096. */
+/* Translated-code tracking. One byte for each RAM page, nonzero: the page holds translated code. xlate sets and
+ * clears it. Index: byte offset into RAM / 4096. */
 uint8_t *mem_code_map(struct mem *mem);
 /* RAM offset of a gpa in RAM, or UINT64_MAX. */
 uint64_t mem_ram_offset(const struct mem *mem, gpa_t gpa);

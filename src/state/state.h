@@ -37,7 +37,8 @@ struct st_type {
 #define ST(T, m) { #m, offsetof(T, m), sizeof(ST_AT(T, m)), 1, ST_KIND_OF(ST_AT(T, m)), 1, NULL }
 /* An array of scalars; explicit padding too. */
 #define ST_ARRAY(T, m) \
-	{ #m, offsetof(T, m), sizeof(ST_AT(T, m)[0]), sizeof(ST_AT(T, m)) / sizeof(ST_AT(T, m)[0]), ST_KIND_OF(ST_AT(T, m)[0]), 1, NULL }
+	{ #m, offsetof(T, m), sizeof(ST_AT(T, m)[0]), sizeof(ST_AT(T, m)) / sizeof(ST_AT(T, m)[0]), \
+	  ST_KIND_OF(ST_AT(T, m)[0]), 1, NULL }
 /* A sub-struct, and an array of sub-structs, described by *type. */
 #define ST_SUB(T, m, type) { #m, offsetof(T, m), sizeof(ST_AT(T, m)), 1, ST_STRUCT, 1, (type) }
 #define ST_SUBS(T, m, type) \
@@ -53,8 +54,10 @@ struct state_set;
 struct state_set *state_set_new(void);
 void state_set_free(struct state_set *set);
 /* name is copied and must be unique ("uart0"). loaded (may be NULL) runs after all blocks were loaded. */
-void state_set_add(struct state_set *set, const char *name, const struct st_type *type, void *state, void (*loaded)(void *opaque), void *opaque);
+void state_set_add(struct state_set *set, const char *name, const struct st_type *type, void *state,
+                   void (*loaded)(void *opaque), void *opaque);
 /* Call visit for every block, in order of registration. */
-void state_set_each(struct state_set *set, void (*visit)(void *ctx, const char *name, const struct st_type *type, void *state), void *ctx);
+void state_set_each(struct state_set *set, void (*visit)(void *ctx, const char *name, const struct st_type *type,
+                                                         void *state), void *ctx);
 
 #endif

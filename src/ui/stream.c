@@ -191,7 +191,8 @@ static void in_ended(struct ui_stream *s)
 		s->hangup(s);
 }
 
-/* What does not fit (only a person typing at a guest that does not listen gets here) is dropped after the escape saw it. */
+/* What does not fit (only a person typing at a guest that does not listen gets here) is dropped after the escape saw
+ * it. */
 static void in_ready(void *opaque, short revents)
 {
 	struct ui_stream *s = opaque;
@@ -257,7 +258,8 @@ static int open_backend(struct ui_stream *s, const char *spec, void (*quit)(void
 	return err_set(err, -EINVAL, "\"%s\" names no stream; it is one of stdio, file:PATH, pty, unix:PATH, none", spec);
 }
 
-struct ui_stream *ui_stream_open(struct loop *loop, const char *spec, void (*quit)(void *opaque), void *quit_opaque, struct err *err)
+struct ui_stream *ui_stream_open(struct loop *loop, const char *spec, void (*quit)(void *opaque), void *quit_opaque,
+                                 struct err *err)
 {
 	struct ui_stream *s = xalloc(sizeof(*s));
 

@@ -16,10 +16,12 @@ struct ui_stream_sink {
 	void (*receive)(void *opaque, const uint8_t *buf, unsigned len);
 };
 
-/* spec: "stdio", "file:PATH", "pty", "unix:PATH", "none". stdio: raw terminal when it is one (restored on ui_stream_free and at
- * exit by signal), Ctrl-A x calls quit, Ctrl-A h prints help, Ctrl-A Ctrl-A sends Ctrl-A, Ctrl-A b sends a break (ignored), works with pipes; end of input
- * on a pipe is not an error. pty: prints the path through log at LOG_WARN. unix: listens, one client at a time; output without client is dropped. */
-struct ui_stream *ui_stream_open(struct loop *loop, const char *spec, void (*quit)(void *opaque), void *quit_opaque, struct err *err);
+/* spec: "stdio", "file:PATH", "pty", "unix:PATH", "none". stdio: raw terminal when it is one (restored on
+ * ui_stream_free and at exit by signal), Ctrl-A x calls quit, Ctrl-A h prints help, Ctrl-A Ctrl-A sends Ctrl-A,
+ * Ctrl-A b sends a break (ignored), works with pipes; end of input on a pipe is not an error. pty: prints the path
+ * through log at LOG_WARN. unix: listens, one client at a time; output without client is dropped. */
+struct ui_stream *ui_stream_open(struct loop *loop, const char *spec, void (*quit)(void *opaque), void *quit_opaque,
+                                 struct err *err);
 void ui_stream_free(struct ui_stream *s);
 void ui_stream_attach(struct ui_stream *s, const struct ui_stream_sink *sink);
 /* Queues everything (bounded, 1 MiB: beyond that waits for the host for at most 1 s, then drops). */
@@ -29,18 +31,22 @@ unsigned ui_stream_room(struct ui_stream *s);
 /* The sink can take bytes again. */
 void ui_stream_ready(struct ui_stream *s);
 
-/* Text display: 80x25 (or other) cells drawn in the terminal with ANSI sequences, changed cells only, at most 20 times a second. */
+/* Text display: 80x25 (or other) cells drawn in the terminal with ANSI sequences, changed cells only, at most 20
+ * times a second. */
 struct ui_text_source {
 	void *opaque;
-	/* Fill cells (char, attr pairs: VGA text memory order) up to max cells; returns cells; sets cols, rows, cursor (-1: off). Returns 0 in graphics modes. */
+	/* Fill cells (char, attr pairs: VGA text memory order) up to max cells; returns cells; sets cols, rows, cursor
+	 * (-1: off). Returns 0 in graphics modes. */
 	unsigned (*snapshot)(void *opaque, uint16_t *cells, unsigned max, unsigned *cols, unsigned *rows, int *cursor);
 };
 /* key: a PS/2 set-1 make or break scancode sequence for what was typed. */
 struct ui_text;
-struct ui_text *ui_text_open(struct loop *loop, const struct ui_text_source *src, void (*scancode)(void *opaque, const uint8_t *codes, unsigned n), void *key_opaque,
+struct ui_text *ui_text_open(struct loop *loop, const struct ui_text_source *src,
+                             void (*scancode)(void *opaque, const uint8_t *codes, unsigned n), void *key_opaque,
                              void (*quit)(void *opaque), void *quit_opaque, struct err *err);
 void ui_text_free(struct ui_text *t);
-/* Map typed bytes (ASCII and ANSI escape sequences for cursor and function keys) to set-1 scancodes; used by ui_text and by tests. Returns codes written. */
+/* Map typed bytes (ASCII and ANSI escape sequences for cursor and function keys) to set-1 scancodes; used by ui_text
+ * and by tests. Returns codes written. */
 unsigned ui_keymap_ascii(const uint8_t *in, unsigned n, uint8_t *codes, unsigned max);
 
 #endif

@@ -33,7 +33,8 @@ static inline uint64_t take(struct input *in, unsigned n)
 	return get_le64(b);
 }
 
-/* A file of len bytes that begins with data, and the path it can be opened by. Ends the process if the host has none. */
+/* A file of len bytes that begins with data, and the path it can be opened by. Ends the process if the host has
+ * none. */
 struct fuzz_file {
 	int fd;
 	char path[32];

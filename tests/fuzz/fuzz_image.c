@@ -17,7 +17,8 @@ static void request(struct input *in, struct loop *loop, struct block *blk)
 	static uint8_t buf[8192];
 	unsigned how = (unsigned)take(in, 1);
 	struct iovec iov[2] = { { buf, take(in, 1) * 32 }, { buf, (how >> 4) * 512 } };
-	struct block_req req = { .op = how % 3, .offset = take(in, 1) * (how & 8 ? 512 : 128), .iov = iov, .niov = how >> 2 & 1 ? 2 : 1, .done = done };
+	struct block_req req = { .op = how % 3, .offset = take(in, 1) * (how & 8 ? 512 : 128), .iov = iov,
+		.niov = how >> 2 & 1 ? 2 : 1, .done = done };
 
 	if (how == 0xff)
 		req.offset = take(in, 8);
@@ -32,7 +33,8 @@ static void request(struct input *in, struct loop *loop, struct block *blk)
 static void disk(struct input *in, unsigned how, const char *path)
 {
 	struct loop *loop = loop_new_stepped();
-	struct block_opts opts = { .readonly = how & 1, .snapshot = how & 2, .format = how & 4 ? "raw" : how & 8 ? "qcow2" : NULL };
+	struct block_opts opts = { .readonly = how & 1, .snapshot = how & 2,
+		.format = how & 4 ? "raw" : how & 8 ? "qcow2" : NULL };
 	struct err err;
 	struct block *blk = block_open(loop, path, &opts, &err);
 

@@ -35,7 +35,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	fuzz_file_make(&file, in.p, in.left, in.left + stretch);
 	snprintf(modules, sizeof(modules), "%s a b,%s", file.path, file.path);
-	struct kernel_config cfg = { file.path, how & 1 ? modules : how & 2 ? file.path : NULL, how & 4 ? "console=ttyS0" : NULL };
+	struct kernel_config cfg = { file.path, how & 1 ? modules : how & 2 ? file.path : NULL,
+		how & 4 ? "console=ttyS0" : NULL };
 	struct kernel *k = kernel_open(&cfg, &err);
 
 	if (k) {

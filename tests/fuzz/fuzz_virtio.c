@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* what: fuzz target: virtio block, entropy and console devices with rings that lie
  *
- * Queues are set up properly, or nearly, so that the bytes that follow reach the code behind them: descriptors, available
- * rings and indirect tables with any content, notifications, time.
+ * Queues are set up properly, or nearly, so that the bytes that follow reach the code behind them: descriptors,
+ * available rings and indirect tables with any content, notifications, time.
  */
 #include "board/pc_int.h"
 #include "fuzz.h"
@@ -142,7 +142,8 @@ static void one(struct input *in, struct pc *pc)
 		write_mem(pc, at, take(in, size), size);
 		break;
 	case 13:
-		mem_port_out(pc->mem, (uint16_t)(legacy(dev) + (take(in, 1) & 0x3f)), (uint32_t)take(in, MIN(size, 4u)), MIN(size, 4u));
+		mem_port_out(pc->mem, (uint16_t)(legacy(dev) + (take(in, 1) & 0x3f)), (uint32_t)take(in, MIN(size, 4u)),
+		             MIN(size, 4u));
 		break;
 	case 14: /* MSI-X table */
 		write_mem(pc, 0xf0000000u + dev * 0x10000 + (take(in, 2) & 0xfff), take(in, size), size);

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* what: fuzz target: any bytes as guest code in any mode, decoded, translated and run by the real run loop
  *
- * What counts as a finding, besides a crash or must(): a host fault in translated code that no guest instruction may cause
- * (fault_sig.c ends the process), a host system call made by translated code (a seccomp filter on its addresses),
+ * What counts as a finding, besides a crash or must(): a host fault in translated code that no guest instruction may
+ * cause (fault_sig.c ends the process), a host system call made by translated code (a seccomp filter on its addresses),
  * a TLB entry that points outside guest RAM, RAM guard pages that changed.
  *
- * A thread ends each run after a millisecond; halted machines and triple faults end theirs at once. The faults' handlers
- * displace libFuzzer's, so the input is kept in the file FUZZ_LAST.
+ * A thread ends each run after a millisecond; halted machines and triple faults end theirs at once. The faults'
+ * handlers displace libFuzzer's, so the input is kept in the file FUZZ_LAST.
  *
  * Guest-physical layout: 0x0000 real-mode IVT, 0x1000 GDT, 0x2000 IDT, 0x3000 TSS, 0x4000 page tables, 0x10000 code,
  * 0x20000 data and stacks.
@@ -23,9 +23,11 @@
 #include "vcpu/vcpu_int.h"
 #include "xlate/xlate_int.h"
 
-enum { RAM = 1 << 20, GDT = 0x1000, IDT = 0x2000, TSS = 0x3000, TABLES = 0x4000, CODE = 0x10000, DATA = 0x20000, STACK = 0x28000, MMIO = 0xfe000000 };
+enum { RAM = 1 << 20, GDT = 0x1000, IDT = 0x2000, TSS = 0x3000, TABLES = 0x4000, CODE = 0x10000, DATA = 0x20000,
+	STACK = 0x28000, MMIO = 0xfe000000 };
 /* Selectors of the GDT made below; the data segments follow the code segments of their kind. */
-enum { CS64 = 0x08, CS32 = 0x10, CS16 = 0x18, DS = 0x20, CS64U = 0x2b, CS32U = 0x33, CS16U = 0x3b, DSU = 0x43, DS16 = 0x48, DOWN = 0x50, TR = 0x58 };
+enum { CS64 = 0x08, CS32 = 0x10, CS16 = 0x18, DS = 0x20, CS64U = 0x2b, CS32U = 0x33, CS16U = 0x3b, DSU = 0x43,
+	DS16 = 0x48, DOWN = 0x50, TR = 0x58 };
 enum mode { REAL, UNREAL, PROT16, PROT32, PAGED32, PAE32, LONG64, COMPAT32, COMPAT16, V86, MODES };
 
 struct target {
@@ -113,7 +115,8 @@ static struct target *target_new(void)
 	loop_unlock(t->loop);
 	t->ram = mem_ram_base(t->mem);
 	mem_set_a20(t->mem, true);
-	t->vcpu = vcpu_new(&(struct vcpu_config){ .mem = t->mem, .loop = t->loop, .model = model, .opaque = t, .triple_fault = on_triple_fault }, &err);
+	t->vcpu = vcpu_new(&(struct vcpu_config){ .mem = t->mem, .loop = t->loop, .model = model, .opaque = t,
+		.triple_fault = on_triple_fault }, &err);
 	must(t->vcpu);
 	t->cpu = vcpu_cpu(t->vcpu);
 	must(xlate_thread_init(t->vcpu->xlate, &err) == 0);
@@ -125,8 +128,9 @@ static struct target *target_new(void)
 static void put_gdt(uint8_t *ram)
 {
 	static const uint64_t gdt[] = {
-		0, 0x00af9b000000ffff, 0x00cf9b000000ffff, 0x000f9b000000ffff, 0x00cf93000000ffff, 0x00affb000000ffff, 0x00cffb000000ffff,
-		0x000ffb000000ffff, 0x00cff3000000ffff, 0x0000930000007fff, 0x00cf970200000001, 0x00008b0030000067, 0, 0x0000ec0000100000 | CODE,
+		0, 0x00af9b000000ffff, 0x00cf9b000000ffff, 0x000f9b000000ffff, 0x00cf93000000ffff, 0x00affb000000ffff,
+		0x00cffb000000ffff, 0x000ffb000000ffff, 0x00cff3000000ffff, 0x0000930000007fff, 0x00cf970200000001,
+		0x00008b0030000067, 0, 0x0000ec0000100000 | CODE,
 	};
 
 	for (unsigned k = 0; k < ARRAY_LEN(gdt); k++)
@@ -205,7 +209,8 @@ static const struct {
 static void load(struct cpu *cpu, const uint8_t *ram, unsigned n, uint16_t sel)
 {
 	uint64_t d = get_le64(ram + GDT + (sel & 0xf8));
-	uint32_t limit = (uint32_t)((d & 0xffff) | (d >> 32 & 0xf0000)), base = (uint32_t)((d >> 16 & 0xffffff) | (d >> 56 << 24));
+	uint32_t limit = (uint32_t)((d & 0xffff) | (d >> 32 & 0xf0000)),
+		base = (uint32_t)((d >> 16 & 0xffffff) | (d >> 56 << 24));
 
 	cpu_set_seg(cpu, n, sel, base, d >> 55 & 1 ? limit << 12 | 0xfff : limit, (uint16_t)(d >> 40 & 0xf0ff));
 }
@@ -241,8 +246,10 @@ static void set_state(struct target *t, struct input *in)
 	put_tss(t->ram, modes[mode].efer & EFER_LMA);
 	put_tables(t->ram, mode);
 	cpu_reset(t->cpu, false);
-	s->cr0 = modes[mode].cr0 | (bits & 2 ? CR0_NE | CR0_MP : 0) | (bits & 4 ? CR0_WP | CR0_AM : 0) | (bits & 8 ? CR0_TS : 0);
-	s->cr4 = modes[mode].cr4 | (bits & 16 ? CR4_OSFXSR | CR4_OSXMMEXCPT : 0) | (bits & 32 ? CR4_VME | CR4_PVI | CR4_DE : 0) |
+	s->cr0 = modes[mode].cr0 | (bits & 2 ? CR0_NE | CR0_MP : 0) | (bits & 4 ? CR0_WP | CR0_AM : 0) |
+		(bits & 8 ? CR0_TS : 0);
+	s->cr4 = modes[mode].cr4 | (bits & 16 ? CR4_OSFXSR | CR4_OSXMMEXCPT : 0) |
+		(bits & 32 ? CR4_VME | CR4_PVI | CR4_DE : 0) |
 	         (bits & 64 ? CR4_OSXSAVE | CR4_FSGSBASE : 0) | (bits & 128 ? CR4_SMEP | CR4_SMAP | CR4_PGE : 0);
 	s->cr4 &= t->cpu->model->cr4_valid;
 	s->efer = modes[mode].efer;
@@ -260,7 +267,8 @@ static void set_state(struct target *t, struct input *in)
 	s->sysenter_eip = CODE + 0x80;
 	s->sysenter_esp = STACK;
 	s->cpl = user ? 3 : 0;
-	s->rflags = FL_FIXED | (more & 2 ? FL_TF : 0) | (more & 4 ? FL_IF : 0) | (more & 8 ? FL_IOPL : 0) | (more & 16 ? FL_DF : 0) |
+	s->rflags = FL_FIXED | (more & 2 ? FL_TF : 0) | (more & 4 ? FL_IF : 0) | (more & 8 ? FL_IOPL : 0) |
+		(more & 16 ? FL_DF : 0) |
 	            (more & 32 ? FL_AC : 0) | (mode == V86 ? FL_VM : 0);
 	set_segments(t, mode, user);
 	if (more & 64) {
@@ -270,7 +278,8 @@ static void set_state(struct target *t, struct input *in)
 	}
 	for (unsigned k = 0; k < 16; k++) {
 		seed = seed * 6364136223846793005ull + 1442695040888963407ull;
-		s->gpr[k] = k == RSP ? (segmented && mode != V86 ? STACK : 0x8000) : seed >> 60 < 10 ? DATA + (seed >> 32 & 0xfff) : seed >> (seed >> 58);
+		s->gpr[k] = k == RSP ? (segmented && mode != V86 ? STACK : 0x8000) :
+		            seed >> 60 < 10 ? DATA + (seed >> 32 & 0xfff) : seed >> (seed >> 58);
 	}
 	if (more & 128)
 		s->gpr[seed >> 60] = MMIO + (seed >> 32 & 0xff);
@@ -278,7 +287,8 @@ static void set_state(struct target *t, struct input *in)
 	cpu_derive(t->cpu);
 }
 
-/* Whatever the guest did, what translated code may reach is guest RAM, and a flush will find the entry (I1 of mmu/tlb.c). */
+/* Whatever the guest did, what translated code may reach is guest RAM, and a flush will find the entry (I1 of
+ * mmu/tlb.c). */
 static void check_tlb(const struct target *t)
 {
 	const struct cpu_tlbe *e = &t->cpu->tlb[0][0][0];

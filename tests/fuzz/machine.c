@@ -27,7 +27,8 @@ void fuzz_machine_make(struct fuzz_machine *m)
 {
 	struct err err = { "" };
 	struct pc_config cfg = {
-		.memory = MIB(4), .cpu = "x86-64-v1", .ndisks = 2, .stepped = true, .console = "file:/dev/null", .debug_exit = true, .debug_exit_port = 0xf4, .quit_fd = -1,
+		.memory = MIB(4), .cpu = "x86-64-v1", .ndisks = 2, .stepped = true, .console = "file:/dev/null",
+		.debug_exit = true, .debug_exit_port = 0xf4, .quit_fd = -1,
 	};
 
 	make_files(m);

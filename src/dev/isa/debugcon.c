@@ -32,7 +32,8 @@ struct debugcon *debugcon_new(const struct debugcon_config *cfg)
 
 	d->cfg = *cfg;
 	d->ports = (struct mem_ports){
-		.name = "debugcon", .base = cfg->port ? cfg->port : DEBUGCON_PORT, .count = 1, .ops = &debugcon_ops, .opaque = d,
+		.name = "debugcon", .base = cfg->port ? cfg->port : DEBUGCON_PORT, .count = 1, .ops = &debugcon_ops,
+		.opaque = d,
 	};
 	mem_ports_enable(cfg->mem, &d->ports);
 	return d;

@@ -26,7 +26,8 @@ struct debugexit *debugexit_new(const struct debugexit_config *cfg)
 	struct debugexit *d = xalloc(sizeof(*d));
 
 	d->cfg = *cfg;
-	d->ports = (struct mem_ports){ .name = "debugexit", .base = cfg->port, .count = 4, .ops = &debugexit_ops, .opaque = d };
+	d->ports = (struct mem_ports){ .name = "debugexit", .base = cfg->port, .count = 4, .ops = &debugexit_ops,
+		.opaque = d };
 	mem_ports_enable(cfg->mem, &d->ports);
 	return d;
 }

@@ -41,7 +41,8 @@ struct dma_state {
 };
 
 static const struct st_field dma_chan_type_fields[] = {
-	ST(struct dma_chan, base_addr), ST(struct dma_chan, base_count), ST(struct dma_chan, addr), ST(struct dma_chan, count),
+	ST(struct dma_chan, base_addr), ST(struct dma_chan, base_count), ST(struct dma_chan, addr),
+	ST(struct dma_chan, count),
 	ST(struct dma_chan, mode), ST_ARRAY(struct dma_chan, pad_),
 };
 static ST_TYPE(dma_chan_type, struct dma_chan, 1, NULL);

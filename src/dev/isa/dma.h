@@ -20,7 +20,8 @@ struct dma *dma_new(const struct dma_config *cfg);
 void dma_free(struct dma *dma);
 void dma_reset(struct dma *dma);
 /* The device on channel (0..7) asks for len bytes. Returns how many were moved: fewer if the channel is masked, set for
- * another direction or reaches terminal count, which then is reported in *tc. A verify transfer moves nothing but counts. */
+ * another direction or reaches terminal count, which then is reported in *tc. A verify transfer moves nothing but
+ * counts. */
 unsigned dma_transfer(struct dma *dma, unsigned channel, void *buf, unsigned len, enum dma_dir dir, bool *tc);
 /* Whether a request on channel would be served now. */
 bool dma_ready(const struct dma *dma, unsigned channel);

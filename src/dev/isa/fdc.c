@@ -52,7 +52,8 @@ static const struct st_field fdc_type_fields[] = {
 	ST(struct fdc_state, len), ST(struct fdc_state, phase), ST(struct fdc_state, dor), ST(struct fdc_state, tdr),
 	ST(struct fdc_state, rate), ST(struct fdc_state, srt_hut), ST(struct fdc_state, hlt_nd), ST(struct fdc_state, eot),
 	ST(struct fdc_state, config), ST(struct fdc_state, pretrk), ST(struct fdc_state, perpendicular),
-	ST(struct fdc_state, reset_sense), ST(struct fdc_state, events), ST(struct fdc_state, lock), ST(struct fdc_state, irq),
+	ST(struct fdc_state, reset_sense), ST(struct fdc_state, events), ST(struct fdc_state, lock),
+	ST(struct fdc_state, irq),
 };
 static ST_TYPE(fdc_type, struct fdc_state, 1, fdc_check);
 

@@ -160,7 +160,8 @@ static void submit(struct fdc *f, struct fdc_io *io, struct block *disk, uint64_
 	io->fdc = f;
 	io->iov = (struct iovec){ .iov_base = io->buf, .iov_len = len };
 	io->req = (struct block_req){
-		.op = is_write(f) ? BLOCK_WRITE : BLOCK_READ, .offset = pos, .iov = &io->iov, .niov = 1, .done = io_done, .opaque = io,
+		.op = is_write(f) ? BLOCK_WRITE : BLOCK_READ, .offset = pos, .iov = &io->iov, .niov = 1, .done = io_done,
+		.opaque = io,
 	};
 	f->io = io;
 	block_submit(disk, &io->req);

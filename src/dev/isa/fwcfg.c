@@ -55,7 +55,8 @@ static const struct item *selected(const struct fwcfg *f)
 {
 	static const struct item none;
 
-	/* Bits 14 and 15 choose write access and architecture-local keys (spec, "Selector (Control) Register"); we have neither. */
+	/* Bits 14 and 15 choose write access and architecture-local keys (spec, "Selector (Control) Register"); we have
+	 * neither. */
 	return f->s.key < ARRAY_LEN(f->items) ? &f->items[f->s.key] : &none;
 }
 
@@ -72,7 +73,8 @@ static uint8_t next_byte(struct fwcfg *f)
 	return f->s.offset < it->len ? it->data[f->s.offset++] : 0;
 }
 
-/* Copy len bytes of the item to the guest; beyond the item's end the guest gets zeros. Bounded by len pieces of 4 KiB. */
+/* Copy len bytes of the item to the guest; beyond the item's end the guest gets zeros. Bounded by len pieces of 4
+ * KiB. */
 static bool dma_read_item(struct fwcfg *f, uint64_t addr, uint32_t len)
 {
 	static const uint8_t zeros[4096];
@@ -220,7 +222,8 @@ struct fwcfg *fwcfg_new(const struct fwcfg_config *cfg)
 	struct fwcfg *f = xalloc(sizeof(*f));
 
 	f->mem = cfg->mem;
-	f->ports = (struct mem_ports){ .name = "fw_cfg", .base = PORT_BASE, .count = PORT_COUNT, .ops = &fwcfg_ops, .opaque = f };
+	f->ports = (struct mem_ports){ .name = "fw_cfg", .base = PORT_BASE, .count = PORT_COUNT, .ops = &fwcfg_ops,
+		.opaque = f };
 	fwcfg_add(f, FWCFG_SIGNATURE, "QEMU", 4);
 	fwcfg_add(f, FWCFG_ID, id, sizeof(id));
 	rebuild_dir(f);

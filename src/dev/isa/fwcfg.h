@@ -28,7 +28,8 @@ struct fwcfg_config {
 struct fwcfg *fwcfg_new(const struct fwcfg_config *cfg);
 void fwcfg_free(struct fwcfg *f);
 void fwcfg_reset(struct fwcfg *f);
-/* Add an item by key, or a file; data is copied. Before the machine runs. A name is at most 55 characters and unique. */
+/* Add an item by key, or a file; data is copied. Before the machine runs. A name is at most 55 characters and
+ * unique. */
 void fwcfg_add(struct fwcfg *f, uint16_t key, const void *data, uint32_t len);
 void fwcfg_add_file(struct fwcfg *f, const char *name, const void *data, uint32_t len);
 /* Contents of a file as the guest sees it, for tests; NULL if there is none. */

@@ -22,7 +22,8 @@ struct i8042_config {
 struct i8042 *i8042_new(const struct i8042_config *cfg);
 void i8042_free(struct i8042 *kbc);
 void i8042_reset(struct i8042 *kbc);
-/* Keys as the person pressed them: set 1 make and break codes, 0xe0 prefixes included. Dropped when the keyboard's buffer is full. */
+/* Keys as the person pressed them: set 1 make and break codes, 0xe0 prefixes included. Dropped when the keyboard's
+ * buffer is full. */
 void i8042_key(struct i8042 *kbc, const uint8_t *set1codes, unsigned n);
 /* Mouse movement (right, up) and buttons (bit 0 left, 1 right, 2 middle). */
 void i8042_mouse(struct i8042 *kbc, int dx, int dy, int dz, uint8_t buttons);

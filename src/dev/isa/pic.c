@@ -353,7 +353,8 @@ struct pic *pic_new(const struct pic_config *cfg)
 
 	p->cfg = *cfg;
 	for (unsigned i = 0; i < 3; i++) {
-		p->ports[i] = (struct mem_ports){ .name = "pic", .base = pic_base[i], .count = 2, .ops = &pic_ops[i], .opaque = p };
+		p->ports[i] = (struct mem_ports){ .name = "pic", .base = pic_base[i], .count = 2, .ops = &pic_ops[i],
+			.opaque = p };
 		if (cfg->mem)
 			mem_ports_enable(cfg->mem, &p->ports[i]);
 	}

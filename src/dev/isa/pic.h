@@ -21,7 +21,8 @@ void pic_free(struct pic *pic);
 void pic_reset(struct pic *pic);
 /* Level of ISA interrupt line irq (0..15); fits a wire. Line 2 is the cascade and is ignored. */
 void pic_set_irq(void *pic, int irq, bool level);
-/* The two INTA cycles: takes the highest request into service and gives its vector. Without a request: the spurious vector. */
+/* The two INTA cycles: takes the highest request into service and gives its vector. Without a request: the spurious
+ * vector. */
 int pic_ack(struct pic *pic);
 /* Whether INTR is asserted. */
 bool pic_pending(const struct pic *pic);

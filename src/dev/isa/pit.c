@@ -11,9 +11,9 @@
  * I1  elapsed = now - start while running, else frozen.
  * I2  count is 1..65536 once loaded, and never 0.
  *
- * Periods that were missed because the host was busy are made up for, up to OWED_MAX of them, a quarter of a period apart: kernels
- * count ticks while they spin on the TSC to judge their timers. A guest that asks for a period
- * under 20 us gets its interrupts 20 us apart: no PC software can handle more, and the I/O thread stays usable.
+ * Periods that were missed because the host was busy are made up for, up to OWED_MAX of them, a quarter of a period
+ * apart: kernels count ticks while they spin on the TSC to judge their timers. A guest that asks for a period under 20
+ * us gets its interrupts 20 us apart: no PC software can handle more, and the I/O thread stays usable.
  *
  * Sources: Intel 8254 datasheet (231164), "Mode Definitions" and "Read-Back Command"; PIIX datasheet, NMISC register.
  */
@@ -72,7 +72,8 @@ static const struct st_field pit_chan_type_fields[] = {
 };
 static ST_TYPE(pit_chan_type, struct pit_chan, 1, pit_chan_check);
 static const struct st_field pit_type_fields[] = {
-	ST_SUBS(struct pit_state, chan, &pit_chan_type), ST(struct pit_state, portb), ST_ARRAY(struct pit_state, pad_), ST(struct pit_state, owed),
+	ST_SUBS(struct pit_state, chan, &pit_chan_type), ST(struct pit_state, portb), ST_ARRAY(struct pit_state, pad_),
+	ST(struct pit_state, owed),
 };
 static ST_TYPE(pit_type, struct pit_state, 1, NULL);
 
@@ -110,7 +111,8 @@ static uint64_t elapsed(const struct pit_chan *c, uint64_t now)
 	return now > c->start ? now - c->start : 0;
 }
 
-/* Move start to the period under way. A count written meanwhile takes effect when the first period ends (modes 2 and 3). */
+/* Move start to the period under way. A count written meanwhile takes effect when the first period ends (modes 2 and
+ * 3). */
 static void roll(struct pit_chan *c, uint64_t now)
 {
 	uint64_t d = elapsed(c, now);

@@ -110,7 +110,8 @@ static void reply_status(struct ps2mouse_state *m)
 	/* "Status Request": buttons come in another order than in packets: left 4, middle 2, right 1 */
 	uint8_t buttons = (uint8_t)((m->buttons & 1) << 2 | (m->buttons & 4) >> 1 | (m->buttons & 2) >> 1);
 
-	ps2_queue_reply(&m->q, (uint8_t)(buttons | (m->scaling21 ? STATUS_SCALING21 : 0) | (m->enabled ? STATUS_ENABLED : 0) |
+	ps2_queue_reply(&m->q, (uint8_t)(buttons | (m->scaling21 ? STATUS_SCALING21 : 0) |
+	                                 (m->enabled ? STATUS_ENABLED : 0) |
 					 (m->remote ? STATUS_REMOTE : 0)));
 	ps2_queue_reply(&m->q, m->resolution);
 	ps2_queue_reply(&m->q, m->rate);

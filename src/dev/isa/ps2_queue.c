@@ -15,7 +15,8 @@ static const char *ps2_queue_check(const void *state)
 
 static const struct st_field ps2_queue_type_fields[] = {
 	ST_ARRAY(struct ps2_queue, reply), ST(struct ps2_queue, reply_head), ST(struct ps2_queue, reply_count),
-	ST(struct ps2_queue, head), ST(struct ps2_queue, count), ST(struct ps2_queue, last), ST_ARRAY(struct ps2_queue, pad_),
+	ST(struct ps2_queue, head), ST(struct ps2_queue, count), ST(struct ps2_queue, last),
+	ST_ARRAY(struct ps2_queue, pad_),
 	ST_ARRAY(struct ps2_queue, data),
 };
 ST_TYPE(ps2_queue_type, struct ps2_queue, 1, ps2_queue_check);

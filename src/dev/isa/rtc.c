@@ -52,7 +52,8 @@ static const char *rtc_check(const void *state)
 }
 
 static const struct st_field rtc_type_fields[] = {
-	ST(struct rtc_state, base_s), ST(struct rtc_state, synced), ST(struct rtc_state, base_ns), ST(struct rtc_state, index),
+	ST(struct rtc_state, base_s), ST(struct rtc_state, synced), ST(struct rtc_state, base_ns),
+	ST(struct rtc_state, index),
 	ST(struct rtc_state, ext_index), ST(struct rtc_state, nmi_masked), ST_ARRAY(struct rtc_state, pad_),
 	ST_ARRAY(struct rtc_state, cmos),
 };

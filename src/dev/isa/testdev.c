@@ -8,7 +8,8 @@
  *   0x00e0-0x00e3  latch            0x00e8-0x00eb  latch by bytes     0x2000-0x2017  level of interrupt line n
  *   0x00e4-0x00e7  page to forget   0xff000000     64 KiB of MMIO that reads as written
  *
- * The value written at 0xe4 is a guest-physical address: the tests use it to make the next access go through a slow path.
+ * The value written at 0xe4 is a guest-physical address: the tests use it to make the next access go through a slow
+ * path.
  */
 #include "dev/isa/testdev.h"
 
@@ -134,7 +135,8 @@ struct testdev *testdev_new(const struct testdev_config *cfg)
 	ports(t, &t->bytes, BYTES_PORT, 4, &bytes_ops);
 	ports(t, &t->lines, LINES_PORT, TESTDEV_LINES, &line_ops);
 	t->mmio = (struct mem_region){
-		.name = "testdev", .base = MMIO_BASE, .size = MMIO_SIZE, .priority = MMIO_PRIORITY, .ops = &mmio_ops, .opaque = t,
+		.name = "testdev", .base = MMIO_BASE, .size = MMIO_SIZE, .priority = MMIO_PRIORITY, .ops = &mmio_ops,
+		.opaque = t,
 	};
 	mem_region_enable(cfg->mem, &t->mmio);
 	if (cfg->states)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* what: the device that kernel test suites expect of a PC monitor: latch, interrupt lines, a page to forget, spare MMIO */
+/* what: the device that kernel test suites expect of a PC monitor: latch, interrupt lines, a page to forget, spare
+ * MMIO */
 #ifndef DEV_ISA_TESTDEV_H
 #define DEV_ISA_TESTDEV_H
 
@@ -14,7 +15,8 @@ struct testdev;
 struct testdev_config {
 	struct mem *mem;
 	struct state_set *states;                    /* may be NULL */
-	struct wire line[TESTDEV_LINES];             /* interrupt lines 0 to 23, driven outright: whoever set one last wins */
+	/* interrupt lines 0 to 23, driven outright: whoever set one last wins */
+	struct wire line[TESTDEV_LINES];
 	void (*forget)(void *opaque, gpa_t page);    /* drop what was derived from this guest-physical page; lock held */
 	void *opaque;
 };

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* what: one ATA channel: registers of two drives, resets, interrupt, and the movement of data by PIO or DMA
  *
- * Only one command runs on a channel at a time, so the transfer (phase, position, buffer, request) belongs to the channel
- * and its parameters are latched when the command starts: what the host writes to the registers later cannot disturb it.
- * PIO reads fetch up to the whole buffer from the medium at once and hand it out in DRQ blocks, because firmware
- * reads kernels sector by sector. DMA goes straight between guest memory and the image.
+ * Only one command runs on a channel at a time, so the transfer (phase, position, buffer, request) belongs to the
+ * channel and its parameters are latched when the command starts: what the host writes to the registers later cannot
+ * disturb it. PIO reads fetch up to the whole buffer from the medium at once and hand it out in DRQ blocks, because
+ * firmware reads kernels sector by sector. DMA goes straight between guest memory and the image.
  *
  *   IDLE --command--> BUSY --refill--> DATA_IN --block read by host--> DATA_IN ... IDLE
  *                          --demand--> DATA_OUT --block written--> BUSY (write) --> DATA_OUT ... IDLE
@@ -552,7 +552,8 @@ static const struct mem_ops ctl_ops = {.read = ctl_read, .write = ctl_write, .ma
 
 /* --- life --- */
 
-/* A snapshot is made with nothing under way (I2); what one claims to be under way without an image to do it on ends here. */
+/* A snapshot is made with nothing under way (I2); what one claims to be under way without an image to do it on ends
+ * here. */
 static void loaded(void *opaque)
 {
 	struct ide_channel *ch = opaque;
@@ -625,8 +626,10 @@ struct ide_channel *ide_new(const struct ide_config *cfg)
 	ch->cfg = *cfg;
 	for (unsigned i = 0; i < 2; i++)
 		init_drive(ch, i);
-	ch->cmd_ports = (struct mem_ports){.name = cfg->name, .base = cfg->cmd_base, .count = 8, .ops = &cmd_ops, .opaque = ch};
-	ch->ctl_ports = (struct mem_ports){.name = cfg->name, .base = cfg->ctl_base, .count = 1, .ops = &ctl_ops, .opaque = ch};
+	ch->cmd_ports = (struct mem_ports){.name = cfg->name, .base = cfg->cmd_base, .count = 8, .ops = &cmd_ops,
+		.opaque = ch};
+	ch->ctl_ports = (struct mem_ports){.name = cfg->name, .base = cfg->ctl_base, .count = 1, .ops = &ctl_ops,
+		.opaque = ch};
 	mem_ports_enable(cfg->mem, &ch->cmd_ports);
 	mem_ports_enable(cfg->mem, &ch->ctl_ports);
 	state_set_add(cfg->states, cfg->name, &ide_channel_type, &ch->s, loaded, ch);

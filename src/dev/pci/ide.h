@@ -23,7 +23,8 @@ struct ide_dma {
 	void *opaque;
 	/* The drive has a DMA command: call ide_dma_go as soon as the bus master is started (also from in here). */
 	void (*request)(void *opaque);
-	/* The next bytes of the guest's scatter list: at most want, a multiple of unit unless all of want. 0: nothing usable. */
+	/* The next bytes of the guest's scatter list: at most want, a multiple of unit unless all of want. 0: nothing
+	 * usable. */
 	uint32_t (*map)(void *opaque, struct ide_sg *sg, uint32_t want, uint32_t unit);
 	void (*finish)(void *opaque, bool error);
 };
@@ -44,7 +45,8 @@ struct ide_config {
 	struct ide_dma dma;
 };
 
-/* Lock held for all of these. Free only after block_close of the drives' images: requests under way write into the channel. */
+/* Lock held for all of these. Free only after block_close of the drives' images: requests under way write into the
+ * channel. */
 struct ide_channel *ide_new(const struct ide_config *cfg);
 void ide_free(struct ide_channel *ch);
 void ide_reset(struct ide_channel *ch);

@@ -157,7 +157,8 @@ bool pci_master_enabled(const struct pci_dev *dev)
 	return dev->s.config[4] & 4;
 }
 
-void pci_set_ids(struct pci_dev *dev, uint16_t vendor, uint16_t device, uint32_t class24, uint8_t rev, uint16_t subvendor,
+void pci_set_ids(struct pci_dev *dev, uint16_t vendor, uint16_t device, uint32_t class24, uint8_t rev,
+                 uint16_t subvendor,
                  uint16_t subdevice, uint8_t pin)
 {
 	uint8_t *c = dev->s.config;

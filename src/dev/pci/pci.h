@@ -25,7 +25,8 @@ struct pci_bar {
 	enum pci_bar_kind kind;
 	bool prefetchable;
 	uint32_t size;             /* power of two; I/O >= 4, memory >= 4096 (>= 16 allowed by the spec, rounded up here) */
-	struct mem_region region;  /* memory and ROM: fill name, ops, opaque, host... before pci_add; base and size are the bus's */
+	/* memory and ROM: fill name, ops, opaque, host... before pci_add; base and size are the bus's */
+	struct mem_region region;
 	struct mem_ports ports;    /* I/O: likewise */
 };
 
@@ -51,13 +52,15 @@ struct pci_dev {
 	struct pci_dev *next;
 };
 
-/* intx[0..3]: the four PIRQ inputs of the south bridge; slot s pin p (0=A) drives intx[(s + p - 1) & 3] as on i440FX boards.
- * NULL: not connected yet (the south bridge is itself on this bus and connects itself with pci_bus_set_intx). */
+/* intx[0..3]: the four PIRQ inputs of the south bridge; slot s pin p (0=A) drives intx[(s + p - 1) & 3] as on i440FX
+ * boards. NULL: not connected yet (the south bridge is itself on this bus and connects itself with
+ * pci_bus_set_intx). */
 struct pci_bus *pci_bus_new(struct mem *mem, const struct wire intx[4]);
 void pci_bus_set_intx(struct pci_bus *bus, const struct wire intx[4]);
 struct mem *pci_bus_mem(const struct pci_bus *bus);
 void pci_bus_free(struct pci_bus *bus);
-/* The bus only forgets its functions: their owners free them after it, or without it. Fill in ids (vendor, device, class are in s.config already), BARs and interrupt pin before. */
+/* The bus only forgets its functions: their owners free them after it, or without it. Fill in ids (vendor, device,
+ * class are in s.config already), BARs and interrupt pin before. */
 void pci_add(struct pci_bus *bus, struct pci_dev *dev, uint8_t devfn);
 /* Reset all functions' command and BAR registers to power-on values and unmap. */
 void pci_bus_reset(struct pci_bus *bus);
@@ -67,16 +70,19 @@ bool pci_master_enabled(const struct pci_dev *dev);
 /* Register the function's configuration space as "<name>.pci". */
 void pci_register_state(struct pci_dev *dev, struct state_set *states, const char *name);
 /* Convenience for constructors: ids and class into config space. class24: 0xccsspp. pin: 0 none, 1 = INTA. */
-void pci_set_ids(struct pci_dev *dev, uint16_t vendor, uint16_t device, uint32_t class24, uint8_t rev, uint16_t subvendor, uint16_t subdevice, uint8_t pin);
-/* Add a capability of len bytes (header included); returns its offset. Body is zero and read-only until the caller sets wmask. */
+void pci_set_ids(struct pci_dev *dev, uint16_t vendor, uint16_t device, uint32_t class24, uint8_t rev,
+                 uint16_t subvendor, uint16_t subdevice, uint8_t pin);
+/* Add a capability of len bytes (header included); returns its offset. Body is zero and read-only until the caller
+ * sets wmask. */
 uint8_t pci_add_cap(struct pci_dev *dev, uint8_t id, uint8_t len);
 /* Configuration access by the host bridge (size 1, 2, 4; aligned by the caller). Absent functions read all ones. */
 uint32_t pci_config_read(struct pci_bus *bus, uint8_t busno, uint8_t devfn, unsigned off, unsigned size);
 void pci_config_write(struct pci_bus *bus, uint8_t busno, uint8_t devfn, unsigned off, uint32_t val, unsigned size);
 /* After a snapshot load: map BARs as config space says. */
 void pci_bus_loaded(struct pci_bus *bus);
-/* MSI-X. table and PBA live in BAR bar_no at table_off (n vectors of 16 bytes, PBA behind, rounded up to 2 KiB). The bus handles
- * table accesses if the device calls pci_msix_read/write for offsets in it. Messages are written as DMA dwords to the message sink. */
+/* MSI-X. table and PBA live in BAR bar_no at table_off (n vectors of 16 bytes, PBA behind, rounded up to 2 KiB). The
+ * bus handles table accesses if the device calls pci_msix_read/write for offsets in it. Messages are written as DMA
+ * dwords to the message sink. */
 struct pci_msix_state {
 	uint8_t table[64 * 16];
 	uint64_t pending;

@@ -11,7 +11,8 @@ struct piix3;
 struct piix3_config {
 	struct pci_bus *bus;
 	struct state_set *states;
-	/* The 16 ISA interrupt lines. The board fans each out to the PICs and to the IO-APIC (input n; line 0 to input 2). */
+	/* The 16 ISA interrupt lines. The board fans each out to the PICs and to the IO-APIC (input n; line 0 to input
+	 * 2). */
 	struct wire irq[16];
 };
 
@@ -19,7 +20,8 @@ struct piix3_config {
 struct piix3 *piix3_new(const struct piix3_config *cfg);
 void piix3_free(struct piix3 *p);
 void piix3_reset(struct piix3 *p);
-/* A new input of ISA line irq: lines are the OR of their inputs and of the PIRQs routed to them. At most 28 inputs in all. */
+/* A new input of ISA line irq: lines are the OR of their inputs and of the PIRQs routed to them. At most 28 inputs
+ * in all. */
 struct wire piix3_irq_input(struct piix3 *p, unsigned irq);
 
 #endif

@@ -2,7 +2,8 @@
 /* what: ACPI power management of the PIIX4 (function 3): PM1 block, PM timer, GPE0, SMI command port, power off
  *
  * The PM timer is not run: it is computed from guest time when it is read, and so is its overflow bit, which is due at
- * tick `overflow_at`. A host timer is armed only while a guest wants an interrupt for that (TMR_EN), which is hardly ever.
+ * tick `overflow_at`. A host timer is armed only while a guest wants an interrupt for that (TMR_EN), which is hardly
+ * ever.
  *
  * There is no system management mode, so a write to the SMI command port does at once what an SMI handler would do:
  * switch between ACPI and legacy mode (SCI_EN). The chip shows APMC_EN as set from reset, by which SeaBIOS

@@ -9,7 +9,8 @@
 struct piix4_pm;
 
 /* What the ACPI tables must say about this chip. */
-#define PIIX4_PM_BASE 0x600        /* where firmware (SeaBIOS, or the board for a kernel without one) puts the PM block */
+/* where firmware (SeaBIOS, or the board for a kernel without one) puts the PM block */
+#define PIIX4_PM_BASE 0x600
 #define PIIX4_PM_EVENT 0x00        /* PM1a_EVT_BLK, 4 bytes */
 #define PIIX4_PM_CONTROL 0x04      /* PM1a_CNT_BLK, 2 bytes */
 #define PIIX4_PM_TIMER 0x08        /* PM_TMR_BLK, 4 bytes, 24 bits count */

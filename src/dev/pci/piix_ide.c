@@ -2,8 +2,8 @@
 /* what: the IDE function of the PIIX3 (function 1): two ATA channels at their legacy ports and a bus master for each
  *
  * The bus master walks the guest's table of physical regions (PRD) only as far as the next piece of a transfer needs,
- * turning it into an iovec over guest memory. A walk first measures, then commits the cursor, so that a piece can be cut to whole
- * sectors however oddly the guest's regions are cut.
+ * turning it into an iovec over guest memory. A walk first measures, then commits the cursor, so that a piece can be
+ * cut to whole sectors however oddly the guest's regions are cut.
  *
  * I1  The cursor (next, addr, left, last) moves only by what was handed out.
  * The channels always decode their ports, whatever IDETIM says, so that a kernel started without firmware finds them.

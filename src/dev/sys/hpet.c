@@ -242,7 +242,8 @@ static void write_tn_conf(struct hpet_timer *t, uint64_t val, uint64_t mask)
 	arm(t, false);
 }
 
-/* 2.3.9.2.2: in periodic mode a write sets the period, and with VAL_SET the comparator as well; VAL_SET clears itself. */
+/* 2.3.9.2.2: in periodic mode a write sets the period, and with VAL_SET the comparator as well; VAL_SET clears
+ * itself. */
 static void write_tn_cmp(struct hpet_timer *t, uint64_t val, uint64_t mask)
 {
 	struct hpet_timer_state *s = &t->h->s.t[t->n];

@@ -10,7 +10,8 @@
 
 #define HPET_DEFAULT_BASE 0xfed00000u
 #define HPET_TIMERS       3u
-/* GCAP_ID[31:0], which the ACPI HPET table repeats: vendor 8086, legacy routing, 64-bit counter, 3 timers, revision 1. */
+/* GCAP_ID[31:0], which the ACPI HPET table repeats: vendor 8086, legacy routing, 64-bit counter, 3 timers, revision
+ * 1. */
 #define HPET_ID           0x8086a201u
 
 struct hpet;

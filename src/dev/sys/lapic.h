@@ -45,8 +45,10 @@ void lapic_bus_set_current(struct lapic_bus *bus, unsigned (*current)(void *opaq
 void lapic_bus_set_eoi(struct lapic_bus *bus, void (*eoi)(void *opaque, uint8_t vector), void *opaque);
 /* Send a message. dest: APIC ID or logical mask, LAPIC_DEST_ALL for all (senders with 8-bit destinations turn 0xff
  * into it). Returns how many LAPICs took it. */
-unsigned lapic_bus_deliver(struct lapic_bus *bus, uint32_t dest, bool logical, unsigned delivery, uint8_t vector, bool level);
-/* A write of data to addr in 0xfee00000-0xfeefffff by a device (MSI); bus is a struct lapic_bus. Fits pci_bus_set_msi_sink(). */
+unsigned lapic_bus_deliver(struct lapic_bus *bus, uint32_t dest, bool logical, unsigned delivery, uint8_t vector,
+                           bool level);
+/* A write of data to addr in 0xfee00000-0xfeefffff by a device (MSI); bus is a struct lapic_bus. Fits
+ * pci_bus_set_msi_sink(). */
 void lapic_bus_msi(void *bus, uint64_t addr, uint32_t data);
 
 struct lapic_config {
@@ -56,7 +58,8 @@ struct lapic_config {
 	uint32_t id;             /* below 255; its index on the bus is the order of lapic_new() */
 	bool bsp;
 	bool x2apic;             /* the guest's CPUID offers it */
-	bool virtual_wire;       /* leave reset with LINT0 open for the PIC, as firmware sets it up (for boots without firmware) */
+	/* leave reset with LINT0 open for the PIC, as firmware sets it up (for boots without firmware) */
+	bool virtual_wire;
 	struct wire intr;        /* level: lapic_ack() has something */
 	struct wire nmi;         /* pulse */
 	struct wire smi;         /* pulse */

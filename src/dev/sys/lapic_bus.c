@@ -158,7 +158,8 @@ static struct lapic *lowest(struct lapic_bus *bus, uint32_t dest, bool logical)
 	return best;
 }
 
-static unsigned deliver(struct lapic_bus *bus, uint32_t dest, bool logical, unsigned delivery, uint8_t vector, bool level,
+static unsigned deliver(struct lapic_bus *bus, uint32_t dest, bool logical, unsigned delivery, uint8_t vector,
+                        bool level,
 			const struct lapic *except)
 {
 	unsigned taken = 0;
@@ -177,7 +178,8 @@ static unsigned deliver(struct lapic_bus *bus, uint32_t dest, bool logical, unsi
 	return taken;
 }
 
-unsigned lapic_bus_deliver(struct lapic_bus *bus, uint32_t dest, bool logical, unsigned delivery, uint8_t vector, bool level)
+unsigned lapic_bus_deliver(struct lapic_bus *bus, uint32_t dest, bool logical, unsigned delivery, uint8_t vector,
+                           bool level)
 {
 	return deliver(bus, dest, logical, delivery, vector, level, NULL);
 }
@@ -192,7 +194,8 @@ void lapic_bus_msi(void *opaque, uint64_t addr, uint32_t data)
 		guest_log("MSI to 0x%llx is no interrupt message", (unsigned long long)addr);
 		return;
 	}
-	deliver(bus, dest == 0xff ? LAPIC_DEST_ALL : dest, addr >> 2 & 1, data >> 8 & 7, (uint8_t)data, data >> 15 & 1, NULL);
+	deliver(bus, dest == 0xff ? LAPIC_DEST_ALL : dest, addr >> 2 & 1, data >> 8 & 7, (uint8_t)data, data >> 15 & 1,
+	        NULL);
 }
 
 /* SDM vol 3 11.6.1. */

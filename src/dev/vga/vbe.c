@@ -161,7 +161,8 @@ void vbe_reset(struct vga *v)
 	v->s.vbe[VBE_VRAM_64K] = VGA_VRAM_SIZE / 65536;
 }
 
-/* Ports: 0x1ce index, 0x1cf or 0x1d0 data, 16 bits wide. A word at the odd port 0x1cf comes as two bytes (off 1, then 2). */
+/* Ports: 0x1ce index, 0x1cf or 0x1d0 data, 16 bits wide. A word at the odd port 0x1cf comes as two bytes (off 1,
+ * then 2). */
 static uint64_t port_read(void *opaque, uint64_t off, unsigned size)
 {
 	struct vga *v = opaque;

@@ -146,7 +146,8 @@ void vga_reset(struct vga *v)
 }
 
 static const struct st_field vga_type_fields[] = {
-	ST(struct vga_state, latch), ST(struct vga_state, misc), ST(struct vga_state, feature), ST(struct vga_state, seq_index),
+	ST(struct vga_state, latch), ST(struct vga_state, misc), ST(struct vga_state, feature),
+	ST(struct vga_state, seq_index),
 	ST(struct vga_state, gr_index), ST(struct vga_state, cr_index), ST(struct vga_state, ar_index),
 	ST(struct vga_state, ar_data), ST_ARRAY(struct vga_state, seq), ST_ARRAY(struct vga_state, gr),
 	ST_ARRAY(struct vga_state, cr), ST_ARRAY(struct vga_state, ar), ST(struct vga_state, dac_mask),
@@ -161,7 +162,8 @@ static const char *vga_check(const void *state)
 
 	if (s->dac_sub > 2)
 		return "colour component beyond blue";
-	if ((s->gr[GR_SET_RESET] | s->gr[GR_ENABLE_SR] | s->gr[GR_COMPARE] | s->gr[GR_DONT_CARE] | s->seq[SEQ_MAP_MASK]) > 15)
+	if ((s->gr[GR_SET_RESET] | s->gr[GR_ENABLE_SR] | s->gr[GR_COMPARE] | s->gr[GR_DONT_CARE] |
+	     s->seq[SEQ_MAP_MASK]) > 15)
 		return "more than four planes";
 	if (s->gr[GR_READ_MAP] > 3)
 		return "read plane beyond 3";

@@ -41,7 +41,8 @@ uint8_t *vga_vram(struct vga *v);
 /* The text screen, as struct ui_text_source wants it. 0 cells in graphics modes. */
 unsigned vga_text_snapshot(void *vga, uint16_t *cells, unsigned max, unsigned *cols, unsigned *rows, int *cursor);
 
-/* The screen as 24-bit RGB in any mode. Sets the size; returns malloc()ed width * height * 3 bytes, or NULL (blank, no memory). */
+/* The screen as 24-bit RGB in any mode. Sets the size; returns malloc()ed width * height * 3 bytes, or NULL (blank,
+ * no memory). */
 uint8_t *vga_render(struct vga *v, unsigned *width, unsigned *height);
 /* The same into a PPM file. 0 or negative errno. */
 int vga_screenshot(struct vga *v, const char *path, struct err *err);

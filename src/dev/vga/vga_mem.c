@@ -64,7 +64,8 @@ static uint32_t data_path(const struct vga *v, uint8_t val)
 
 	switch (gr[GR_MODE] & 3) {
 	case 0:
-		return with_latch(v, (rotate(v, val) * 0x01010101u & ~forced) | (expand[gr[GR_SET_RESET]] & forced), gr[GR_BIT_MASK]);
+		return with_latch(v, (rotate(v, val) * 0x01010101u & ~forced) | (expand[gr[GR_SET_RESET]] & forced),
+		                  gr[GR_BIT_MASK]);
 	case 1:
 		return v->s.latch;
 	case 2:

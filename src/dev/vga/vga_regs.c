@@ -14,7 +14,8 @@
 static const uint8_t seq_mask[8] = {0x03, 0x3d, 0x0f, 0x3f, 0x0e, 0, 0, 0};
 static const uint8_t gr_mask[16] = {0x0f, 0x0f, 0x0f, 0x1f, 0x03, 0x7b, 0x0f, 0x0f, 0xff};
 static const uint8_t ar_mask[32] = {
-	0x3f, 0x3f, 0x3f, 0x3f, 0x3f, 0x3f, 0x3f, 0x3f, 0x3f, 0x3f, 0x3f, 0x3f, 0x3f, 0x3f, 0x3f, 0x3f, 0xef, 0xff, 0x3f, 0x0f, 0x0f,
+	0x3f, 0x3f, 0x3f, 0x3f, 0x3f, 0x3f, 0x3f, 0x3f, 0x3f, 0x3f, 0x3f, 0x3f, 0x3f, 0x3f, 0x3f, 0x3f, 0xef, 0xff, 0x3f,
+	0x0f, 0x0f,
 };
 
 /* --- sequencer and graphics controller --- */
@@ -39,7 +40,8 @@ static void gr_write(struct vga *v, uint8_t val)
 
 /* --- CRTC --- */
 
-/* "Vertical retrace end, bit 7: protect registers 0-7"; the line compare bit in the overflow register stays writable. */
+/* "Vertical retrace end, bit 7: protect registers 0-7"; the line compare bit in the overflow register stays
+ * writable. */
 static void cr_write(struct vga *v, uint8_t val)
 {
 	unsigned n = v->s.cr_index;
@@ -110,7 +112,8 @@ static void dac_index(struct vga *v, uint8_t val, bool reading)
 
 /* --- status --- */
 
-/* Time of one scan line in ns. Misc output bits 3:2 choose the dot clock, sequencer register 1 its divider and width. */
+/* Time of one scan line in ns. Misc output bits 3:2 choose the dot clock, sequencer register 1 its divider and
+ * width. */
 static uint64_t line_ns(const struct vga_state *s)
 {
 	uint64_t dots = (uint64_t)(s->cr[CR_H_TOTAL] + 5) * (s->seq[SEQ_CLOCKING] & 1 ? 8 : 9);

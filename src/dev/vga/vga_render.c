@@ -54,7 +54,8 @@ static bool cursor_here(const struct vga_state *s, unsigned addr, unsigned sub)
 	       sub >= (s->cr[CR_CURSOR_START] & 0x1fu) && sub <= (s->cr[CR_CURSOR_END] & 0x1fu);
 }
 
-/* Sequencer character map select: bits 5,3:2 for attribute bit 3 set, 4,1:0 for clear; tables of 8 KiB, odd ones between. */
+/* Sequencer character map select: bits 5,3:2 for attribute bit 3 set, 4,1:0 for clear; tables of 8 KiB, odd ones
+ * between. */
 static unsigned font_base(const struct vga_state *s, uint8_t attribute)
 {
 	uint8_t sel = s->seq[SEQ_CHAR_MAP];
@@ -92,7 +93,8 @@ static void planar_line(struct picture *p, uint8_t *out, unsigned addr, unsigned
 
 		for (unsigned i = 0; i < 8; i++, out += 3) {
 			unsigned b = 7 - i;
-			unsigned c = (cell[0] >> b & 1) | (cell[1] >> b & 1) << 1 | (cell[2] >> b & 1) << 2 | (cell[3] >> b & 1) << 3;
+			unsigned c = (cell[0] >> b & 1) | (cell[1] >> b & 1) << 1 | (cell[2] >> b & 1) << 2 |
+				(cell[3] >> b & 1) << 3;
 
 			put_index(p, out, attr_color(s, (uint8_t)(c & s->ar[AR_PLANES])));
 		}

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* what: virtio devices on PCI: block, entropy source, console; made and freed by the board
  *
- * All are transitional: old drivers find them by legacy ids and I/O ports, new ones by capabilities. Lock held for all calls.
+ * All are transitional: old drivers find them by legacy ids and I/O ports, new ones by capabilities. Lock held for all
+ * calls.
  */
 #ifndef DEV_VIRTIO_VIRTIO_H
 #define DEV_VIRTIO_VIRTIO_H
@@ -23,8 +24,8 @@ struct virtio_place {
 	uint8_t devfn;
 };
 
-/* blk is the board's: block_close it before virtio_blk_free, for requests under way write into the device. serial: up to 20
- * characters, or NULL. */
+/* blk is the board's: block_close it before virtio_blk_free, for requests under way write into the device. serial:
+ * up to 20 characters, or NULL. */
 struct virtio_blk *virtio_blk_new(const struct virtio_place *place, struct block *blk, const char *serial);
 void virtio_blk_free(struct virtio_blk *b);
 void virtio_blk_reset(struct virtio_blk *b);

@@ -2,8 +2,8 @@
 /* what: virtio block device: requests from the queue go to the disk image as they are, without copying
  *
  * A request is a header the driver wrote, data segments, and one status byte the device writes. Data segments become
- * the iovec of a block request as they lie in guest memory. Any number of requests may be under way; each has its own slot, kept
- * for reuse, at most one for each entry of the queue.
+ * the iovec of a block request as they lie in guest memory. Any number of requests may be under way; each has its own
+ * slot, kept for reuse, at most one for each entry of the queue.
  *
  * I1  A slot whose epoch is not the device's belongs to a driver that reset the device: its completion only frees it.
  * Source: VIRTIO 1.1, 5.2.
@@ -119,7 +119,8 @@ static unsigned slice(const struct iovec *from, unsigned n, uint64_t skip, uint6
 
 static void submit(struct slot *s, enum block_op op, uint64_t offset, unsigned niov)
 {
-	s->req = (struct block_req){.op = op, .offset = offset, .iov = s->iov, .niov = niov, .done = request_done, .opaque = s};
+	s->req = (struct block_req){.op = op, .offset = offset, .iov = s->iov, .niov = niov, .done = request_done,
+		.opaque = s};
 	s->b->dev.inflight++;
 	block_submit(s->b->blk, &s->req);
 }

@@ -5,9 +5,9 @@
  *   BAR1  memory   MSI-X table
  *   BAR4  memory   0x0000 common  0x1000 ISR  0x2000 device configuration  0x3000 notifications, 4 bytes a queue
  *
- * Both faces work on the same struct virtio_state; a driver chooses by what it touches. Notifications are handled in the
- * guest's write itself, so a request reaches its backend without a thread switch.
- * Source: VIRTIO 1.1, 4.1 (PCI transport), 4.1.4.8 and 4.1.4.9 (legacy layout, configuration access capability).
+ * Both faces work on the same struct virtio_state; a driver chooses by what it touches. Notifications are handled in
+ * the guest's write itself, so a request reaches its backend without a thread switch. Source: VIRTIO 1.1, 4.1 (PCI
+ * transport), 4.1.4.8 and 4.1.4.9 (legacy layout, configuration access capability).
  */
 #include <stdio.h>
 #include <string.h>
@@ -373,7 +373,8 @@ static bool pci_cfg_window(const struct virtio_dev *d, uint32_t *off, uint32_t *
 
 	*off = get_le32(cap + 8);
 	*len = get_le32(cap + 12);
-	return cap[4] == MODERN_BAR && (*len == 1 || *len == 2 || *len == 4) && !(*off % *len) && *off <= MODERN_SIZE - *len;
+	return cap[4] == MODERN_BAR && (*len == 1 || *len == 2 || *len == 4) && !(*off % *len) &&
+	       *off <= MODERN_SIZE - *len;
 }
 
 static void config_reading(struct pci_dev *dev, unsigned at, unsigned size)
@@ -487,7 +488,8 @@ static void register_state(struct virtio_dev *d, struct state_set *states)
 void virtio_init(struct virtio_dev *d, const struct virtio_type *type, const struct virtio_place *place,
                  uint64_t extra, void *opaque)
 {
-	must(type->nqueues <= VIRTIO_MAX_QUEUES && type->queue_size <= VIRTQ_MAX_SIZE && type->config_len <= sizeof(d->config));
+	must(type->nqueues <= VIRTIO_MAX_QUEUES && type->queue_size <= VIRTQ_MAX_SIZE &&
+	     type->config_len <= sizeof(d->config));
 	d->mem = place->mem;
 	d->name = place->name;
 	d->type = type;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* what: virtio entropy source: fills the driver's buffers from the host's random number generator
  *
- * Source: VIRTIO 1.1, 5.4. A buffer may be filled in part, so one request costs at most RNG_MAX bytes of time under the lock.
+ * Source: VIRTIO 1.1, 5.4. A buffer may be filled in part, so one request costs at most RNG_MAX bytes of time under the
+ * lock.
  */
 #include <stdlib.h>
 #include <sys/random.h>

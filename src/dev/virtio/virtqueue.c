@@ -4,8 +4,8 @@
  * Everything in the rings is the guest's and may change under us, so each value is read once, checked, then used:
  *
  * I1  A chain has at most VIRTQ_MAX_SIZE segments, each of them contiguous RAM; loops end by that count.
- * I2  A violation breaks the device (NEEDS_RESET) and takes nothing; ring indices are never trusted beyond the queue's size.
- * Source: VIRTIO 1.1, 2.6.
+ * I2  A violation breaks the device (NEEDS_RESET) and takes nothing; ring indices are never trusted beyond the queue's
+ *     size. Source: VIRTIO 1.1, 2.6.
  */
 #include <string.h>
 

@@ -41,7 +41,8 @@ static void limits(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(set_and_prefix), cmocka_unit_test(host_or_user), cmocka_unit_test(limits) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(set_and_prefix), cmocka_unit_test(host_or_user),
+		cmocka_unit_test(limits) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

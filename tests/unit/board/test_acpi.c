@@ -7,7 +7,8 @@
 
 #define AT 0x3fff0000u
 
-static const struct acpi_config config = { .pci_low = 0x40000000, .ncpus = 1, .floppy = true, .pm_base = 0x600, .smi_cmd = 0xb2 };
+static const struct acpi_config config = { .pci_low = 0x40000000, .ncpus = 1, .floppy = true, .pm_base = 0x600,
+	.smi_cmd = 0xb2 };
 
 static uint8_t sum(const uint8_t *p, uint32_t len)
 {
@@ -35,7 +36,8 @@ static const uint8_t *table(const struct acpi_tables *t, uint32_t gpa, const cha
 
 static void root_pointer_leads_to_all_tables(void **state)
 {
-	/* ACPI 5.2.5.3, 5.2.7-5.2.9: both root tables list the same tables; each checksum is 0; FADT names FACS and DSDT twice. */
+	/* ACPI 5.2.5.3, 5.2.7-5.2.9: both root tables list the same tables; each checksum is 0; FADT names FACS and DSDT
+	 * twice. */
 	static struct acpi_tables t;
 	static const char *const sigs[] = { "FACP", "APIC", "HPET" };
 
@@ -79,7 +81,8 @@ static void smbios_walks_to_its_end(void **state)
 	unsigned count = 0, type = 0;
 	uint32_t off = 0;
 
-	smbios_build(&t, &(struct smbios_config){ .ram_size = GIB(6), .ram_below4g = 0xe0000000, .ncpus = 1, .tables_at = 0xf0200 });
+	smbios_build(&t, &(struct smbios_config){ .ram_size = GIB(6), .ram_below4g = 0xe0000000, .ncpus = 1,
+		.tables_at = 0xf0200 });
 	while (off < t.len) {
 		type = t.tables[off];
 		off += t.tables[off + 1];

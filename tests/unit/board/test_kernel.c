@@ -75,7 +75,8 @@ static struct kernel *open_kernel(struct fixture *f, const char *initrd, const c
 
 static int load(struct fixture *f, struct kernel *k, struct kernel_entry *entry, struct err *err)
 {
-	return kernel_load(k, &(struct kernel_place){ .mem = f->mem, .map = &f->map, .top = MIB(64) - 65536, .rsdp = 0xf0000 }, entry, err);
+	return kernel_load(k, &(struct kernel_place){ .mem = f->mem, .map = &f->map, .top = MIB(64) - 65536,
+		.rsdp = 0xf0000 }, entry, err);
 }
 
 static uint32_t ram32(struct fixture *f, uint32_t gpa)
@@ -157,8 +158,10 @@ static void kernel_that_does_not_fit_is_refused(void **state)
 /* An ELF32 multiboot image: header behind the ELF headers, one segment at 2 MiB of 256 bytes with 256 more of bss. */
 static void make_multiboot(uint8_t image[512])
 {
-	Elf32_Ehdr eh = { .e_ident = { 0x7f, 'E', 'L', 'F', ELFCLASS32 }, .e_entry = 0xc0200010, .e_phoff = 52, .e_phentsize = 32, .e_phnum = 1 };
-	Elf32_Phdr ph = { .p_type = PT_LOAD, .p_offset = 256, .p_vaddr = 0xc0200000, .p_paddr = 0x200000, .p_filesz = 256, .p_memsz = 512 };
+	Elf32_Ehdr eh = { .e_ident = { 0x7f, 'E', 'L', 'F', ELFCLASS32 }, .e_entry = 0xc0200010, .e_phoff = 52,
+		.e_phentsize = 32, .e_phnum = 1 };
+	Elf32_Phdr ph = { .p_type = PT_LOAD, .p_offset = 256, .p_vaddr = 0xc0200000, .p_paddr = 0x200000, .p_filesz = 256,
+		.p_memsz = 512 };
 
 	memset(image, 0xcc, 512);
 	memcpy(image, &eh, sizeof(eh));
@@ -170,7 +173,8 @@ static void make_multiboot(uint8_t image[512])
 
 static void multiboot_gets_its_modules(void **state)
 {
-	/* Multiboot 3.2, 3.3: EAX magic, EBX information; segments by physical address, entry translated, modules with their strings. */
+	/* Multiboot 3.2, 3.3: EAX magic, EBX information; segments by physical address, entry translated, modules with
+	 * their strings. */
 	struct fixture *f = *state;
 	static uint8_t image[512];
 	struct kernel_entry e;

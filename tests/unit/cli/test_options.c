@@ -111,7 +111,8 @@ static void sizes_have_units(void **state)
 	static const struct { const char *text; uint64_t size; } good[] = {
 		{ "64K", KIB(64) }, { "512M", MIB(512) }, { "2g", GIB(2) }, { "1GiB", GIB(1) }, { "1T", GIB(1024) },
 	};
-	static const char *const bad[] = { "512", "M", "-1G", "1X", "1Mx", "99999999999999T", "1.5G", " 1G", "99999999999999999999G" };
+	static const char *const bad[] = { "512", "M", "-1G", "1X", "1Mx", "99999999999999T", "1.5G", " 1G",
+		"99999999999999999999G" };
 	struct err err;
 	uint64_t size;
 

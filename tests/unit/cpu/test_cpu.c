@@ -69,7 +69,8 @@ static void limits(void **state)
 {
 	/* rmax and wmax are nonzero only where one comparison decides. */
 	static const struct { uint16_t attr; bool rd, wr; } rows[] = {
-		{ 0x93, true, true }, { 0x91, true, false }, { 0x97, false, false }, { 0x9b, true, false }, { 0x99, false, false },
+		{ 0x93, true, true }, { 0x91, true, false }, { 0x97, false, false }, { 0x9b, true, false },
+		{ 0x99, false, false },
 		{ 0x13, false, false }, { 0x82, false, false }, { 0x93 | SEGA_NULL, false, false },
 	};
 

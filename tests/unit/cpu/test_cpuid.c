@@ -103,7 +103,8 @@ static void tsc(void **state)
 	ask(0x15, 0);
 	assert_true((uint64_t)(out[2] / 1000) * out[1] <= UINT32_MAX);
 	khz = out[2] / 1000 * out[1] / out[0];
-	assert_in_range(khz, model->tsc_hz / 1000 - model->tsc_hz / 500000000 - 1, model->tsc_hz / 1000 + model->tsc_hz / 500000000 + 1);
+	assert_in_range(khz, model->tsc_hz / 1000 - model->tsc_hz / 500000000 - 1,
+	                model->tsc_hz / 1000 + model->tsc_hz / 500000000 + 1);
 	ask(0x40000010, 0);
 	assert_int_equal(out[0], model->tsc_hz / 1000);
 	ask(0x40000000, 0);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* what: a CPU on a bench: RAM with GDT, IDT, TSS and page tables, and a way to run one helper and catch its exception */
+/* what: a CPU on a bench: RAM with GDT, IDT, TSS and page tables, and a way to run one helper and catch its
+ * exception */
 #ifndef INSN_BENCH_H
 #define INSN_BENCH_H
 
@@ -15,10 +16,12 @@
 #undef INSN
 
 enum {
-	GDT = 0x1000, IDT = 0x2000, TSS = 0x3000, TSS2 = 0x3800, PML4 = 0x10000, STACK0 = 0x8000, STACK3 = 0x9000, DATA = 0xa000,
+	GDT = 0x1000, IDT = 0x2000, TSS = 0x3000, TSS2 = 0x3800, PML4 = 0x10000, STACK0 = 0x8000, STACK3 = 0x9000,
+	DATA = 0xa000,
 	HOLE = 0xe00000, /* not mapped in long mode */
 	CS32 = 0x08, DS32 = 0x10, UCS32 = 0x18, UDS32 = 0x20, TR = 0x28, CS64 = 0x38, UCS64 = 0x40, LDT = 0x48, GATE = 0x50,
-	TR2 = 0x60, TASK = 0x68, CONF = 0x70, NPDATA = 0x78, RODATA = 0x80, XCODE = 0x88, UCS16 = 0x90, SS16 = 0x98, GDT_END = 0xa0,
+	TR2 = 0x60, TASK = 0x68, CONF = 0x70, NPDATA = 0x78, RODATA = 0x80, XCODE = 0x88, UCS16 = 0x90, SS16 = 0x98,
+	GDT_END = 0xa0,
 };
 
 struct bench {
@@ -38,7 +41,8 @@ static inline void put_desc(struct bench *b, unsigned sel, uint32_t base, uint32
 }
 
 /* Call, interrupt, trap and task gates: SDM vol 3 figures 5-8, 6-2. */
-static inline void put_gate(struct bench *b, uint32_t at, unsigned sel, uint32_t off, unsigned type, unsigned dpl, unsigned params)
+static inline void put_gate(struct bench *b, uint32_t at, unsigned sel, uint32_t off, unsigned type, unsigned dpl,
+                            unsigned params)
 {
 	put_le64(b->ram + at, (off & 0xffff) | (uint64_t)sel << 16 | (uint64_t)params << 32 |
 		 (uint64_t)(0x80 | dpl << 5 | type) << 40 | (uint64_t)(off >> 16) << 48);

@@ -324,7 +324,8 @@ static void stack_forms(void **state)
 	assert_int_equal(get_le32(b->ram + STACK0 - 4), 0x9100);
 	assert_int_equal(get_le32(b->ram + STACK0 - 8), 0x5678);
 	assert_int_equal(get_le32(b->ram + STACK0 - 12), STACK0 - 4);
-	in = (struct insn){ .len = 2, .opsize = 2, .has_mem = true, .seg = SEG_DS, .base = INSN_NOREG, .index = INSN_NOREG, .adsize = 4,
+	in = (struct insn){ .len = 2, .opsize = 2, .has_mem = true, .seg = SEG_DS, .base = INSN_NOREG, .index = INSN_NOREG,
+		.adsize = 4,
 			    .disp = DATA, .reg = RAX };
 	put_le32(b->ram + DATA, 0x0005fffe);
 	s->gpr[RAX] = 0xffff;
@@ -337,8 +338,10 @@ static void stack_forms(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		BENCH_TEST(enter_long_mode), BENCH_TEST(pae_pdptes), BENCH_TEST(control_bits), BENCH_TEST(debug_registers), BENCH_TEST(msrs),
-		BENCH_TEST(interrupt_flag), BENCH_TEST(popf_rules), BENCH_TEST(pushf_vme), BENCH_TEST(syscall_sysret), BENCH_TEST(stac),
+		BENCH_TEST(enter_long_mode), BENCH_TEST(pae_pdptes), BENCH_TEST(control_bits), BENCH_TEST(debug_registers),
+		BENCH_TEST(msrs),
+		BENCH_TEST(interrupt_flag), BENCH_TEST(popf_rules), BENCH_TEST(pushf_vme), BENCH_TEST(syscall_sysret),
+		BENCH_TEST(stac),
 		BENCH_TEST(decimal), BENCH_TEST(stack_forms),
 	};
 

@@ -107,7 +107,8 @@ static void call_gate64(void **state)
 	/* IA-32e mode: a 16-byte gate, 64-bit stack, null SS, eight-byte slots */
 	struct bench *b = *state;
 	struct cpu_state *s = &b->cpu->s;
-	struct insn in = { .len = 3, .opsize = 4, .has_mem = true, .seg = SEG_DS, .base = INSN_NOREG, .index = INSN_NOREG, .adsize = 8,
+	struct insn in = { .len = 3, .opsize = 4, .has_mem = true, .seg = SEG_DS, .base = INSN_NOREG, .index = INSN_NOREG,
+		.adsize = 8,
 			   .disp = DATA };
 
 	go_long(b);
@@ -236,7 +237,8 @@ static void task_gate_event(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		BENCH_TEST(direct_jump), BENCH_TEST(real_call), BENCH_TEST(call_gate), BENCH_TEST(call_gate_checks), BENCH_TEST(call_gate64),
+		BENCH_TEST(direct_jump), BENCH_TEST(real_call), BENCH_TEST(call_gate), BENCH_TEST(call_gate_checks),
+		BENCH_TEST(call_gate64),
 		BENCH_TEST(to_compat), BENCH_TEST(task_round_trip), BENCH_TEST(task_faults), BENCH_TEST(task_gate_event),
 	};
 

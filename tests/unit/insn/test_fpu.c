@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* what: tests of insn/fpu_save.c, nm.c and vecmem.c: images, alignment and header rules, elements that must not fault */
+/* what: tests of insn/fpu_save.c, nm.c and vecmem.c: images, alignment and header rules, elements that must not
+ * fault */
 #include "insn/bench.h"
 
 #define XMM(n) (160 + 16 * (n))
 
 static struct insn mem_insn(uint32_t at, unsigned opsize)
 {
-	return (struct insn){ .len = 4, .opsize = (uint8_t)opsize, .adsize = 8, .has_mem = true, .seg = SEG_DS, .base = INSN_NOREG,
+	return (struct insn){ .len = 4, .opsize = (uint8_t)opsize, .adsize = 8, .has_mem = true, .seg = SEG_DS,
+		.base = INSN_NOREG,
 			      .index = INSN_NOREG, .scale = 1, .disp = at };
 }
 
@@ -223,7 +225,8 @@ static void vmaskmov(void **state)
 	/* VMASKMOVPS ymm1, ymm2, [m] with the enabled elements before the hole; VMASKMOVPD store likewise */
 	struct bench *b = *state;
 	struct insn in = mem_insn(HOLE - 8, 4);
-	static const uint8_t load[] = { 0xc4, 0xe2, 0x6d, 0x2c, 0x0c, 0x25 }, store[] = { 0xc4, 0xe2, 0x69, 0x2f, 0x0c, 0x25 };
+	static const uint8_t load[] = { 0xc4, 0xe2, 0x6d, 0x2c, 0x0c, 0x25 },
+		store[] = { 0xc4, 0xe2, 0x69, 0x2f, 0x0c, 0x25 };
 
 	if (!go_fpu(b, 7))
 		skip();
@@ -285,7 +288,8 @@ static void evex_moves(void **state)
 	struct bench *b = *state;
 	struct insn in = mem_insn(HOLE - 3, 4);
 	uint32_t r[4];
-	static const uint8_t load[] = { 0x62, 0xf1, 0x7f, 0xc9, 0x6f, 0x0c, 0x25 }, store[] = { 0x62, 0xf1, 0x7f, 0x49, 0x7f, 0x0c, 0x25 };
+	static const uint8_t load[] = { 0x62, 0xf1, 0x7f, 0xc9, 0x6f, 0x0c, 0x25 },
+		store[] = { 0x62, 0xf1, 0x7f, 0x49, 0x7f, 0x0c, 0x25 };
 
 	if (!go_fpu(b, 0xe7))
 		skip();

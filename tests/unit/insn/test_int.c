@@ -3,7 +3,8 @@
 #include "insn/bench.h"
 
 static const struct cpu_event irq20 = { .vector = 0x20, .ext = true };
-static const struct insn iret2 = { .len = 1, .opsize = 2 }, iret4 = { .len = 2, .opsize = 4 }, iret8 = { .len = 2, .opsize = 8 };
+static const struct insn iret2 = { .len = 1, .opsize = 2 }, iret4 = { .len = 2, .opsize = 4 },
+	iret8 = { .len = 2, .opsize = 8 };
 
 static void real_frame(void **state)
 {
@@ -64,7 +65,8 @@ static void protected_same_level(void **state)
 
 static void protected_inner(void **state)
 {
-	/* from CPL 3 through a trap gate: SS0:ESP0, old SS:ESP in the frame, IF kept; IRET returns and nulls inner segments */
+	/* from CPL 3 through a trap gate: SS0:ESP0, old SS:ESP in the frame, IF kept; IRET returns and nulls inner
+	 * segments */
 	struct bench *b = *state;
 	struct cpu_state *s = &b->cpu->s;
 
@@ -325,7 +327,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		BENCH_TEST(real_frame), BENCH_TEST(real_limit), BENCH_TEST(protected_same_level), BENCH_TEST(protected_inner),
-		BENCH_TEST(gate_errors), BENCH_TEST(int_pushes_next), BENCH_TEST(long_same_level), BENCH_TEST(long_inner_and_ist),
+		BENCH_TEST(gate_errors), BENCH_TEST(int_pushes_next), BENCH_TEST(long_same_level),
+		BENCH_TEST(long_inner_and_ist),
 		BENCH_TEST(long_to_compat), BENCH_TEST(long_faults), BENCH_TEST(iret_refusals), BENCH_TEST(vm86_round_trip),
 		BENCH_TEST(vm86_int_rules), BENCH_TEST(combine),
 	};

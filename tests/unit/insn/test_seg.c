@@ -99,7 +99,8 @@ static void segment_limits(void **state)
 {
 	/* expand-down: offsets above the limit only; a write to read-only data is #GP(0), the stack's violation #SS(0) */
 	struct bench *b = *state;
-	struct insn in = { .len = 2, .has_mem = true, .seg = SEG_DS, .base = INSN_NOREG, .index = INSN_NOREG, .adsize = 4, .opsize = 2 };
+	struct insn in = { .len = 2, .has_mem = true, .seg = SEG_DS, .base = INSN_NOREG, .index = INSN_NOREG, .adsize = 4,
+		.opsize = 2 };
 
 	go_protected(b);
 	cpu_set_seg(b->cpu, SEG_DS, 0x10, 0, 0xfff, 0x4097);
@@ -150,7 +151,8 @@ static void pseudo_descriptors(void **state)
 {
 	/* LGDT with a 16-bit operand size takes 24 bits of base; SGDT writes all */
 	struct bench *b = *state;
-	struct insn in = { .len = 3, .has_mem = true, .seg = SEG_DS, .base = INSN_NOREG, .index = INSN_NOREG, .adsize = 4, .opsize = 2,
+	struct insn in = { .len = 3, .has_mem = true, .seg = SEG_DS, .base = INSN_NOREG, .index = INSN_NOREG, .adsize = 4,
+		.opsize = 2,
 			   .disp = DATA };
 
 	go_protected(b);
@@ -208,7 +210,8 @@ static void questions(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		BENCH_TEST(real_load), BENCH_TEST(data_checks), BENCH_TEST(ss_checks), BENCH_TEST(push_pop), BENCH_TEST(segment_limits),
+		BENCH_TEST(real_load), BENCH_TEST(data_checks), BENCH_TEST(ss_checks), BENCH_TEST(push_pop),
+		BENCH_TEST(segment_limits),
 		BENCH_TEST(tables), BENCH_TEST(pseudo_descriptors), BENCH_TEST(questions),
 	};
 

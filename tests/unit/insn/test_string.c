@@ -157,7 +157,8 @@ static void limit_in_the_middle(void **state)
 
 static void compares(void **state)
 {
-	/* REPE stops behind the difference, REPNE behind the match, flags are those of the last pair; zero count leaves flags */
+	/* REPE stops behind the difference, REPNE behind the match, flags are those of the last pair; zero count leaves
+	 * flags */
 	struct bench *b = *state;
 	struct insn repe = rep_insn(1, 0xf3), repne = rep_insn(1, 0xf2), one = rep_insn(2, 0);
 
@@ -271,7 +272,8 @@ static void ports(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		BENCH_TEST(copies), BENCH_TEST(overlap), BENCH_TEST(fault_in_the_middle), BENCH_TEST(interruptible), BENCH_TEST(wraps),
+		BENCH_TEST(copies), BENCH_TEST(overlap), BENCH_TEST(fault_in_the_middle), BENCH_TEST(interruptible),
+		BENCH_TEST(wraps),
 		BENCH_TEST(limit_in_the_middle), BENCH_TEST(compares), BENCH_TEST(loads), BENCH_TEST(ports),
 	};
 

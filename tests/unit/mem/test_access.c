@@ -131,7 +131,8 @@ static void dma(void **state)
 
 static void top_of_all(void **state)
 {
-	/* Addresses come from the guest in 64 bits (fw_cfg's DMA): accesses at the very end terminate like any beyond RAM. */
+	/* Addresses come from the guest in 64 bits (fw_cfg's DMA): accesses at the very end terminate like any beyond
+	 * RAM. */
 	uint8_t buf[4] = { 0 };
 
 	mem_write(mem, UINT64_MAX, buf, 1);

@@ -147,7 +147,8 @@ static void buffers(void **state)
 
 static void breakpoints(void **state)
 {
-	/* SDM vol 3 17.2: data breakpoints match by overlap, writes-only ones not on reads, and their page stays out of the TLB. */
+	/* SDM vol 3 17.2: data breakpoints match by overlap, writes-only ones not on reads, and their page stays out of
+	 * the TLB. */
 	mode_long();
 	map(1, 0x20000 | P | W | A | D);
 	cpu->s.dr[0] = 0x1005; /* four bytes from 0x1004 */

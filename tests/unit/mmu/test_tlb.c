@@ -167,7 +167,8 @@ static void invpcid(void **state)
 
 static void never_cached(void **state)
 {
-	/* Devices are never entered, ROM never for writes, code pages never for writes, and becoming code drops the entry. */
+	/* Devices are never entered, ROM never for writes, code pages never for writes, and becoming code drops the
+	 * entry. */
 	mode_long();
 	map(1, DEVICE | P | W);
 	assert_true(try_load(0x1000, 4, 0, &val));

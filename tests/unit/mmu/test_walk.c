@@ -133,7 +133,8 @@ static void matrix(void **state)
 	/* SDM vol 3 4.6.1: every right against every access, computed the other way round. */
 	mode_long();
 	for (unsigned i = 0; i < 1 << 9; i++) {
-		bool pw = i & 1, pu = i & 2, pnx = i & 4, wp = i & 8, smep = i & 16, smap = i & 32, ac = i & 64, is_user = i & 128;
+		bool pw = i & 1, pu = i & 2, pnx = i & 4, wp = i & 8, smep = i & 16, smap = i & 32, ac = i & 64,
+		is_user = i & 128;
 		bool nxe = i & 256;
 
 		cpu->s.cr0 = CR0_PE | CR0_PG | (wp ? CR0_WP : 0);

@@ -133,7 +133,8 @@ static int client(const char *name)
 	return fd;
 }
 
-/* Output without a client is dropped; a client gets what comes after, and its input comes through; then the next one. */
+/* Output without a client is dropped; a client gets what comes after, and its input comes through; then the next
+ * one. */
 static void test_unix(void **state)
 {
 	struct ui_stream *s = open_at("unix", "sock");
@@ -187,7 +188,8 @@ static void test_backpressure(void **state)
 	ui_stream_free(s);
 }
 
-/* A host that does not read: 1 MiB is kept, then bytes are dropped after one wait, and it goes on when the host reads. */
+/* A host that does not read: 1 MiB is kept, then bytes are dropped after one wait, and it goes on when the host
+ * reads. */
 static void test_stuck_host(void **state)
 {
 	struct ui_stream *s = open_at("unix", "sock");

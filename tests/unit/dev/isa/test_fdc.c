@@ -104,7 +104,8 @@ static int setup(void **state)
 	dcfg = (struct dma_config){ .mem = mem };
 	dma = dma_new(&dcfg);
 	cfg = (struct fdc_config){
-		.states = set, .loop = loop, .mem = mem, .dma = dma, .irq6 = { .set = on_irq6 }, .present = { true }, .disk = { disk },
+		.states = set, .loop = loop, .mem = mem, .dma = dma, .irq6 = { .set = on_irq6 }, .present = { true },
+		.disk = { disk },
 	};
 	fdc = fdc_new(&cfg);
 	state_set_each(set, check_coverage, NULL);

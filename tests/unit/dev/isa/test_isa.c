@@ -85,7 +85,8 @@ static void debug_ports(void **state)
 static void port92(void **state)
 {
 	/* Bit 1 switches A20 when it changes, a rise of bit 0 resets. */
-	struct port92 *p = port92_new(&(struct port92_config){ .mem = mem, .a20 = { .set = on_a20 }, .reset = { .set = on_reset } });
+	struct port92 *p = port92_new(&(struct port92_config){ .mem = mem, .a20 = { .set = on_a20 },
+		.reset = { .set = on_reset } });
 
 	a20 = true;
 	resets = 0;
@@ -109,9 +110,11 @@ static void noise(void **state)
 	struct pit *pit = pit_new(&(struct pit_config){ .loop = loop, .mem = mem, .irq0 = irq });
 	struct rtc *rtc = rtc_new(&(struct rtc_config){ .loop = loop, .mem = mem, .irq8 = irq });
 	struct i8042 *kbc = i8042_new(&(struct i8042_config){ .loop = loop, .mem = mem, .irq1 = irq, .irq12 = irq });
-	struct uart *uart = uart_new(&(struct uart_config){ .name = "u", .loop = loop, .mem = mem, .base = 0x3f8, .irq = irq });
+	struct uart *uart = uart_new(&(struct uart_config){ .name = "u", .loop = loop, .mem = mem, .base = 0x3f8,
+		.irq = irq });
 	struct dma *dma = dma_new(&(struct dma_config){ .mem = mem });
-	struct fdc *fdc = fdc_new(&(struct fdc_config){ .loop = loop, .mem = mem, .dma = dma, .irq6 = irq, .present = { true } });
+	struct fdc *fdc = fdc_new(&(struct fdc_config){ .loop = loop, .mem = mem, .dma = dma, .irq6 = irq,
+		.present = { true } });
 
 	srand(3);
 	for (int i = 0; i < 300000; i++) {

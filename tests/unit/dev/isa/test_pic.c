@@ -186,7 +186,8 @@ static void poll(void **state)
 
 static void level_triggered(void **state)
 {
-	/* ELCR: a level request follows its line and comes again after EOI while the line is up; 0, 1, 2, 8, 13 stay edge. */
+	/* ELCR: a level request follows its line and comes again after EOI while the line is up; 0, 1, 2, 8, 13 stay
+	 * edge. */
 	out(0x4d0, 0xff);
 	out(0x4d1, 0xff);
 	assert_int_equal(in(0x4d0), 0xf8);

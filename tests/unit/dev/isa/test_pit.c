@@ -233,7 +233,8 @@ int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		T(mode0), T(mode2), T(mode3), T(one_shot), T(mode4), T(gate_pauses), T(latches), T(bcd), T(refresh), T(hostile_period),
+		T(mode0), T(mode2), T(mode3), T(one_shot), T(mode4), T(gate_pauses), T(latches), T(bcd), T(refresh),
+		T(hostile_period),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -108,7 +108,8 @@ static void mmio_is_like_ram(void **state)
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
-	const struct CMUnitTest tests[] = { T(latch_takes_any_width), T(flush_names_a_page), T(lines_follow_bit_0), T(mmio_is_like_ram) };
+	const struct CMUnitTest tests[] = { T(latch_takes_any_width), T(flush_names_a_page), T(lines_follow_bit_0),
+		T(mmio_is_like_ram) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* what: the PCI half of a PC for tests: RAM, bus, host bridge, ISA bridge, a stepped clock, and short words to poke them */
+/* what: the PCI half of a PC for tests: RAM, bus, host bridge, ISA bridge, a stepped clock, and short words to poke
+ * them */
 #ifndef TESTS_SMALL_PC_H
 #define TESTS_SMALL_PC_H
 

@@ -5,7 +5,8 @@
 #include "dev/sys/lapic.h"
 
 enum {
-	ID = 0x20, VER = 0x30, TPR = 0x80, PPR = 0xa0, EOI = 0xb0, LDR = 0xd0, DFR = 0xe0, SVR = 0xf0, ISR = 0x100, TMR = 0x180,
+	ID = 0x20, VER = 0x30, TPR = 0x80, PPR = 0xa0, EOI = 0xb0, LDR = 0xd0, DFR = 0xe0, SVR = 0xf0, ISR = 0x100,
+	TMR = 0x180,
 	IRR = 0x200, ESR = 0x280, ICR = 0x300, ICR2 = 0x310, LVTT = 0x320, LINT0 = 0x350, LINT1 = 0x360, LVTE = 0x370,
 	TMICT = 0x380, TMCCT = 0x390, TDCR = 0x3e0,
 };
@@ -288,7 +289,8 @@ static void test_timer_flood(void **state)
 	assert_int_equal(lapic_ack(apic[0]), 0x41);
 }
 
-/* 11.5.4.1: TSC deadline: fires once, reads 0 after; a past one fires at once; 0 disarms; other modes ignore the MSR. */
+/* 11.5.4.1: TSC deadline: fires once, reads 0 after; a past one fires at once; 0 disarms; other modes ignore the
+ * MSR. */
 static void test_timer_deadline(void **state)
 {
 	uint64_t v = 2000000;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* what: tests of virtio over PCI with a driver written here: both faces, queues, the block and entropy devices, hostile rings */
+/* what: tests of virtio over PCI with a driver written here: both faces, queues, the block and entropy devices,
+ * hostile rings */
 #include "../pci/small_pc.h"
 
 #include "dev/virtio/virtio.h"
@@ -554,9 +555,11 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
-		T(ids), T(capabilities), T(negotiation), T(config_space), T(modern_read_write), T(requests_refused), T(identity),
+		T(ids), T(capabilities), T(negotiation), T(config_space), T(modern_read_write), T(requests_refused),
+		T(identity),
 		cmocka_unit_test_setup_teardown(read_only, setup_readonly, teardown), T(legacy_driver), T(msix_completion),
-		T(suppression), T(indirect), T(hostile_rings), T(random_rings), T(rings_outside_ram), T(reset_under_way), T(no_bus_master),
+		T(suppression), T(indirect), T(hostile_rings), T(random_rings), T(rings_outside_ram), T(reset_under_way),
+		T(no_bus_master),
 		T(config_window), T(entropy), T(coverage),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
