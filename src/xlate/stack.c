@@ -98,17 +98,24 @@ void xlate_insn_push(struct tr *t, const struct dec *d)
 	xlate_lower_checked(t, SEG_SS, RSP, true, false, d->in.opsize, push_body);
 }
 
-/* Put S0's memory into guest register g after the stack pointer moved (POP SP loads what was popped). */
+/* The load comes first: it faults where an unused near entry has let a non-canonical address pass. POP SP ends with what was popped. */
 static void pop_reg_body(struct tr *t, const struct dec *d)
 {
+	struct emit *e = &t->e;
 	unsigned g = push_reg(d)->num, size = d->in.opsize;
-	xlate_stack_add(t, (int32_t)size);
-	if (xlate_lower_homed(g)) {
-		emit_op_mem(&t->e, size, 0x8b, S1, S0, H_NONE, 1, 0);
-		emit_st_cpu(&t->e, size == 4 ? 8 : size, g * 8, S1);
-	} else {
-		emit_op_mem(&t->e, size, 0x8b, xlate_lower_host(g), S0, H_NONE, 1, 0);
+	if (g == RSP) {
+		load_s0(e, size, S0);
+		xlate_stack_add(t, (int32_t)size);
+		emit_mov(e, size, H_GSP, S0);
+		return;
 	}
+	if (xlate_lower_homed(g)) {
+		emit_op_mem(e, size, 0x8b, S1, S0, H_NONE, 1, 0);
+		emit_st_cpu(e, size == 4 ? 8 : size, g * 8, S1);
+	} else {
+		emit_op_mem(e, size, 0x8b, xlate_lower_host(g), S0, H_NONE, 1, 0);
+	}
+	xlate_stack_add(t, (int32_t)size);
 }
 
 static void pop_mem_body(struct tr *t, const struct dec *d)
@@ -135,13 +142,14 @@ static void leave_body(struct tr *t, const struct dec *d)
 {
 	struct emit *e = &t->e;
 	unsigned size = d->in.opsize, st = d->in.stsize;
+	load_s0(e, size, S0);
 	if (st == 2) {
 		emit_lea(e, 4, S1, H_RBP, H_NONE, 1, (int32_t)size);
 		emit_mov(e, 2, H_GSP, S1);
 	} else {
 		emit_lea(e, st, H_GSP, H_RBP, H_NONE, 1, (int32_t)size);
 	}
-	emit_op_mem(e, size, 0x8b, H_RBP, S0, H_NONE, 1, 0);
+	emit_mov(e, size, H_RBP, S0);
 }
 
 void xlate_insn_leave(struct tr *t, const struct dec *d)

@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "oracle.h"
+#include "gen_int.h"
 
 #define XSAVE_HEADER 512
 
@@ -188,11 +188,42 @@ static bool undefined_and_too_long(const struct ocase *c, const struct ores *n, 
 	       memchr("\x26\x2e\x36\x3e\x64\x65\x66\x67\xf2\xf3\xf0\x48", c->code[3], 12);
 }
 
-/* MASKMOVQ and MASKMOVDQU may fault for bytes that are off (SDM vol 2 MASKMOVDQU: implementation specific). */
+/* The mask of a MASKMOVQ or MASKMOVDQU that is the first instruction. */
+static const uint8_t *first_mask(const struct ocase *c, const ZydisDecodedOperand *op)
+{
+	static const uint8_t none[16];
+	unsigned id = (unsigned)ZydisRegisterGetId(op->reg.value), top = c->x[3] >> 3 & 7;
+	bool mmx = ZydisRegisterGetClass(op->reg.value) == ZYDIS_REGCLASS_MMX;
+	if (!(get_le64(c->x + XSAVE_HEADER) >> !mmx & 1))
+		return none;
+	return mmx ? c->x + 32 + 16 * ((id - top) & 7) : c->x + 160 + 16 * id;
+}
+
+/* MASKMOVQ and MASKMOVDQU may fault for bytes that are off (SDM vol 2 MASKMOVDQU: implementation specific). Of a single instruction it is known
+ * that no byte on the page was on; of a later one it is not. */
 static bool maskmov_of_nothing(const struct ocase *c, const struct ores *n)
 {
 	unsigned at = check_insn_at(c, n->rip);
-	return n->vector == EXC_PF && at < c->n && strstr(check_mnemonic(c, at), "maskmov");
+	ZydisDecoder d;
+	ZydisDecodedInstruction zi;
+	ZydisDecodedOperand ops[ZYDIS_MAX_OPERAND_COUNT];
+	decoder(c, &d);
+	if (n->vector != EXC_PF || at == c->n || !strstr(check_mnemonic(c, at), "maskmov") ||
+	    !ZYAN_SUCCESS(ZydisDecoderDecodeFull(&d, c->code + c->start[at], c->start[at + 1] - c->start[at], &zi, ops)))
+		return false;
+	if (ops[0].type != ZYDIS_OPERAND_TYPE_REGISTER || ops[1].type != ZYDIS_OPERAND_TYPE_REGISTER)
+		return false; /* VMASKMOVPS and its like never do */
+	if (at > 0)
+		return true;
+	const uint8_t *mask = first_mask(c, &ops[1]);
+	uint64_t rdi = zi.address_width == 64 ? c->gpr[RDI] : c->gpr[RDI] & ((1ull << zi.address_width) - 1);
+	for (unsigned k = 0; k < zi.operand_count; k++)
+		if (ops[k].type == ZYDIS_OPERAND_TYPE_MEMORY)
+			rdi += solve_seg_base(c, ops[k].mem.segment);
+	for (unsigned k = 0; k < ops[0].size / 8u; k++)
+		if (mask[k] & 0x80 && (rdi + k) >> 12 == n->cr2 >> 12)
+			return false;
+	return true;
 }
 
 static bool alignment_unsure(const struct ocase *c, const struct ores *r)

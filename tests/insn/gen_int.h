@@ -48,6 +48,7 @@ void encode_bytes(struct gen *g, struct rng *r, unsigned mode, enum group grp, u
 unsigned solve_gpr(ZydisRegister reg);
 /* Where an operand of size bytes should lie: a linear address. edge: also where canonical addresses end. */
 uint64_t solve_target(struct rng *r, bool edge, unsigned size);
+uint64_t solve_seg_base(const struct ocase *c, ZydisRegister seg);
 uint64_t solve_stack_top(const struct ocase *oc);
 /* Is op a memory operand whose address can be chosen? */
 bool solve_wanted(const ZydisDecodedOperand *op);

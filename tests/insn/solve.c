@@ -82,8 +82,10 @@ static unsigned seg_of(ZydisRegister reg)
 	}
 }
 
-static uint64_t seg_base(const struct ocase *c, unsigned seg)
+uint64_t solve_seg_base(const struct ocase *c, ZydisRegister reg)
 {
+	unsigned seg = seg_of(reg);
+
 	if (omode64(c->mode))
 		return seg == SEG_FS ? c->fs_base : seg == SEG_GS ? c->gs_base : 0;
 	return oseg_table[c->mode][seg].base;
@@ -171,7 +173,7 @@ bool solve_operand(const struct gen *g, struct rng *r, struct ocase *oc, struct 
 	bool whole = size <= 64 && !(size & (size - 1)) && c->zi.avx.mask.reg <= ZYDIS_REGISTER_K0;
 	bool near = t->cluster && chance(r, 80);
 	uint64_t gla = near ? t->cluster + below(r, 160) - 80 : solve_target(r, omode64(oc->mode) && whole, size);
-	if (!solve_to(g, r, oc, t, c, op, gla - seg_base(oc, seg_of(op->mem.segment))))
+	if (!solve_to(g, r, oc, t, c, op, gla - solve_seg_base(oc, op->mem.segment)))
 		return false;
 	t->at = gla;
 	t->places |= 1u << place_of(gla, size);
@@ -232,7 +234,7 @@ void solve_lucky_values(struct rng *r, struct ocase *oc, const struct track *t, 
 	const ZydisDecodedOperand *m = &c->ops[0];
 	unsigned base = m->type == ZYDIS_OPERAND_TYPE_MEMORY ? solve_gpr(m->mem.base) : 16;
 	uint32_t taken = t->fixed | t->written | (oc->mode == O16 ? 1u << RSP : 0);
-	uint64_t gla = base < 16 && solve_gpr(m->mem.index) == 16 ? oc->gpr[base] + (uint64_t)m->mem.disp.value + seg_base(oc, seg_of(m->mem.segment)) : 0;
+	uint64_t gla = base < 16 && solve_gpr(m->mem.index) == 16 ? oc->gpr[base] + (uint64_t)m->mem.disp.value + solve_seg_base(oc, m->mem.segment) : 0;
 	for (unsigned k = 0; k < 2 && wants_selector(c); k++) {
 		unsigned n = c->ops[k].type == ZYDIS_OPERAND_TYPE_REGISTER ? solve_gpr(c->ops[k].reg.value) : 16;
 		if (n < 16 && !(taken & 1u << n))
@@ -279,7 +281,7 @@ static uint32_t image_off(uint64_t gla)
 
 uint64_t solve_stack_top(const struct ocase *oc)
 {
-	return (oc->mode == O16 ? (uint16_t)oc->gpr[RSP] : oc->gpr[RSP]) + seg_base(oc, SEG_SS);
+	return (oc->mode == O16 ? (uint16_t)oc->gpr[RSP] : oc->gpr[RSP]) + solve_seg_base(oc, ZYDIS_REGISTER_SS);
 }
 
 /* A code segment, mostly, and an offset at which it has INT3. */
