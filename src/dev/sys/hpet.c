@@ -6,6 +6,10 @@
  * that has just passed (up to LATE_TICKS) fires at once instead of after a wrap, because a guest that lost its
  * host CPU between reading the counter and writing the comparator cannot know.
  *
+ * Each access, and each expiry, is handled as of one moment, now: were the clock read twice, a comparator could pass in
+ * between (the host may take the CPU away there for longer than a period) and its timer would be dead until the
+ * counter wraps.
+ *
  * I1  While timer[n].armed the interrupt is owed; writes to a timer's registers first fire what is due.
  * I2  line[n] is the level on the wire pin[n]; nothing else drives that wire for timer n.
  *
@@ -71,11 +75,12 @@ struct hpet {
 	struct mem_region window;
 };
 
-static uint64_t counter(const struct hpet *h)
+/* now: loop time in ns. */
+static uint64_t counter(const struct hpet *h, uint64_t now)
 {
 	if (!(h->s.conf & CONF_ENABLE))
 		return h->s.counter;
-	return h->s.counter + (loop_now(h->cfg.loop) - h->s.started) / TICK_NS;
+	return h->s.counter + (now - h->s.started) / TICK_NS;
 }
 
 static uint64_t width_mask(const struct hpet_timer_state *t)
@@ -135,9 +140,9 @@ static void interrupt(struct hpet_timer *t)
 /* --- comparators --- */
 
 /* Move a periodic comparator past the counter. */
-static void advance(struct hpet_timer_state *s, uint64_t now)
+static void advance(struct hpet_timer_state *s, uint64_t count)
 {
-	uint64_t mask = width_mask(s), late = (now - s->cmp) & mask;
+	uint64_t mask = width_mask(s), late = (count - s->cmp) & mask;
 
 	/* More than half the range behind is ahead. */
 	if (s->period && late <= mask / 2)
@@ -145,18 +150,18 @@ static void advance(struct hpet_timer_state *s, uint64_t now)
 }
 
 /* fresh: the comparator was written just now. */
-static void arm(struct hpet_timer *t, bool fresh)
+static void arm(struct hpet_timer *t, uint64_t now, bool fresh)
 {
 	struct hpet *h = t->h;
 	struct hpet_timer_state *s = &h->s.t[t->n];
-	uint64_t mask = width_mask(s), now = counter(h) & mask, ahead;
+	uint64_t mask = width_mask(s), count = counter(h, now) & mask, ahead;
 
 	if (!(h->s.conf & CONF_ENABLE) || !(s->conf & (TN_INT_ENB | TN_LEVEL)) || ((s->conf & TN_PERIODIC) && !s->period)) {
 		loop_timer_cancel(&t->timer);
 		return;
 	}
-	ahead = (s->cmp - now) & mask;
-	if (fresh && s->cmp <= now && now - s->cmp <= LATE_TICKS) /* all ones is never just past */
+	ahead = (s->cmp - count) & mask;
+	if (fresh && s->cmp <= count && count - s->cmp <= LATE_TICKS) /* all ones is never just past */
 		ahead = 0;
 	else if (ahead == 0)
 		ahead = mask; /* it matched already */
@@ -165,31 +170,37 @@ static void arm(struct hpet_timer *t, bool fresh)
 	if (ahead > FOREVER)
 		loop_timer_cancel(&t->timer);
 	else
-		loop_timer_set(&t->timer, loop_now(h->cfg.loop) + ahead * TICK_NS);
+		loop_timer_set(&t->timer, now + ahead * TICK_NS);
+}
+
+static void fire_at(struct hpet_timer *t, uint64_t now)
+{
+	struct hpet_timer_state *s = &t->h->s.t[t->n];
+
+	loop_timer_cancel(&t->timer);
+	if (s->conf & TN_PERIODIC)
+		advance(s, counter(t->h, now));
+	interrupt(t);
+	arm(t, now, false);
 }
 
 static void fire(void *opaque)
 {
 	struct hpet_timer *t = opaque;
-	struct hpet_timer_state *s = &t->h->s.t[t->n];
 
-	loop_timer_cancel(&t->timer);
-	if (s->conf & TN_PERIODIC)
-		advance(s, counter(t->h));
-	interrupt(t);
-	arm(t, false);
+	fire_at(t, loop_now(t->h->cfg.loop));
 }
 
-static void fire_if_due(struct hpet_timer *t)
+static void fire_if_due(struct hpet_timer *t, uint64_t now)
 {
-	if (t->timer.armed && t->timer.when <= loop_now(t->h->cfg.loop))
-		fire(t);
+	if (t->timer.armed && t->timer.when <= now)
+		fire_at(t, now);
 }
 
-static void arm_all(struct hpet *h)
+static void arm_all(struct hpet *h, uint64_t now)
 {
 	for (unsigned n = 0; n < HPET_TIMERS; n++)
-		arm(&h->t[n], false);
+		arm(&h->t[n], now, false);
 }
 
 /* --- registers --- */
@@ -199,15 +210,15 @@ static uint64_t merge(uint64_t old, uint64_t val, uint64_t mask)
 	return (old & ~mask) | (val & mask);
 }
 
-static void write_conf(struct hpet *h, uint64_t val)
+static void write_conf(struct hpet *h, uint64_t val, uint64_t now)
 {
 	uint64_t changed = (h->s.conf ^ val) & (CONF_ENABLE | CONF_LEGACY);
 
 	if (changed & CONF_ENABLE) {
 		for (unsigned n = 0; n < HPET_TIMERS; n++)
-			fire_if_due(&h->t[n]);
-		h->s.counter = counter(h);
-		h->s.started = loop_now(h->cfg.loop);
+			fire_if_due(&h->t[n], now);
+		h->s.counter = counter(h, now);
+		h->s.started = now;
 	}
 	h->s.conf = val & (CONF_ENABLE | CONF_LEGACY);
 	if (changed & CONF_LEGACY) {
@@ -216,21 +227,21 @@ static void write_conf(struct hpet *h, uint64_t val)
 			update_line(&h->t[n]);
 	}
 	if (changed & CONF_ENABLE)
-		arm_all(h);
+		arm_all(h, now);
 }
 
-static void write_counter(struct hpet *h, uint64_t val, uint64_t mask)
+static void write_counter(struct hpet *h, uint64_t val, uint64_t mask, uint64_t now)
 {
-	h->s.counter = merge(counter(h), val, mask);
-	h->s.started = loop_now(h->cfg.loop);
-	arm_all(h);
+	h->s.counter = merge(counter(h, now), val, mask);
+	h->s.started = now;
+	arm_all(h, now);
 }
 
-static void write_tn_conf(struct hpet_timer *t, uint64_t val, uint64_t mask)
+static void write_tn_conf(struct hpet_timer *t, uint64_t val, uint64_t mask, uint64_t now)
 {
 	struct hpet_timer_state *s = &t->h->s.t[t->n];
 
-	fire_if_due(t);
+	fire_if_due(t, now);
 	s->conf = merge(s->conf, val, mask & TN_WRITABLE);
 	if (s->conf & TN_32MODE) { /* 2.3.8: the upper halves are then fixed at 0 */
 		s->cmp = (uint32_t)s->cmp;
@@ -239,16 +250,16 @@ static void write_tn_conf(struct hpet_timer *t, uint64_t val, uint64_t mask)
 	if (!(s->conf & TN_LEVEL))
 		t->h->s.isr &= ~(1ull << t->n);
 	update_line(t);
-	arm(t, false);
+	arm(t, now, false);
 }
 
 /* 2.3.9.2.2: in periodic mode a write sets the period, and with VAL_SET the comparator as well; VAL_SET clears
  * itself. */
-static void write_tn_cmp(struct hpet_timer *t, uint64_t val, uint64_t mask)
+static void write_tn_cmp(struct hpet_timer *t, uint64_t val, uint64_t mask, uint64_t now)
 {
 	struct hpet_timer_state *s = &t->h->s.t[t->n];
 
-	fire_if_due(t);
+	fire_if_due(t, now);
 	mask &= width_mask(s);
 	if (!(s->conf & TN_PERIODIC) || (s->conf & TN_VAL_SET))
 		s->cmp = merge(s->cmp, val, mask);
@@ -256,31 +267,32 @@ static void write_tn_cmp(struct hpet_timer *t, uint64_t val, uint64_t mask)
 		s->period = merge(s->period, val, mask);
 	if (mask == width_mask(s) || mask >> 32)
 		s->conf &= ~TN_VAL_SET;
-	arm(t, true);
+	arm(t, now, true);
 }
 
-static void write_timer(struct hpet *h, uint64_t off, uint64_t val, uint64_t mask)
+static void write_timer(struct hpet *h, uint64_t off, uint64_t val, uint64_t mask, uint64_t now)
 {
 	unsigned n = (unsigned)(off - TIMER_BASE) / 0x20;
 
 	if (n >= HPET_TIMERS)
 		return;
 	if ((off & 0x18) == TN_CONF)
-		write_tn_conf(&h->t[n], val, mask);
+		write_tn_conf(&h->t[n], val, mask, now);
 	else if ((off & 0x18) == TN_CMP)
-		write_tn_cmp(&h->t[n], val, mask);
+		write_tn_cmp(&h->t[n], val, mask, now);
 }
 
 void hpet_mmio_write(struct hpet *h, uint64_t off, uint64_t val, unsigned size)
 {
 	unsigned shift = (off & 7) * 8;
 	uint64_t mask = (size >= 8 ? UINT64_MAX : (1ull << (size * 8)) - 1) << shift;
+	uint64_t now = loop_now(h->cfg.loop);
 
 	val <<= shift;
 	off &= ~7ull;
 	switch (off) {
 	case GEN_CONF:
-		write_conf(h, merge(h->s.conf, val, mask));
+		write_conf(h, merge(h->s.conf, val, mask), now);
 		return;
 	case GINTR_STA:
 		h->s.isr &= ~(val & mask);
@@ -288,11 +300,11 @@ void hpet_mmio_write(struct hpet *h, uint64_t off, uint64_t val, unsigned size)
 			update_line(&h->t[n]);
 		return;
 	case MAIN_CNT:
-		write_counter(h, val, mask);
+		write_counter(h, val, mask, now);
 		return;
 	}
 	if (off >= TIMER_BASE)
-		write_timer(h, off, val, mask);
+		write_timer(h, off, val, mask, now);
 }
 
 static uint64_t read_timer(struct hpet *h, uint64_t off)
@@ -315,7 +327,7 @@ static uint64_t read_reg(struct hpet *h, uint64_t off)
 {
 	switch (off) {
 	case MAIN_CNT:
-		return counter(h);
+		return counter(h, loop_now(h->cfg.loop));
 	case GCAP_ID:
 		return HPET_ID | (uint64_t)TICK_NS * 1000000 << 32; /* period in femtoseconds */
 	case GEN_CONF:
@@ -374,7 +386,7 @@ static void hpet_loaded(void *opaque)
 	wire_set(&h->cfg.legacy_on, h->s.conf & CONF_LEGACY);
 	for (unsigned n = 0; n < HPET_TIMERS; n++)
 		update_line(&h->t[n]);
-	arm_all(h);
+	arm_all(h, loop_now(h->cfg.loop));
 }
 
 struct hpet *hpet_new(const struct hpet_config *cfg)

@@ -2,6 +2,9 @@
 /* what: tests of the HPET by its registers (IA-PC HPET Specification 1.0a chapter 2) */
 #include "unit.h"
 
+#include <stdatomic.h>
+#include <unistd.h>
+
 #include "dev/sys/hpet.h"
 
 static struct loop *loop;
@@ -199,6 +202,35 @@ static void test_bad_route(void **state)
 		assert_int_equal(edges[i], 0);
 }
 
+static atomic_int ticks;
+
+static void on_tick(void *opaque, int n, bool up)
+{
+	if (up && atomic_fetch_add(&ticks, 1) == 0)
+		usleep(5000);
+}
+
+/* A host that runs others for longer than a period, just while a tick is raised, costs ticks but does not stop them. */
+static void test_stolen_time(void **state)
+{
+	struct hpet_config cfg = {.legacy = {{on_tick, NULL, 0}, {on_irq, NULL, 1}}, .legacy_on = {on_legacy, NULL, 0}};
+	struct loop *real = cfg.loop = loop_new(NULL);
+	struct hpet *h = hpet_new(&cfg);
+
+	assert_int_equal(loop_start(real, NULL), 0);
+	loop_lock(real);
+	hpet_mmio_write(h, 0x100, 0x14c, 4); /* 32 bits, periodic, comparator too, interrupt */
+	hpet_mmio_write(h, 0x108, 100000, 4);
+	hpet_mmio_write(h, 0x10, 3, 4);
+	loop_unlock(real);
+	for (int ms = 0; ms < 20000 && atomic_load(&ticks) < 10; ms++)
+		usleep(1000);
+	assert_true(atomic_load(&ticks) >= 10);
+	loop_stop(real);
+	hpet_free(h);
+	loop_free(real);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -211,6 +243,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_level, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_legacy, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_bad_route, setup, teardown),
+		cmocka_unit_test(test_stolen_time),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
