@@ -200,8 +200,8 @@ static const uint8_t *first_mask(const struct ocase *c, const ZydisDecodedOperan
 }
 
 /* MASKMOVQ and MASKMOVDQU may fault for bytes that are off (SDM vol 2 MASKMOVDQU: implementation specific). Of a single instruction it is known
- * that no byte on the page was on; of a later one it is not. */
-static bool maskmov_of_nothing(const struct ocase *c, const struct ores *n)
+ * whether a byte on the page was on; of a later one it is not. If it was, the engine must fault too, if perhaps for the other page. */
+static bool maskmov_of_nothing(const struct ocase *c, const struct ores *n, const struct ores *e)
 {
 	unsigned at = check_insn_at(c, n->rip);
 	ZydisDecoder d;
@@ -222,7 +222,7 @@ static bool maskmov_of_nothing(const struct ocase *c, const struct ores *n)
 			rdi += solve_seg_base(c, ops[k].mem.segment);
 	for (unsigned k = 0; k < ops[0].size / 8u; k++)
 		if (mask[k] & 0x80 && (rdi + k) >> 12 == n->cr2 >> 12)
-			return false;
+			return e->vector == EXC_PF && e->rip == n->rip && e->cr2 - rdi < ops[0].size / 8u;
 	return true;
 }
 
@@ -261,9 +261,9 @@ const char *check_compare(const struct ocase *c, const struct xlayout *l, const 
 	if (e->status != OS_OK)
 		return "end";
 	if (!same_event(n, e, &x) || (n->rip ^ e->rip) & mask)
-		return x87_store_suppressed(c, n, e) || maskmov_of_nothing(c, n) || (n->vector == EXC_XM && x.mxcsr) ||
+		return x87_store_suppressed(c, n, e) || maskmov_of_nothing(c, n, e) || (n->vector == EXC_XM && x.mxcsr) ||
 		       masked_alignment(c, n, e) || undefined_and_too_long(c, n, e) ? NULL : "event";
-	if (c->loop && maskmov_of_nothing(c, n)) /* the engine may have gone round more often, to bytes that are on */
+	if (c->loop && maskmov_of_nothing(c, n, e)) /* the engine may have gone round more often, to bytes that are on */
 		return NULL;
 	for (unsigned k = 0; k < (omode64(c->mode) ? 16 : 8); k++)
 		if (!x.registers && (n->gpr[k] ^ e->gpr[k]) & (k == RSP && carries_into_esp(c) ? UINT16_MAX : mask))
