@@ -264,6 +264,7 @@ static void make_interrupt_chips(struct pc *pc)
 		.bus = pc->lapic_bus,
 		.bsp = true,
 		.x2apic = pc->model->x2apic,
+		.phys_bits = pc->model->phys_bits,
 		.virtual_wire = pc->kernel != NULL,
 		.intr = { intr_line, pc, 0 },
 		.nmi = { nmi_line, pc, 0 },
@@ -280,7 +281,7 @@ static void make_interrupt_chips(struct pc *pc)
 
 static void make_chipset(struct pc *pc)
 {
-	struct piix3_config piix = { .states = pc->states };
+	struct piix3_config piix = { .states = pc->states, .mem = pc->mem };
 	/* PIIX3 sets the INTx wires when it joins the bus */
 	const struct wire none[4] = { { NULL, NULL, 0 } };
 
@@ -344,7 +345,7 @@ static void make_isa_chips(struct pc *pc)
 	pc->fwcfg = fwcfg_new(&(struct fwcfg_config){ .mem = pc->mem, .states = pc->states });
 	pc->debugcon = debugcon_new(&(struct debugcon_config){ .mem = pc->mem, .port = 0x402, .byte = on_debug_byte,
 		.opaque = pc });
-	pc->isa_irq13 = piix3_irq_input(pc->piix3, 13);
+	pc->isa_irq13 = piix3_ferr_input(pc->piix3);
 }
 
 static int make_screen(struct pc *pc, struct err *err)

@@ -4,11 +4,25 @@
 #include "insn/insn_int.h"
 #include "cpu/cpuid.h"
 
+#define LEAF1_EDX_APIC (1u << 9)
+#define MSR_APIC_BASE 0x1b
+#define APIC_BASE_EN (1u << 11)
+
+/* A disabled local APIC does not show: SDM vol 3 10.4.3. */
+static bool apic_enabled(struct cpu *cpu)
+{
+	uint64_t base;
+
+	return !msr_read(cpu, MSR_APIC_BASE, &base) || base & APIC_BASE_EN;
+}
+
 void insn_cpuid(struct cpu *cpu, const struct insn *in)
 {
-	uint32_t out[4];
+	uint32_t leaf = (uint32_t)cpu->s.gpr[RAX], out[4];
 
-	cpuid_answer(cpu, (uint32_t)cpu->s.gpr[RAX], (uint32_t)cpu->s.gpr[RCX], out);
+	cpuid_answer(cpu, leaf, (uint32_t)cpu->s.gpr[RCX], out);
+	if (leaf == 1 && out[3] & LEAF1_EDX_APIC && !apic_enabled(cpu))
+		out[3] &= ~LEAF1_EDX_APIC;
 	cpu->s.gpr[RAX] = out[0];
 	cpu->s.gpr[RBX] = out[1];
 	cpu->s.gpr[RCX] = out[2];

@@ -8,7 +8,10 @@
  *   PIRQ A-D --pirq_set--> bits 0-3  --route[]--.
  *   ISA chips -input_set-> bits 4-31 --route[]--+--> lines (OR) --> cfg.irq[16]
  *
- * Source: Intel 290550 (82371SB), 2.2 PCI to ISA bridge registers.
+ * The x87's error line latches IRQ 13 here; the handler's write to port F0H drops it. IGNNE# is not modelled: a guest that
+ * goes on with the error unhandled gets the interrupt again.
+ *
+ * Sources: Intel 290550 (82371SB), 2.2 PCI to ISA bridge registers, 2.5.5.2 CERR; SDM vol 1 appendix D.2.1.
  */
 #include "dev/pci/piix3.h"
 
@@ -18,6 +21,7 @@
 #define PIRQRC_DISABLE 0x80
 #define NPIRQ 4
 #define NSOURCE 32
+#define CERR 0xf0            /* 290550 2.5.5.2 coprocessor error register */
 #define ROUTABLE 0xdef8      /* 290550 PIRQRC: lines 3-7, 9-12, 14, 15; the others are reserved */
 
 struct piix3_state {
@@ -32,6 +36,8 @@ struct piix3 {
 	struct piix3_config cfg;
 	uint8_t route[NSOURCE]; /* line of each ISA source */
 	unsigned nsource;
+	struct mem_ports cerr;
+	int ferr;               /* the source that FERR# latches; 0 until it is asked for */
 };
 
 static uint16_t pirq_line(const struct piix3 *p, unsigned pirq)
@@ -73,6 +79,24 @@ struct wire piix3_irq_input(struct piix3 *p, unsigned irq)
 	return (struct wire){.set = source_set, .opaque = p, .n = (int)p->nsource++};
 }
 
+struct wire piix3_ferr_input(struct piix3 *p)
+{
+	struct wire in = piix3_irq_input(p, 13);
+
+	p->ferr = in.n;
+	return in;
+}
+
+static void cerr_write(void *opaque, uint64_t off, uint64_t val, unsigned size)
+{
+	struct piix3 *p = opaque;
+
+	if (p->ferr)
+		source_set(p, p->ferr, false);
+}
+
+static const struct mem_ops cerr_ops = { .write = cerr_write, .max_size = 1 };
+
 static void config_written(struct pci_dev *dev, unsigned off, unsigned len)
 {
 	if (off < PIRQRC + NPIRQ && off + len > PIRQRC)
@@ -89,6 +113,8 @@ void piix3_reset(struct piix3 *p)
 	p->pci.s.config[4] = 7; /* 290550 PCICMD: decoding and mastering for the ISA bus are always on */
 	for (unsigned i = 0; i < NPIRQ; i++)
 		p->pci.s.config[PIRQRC + i] = PIRQRC_DISABLE;
+	if (p->ferr)
+		p->s.active &= ~(1u << p->ferr);
 	drive(p, false);
 }
 
@@ -120,11 +146,16 @@ struct piix3 *piix3_new(const struct piix3_config *cfg)
 	pci_bus_set_intx(cfg->bus, pirq);
 	pci_register_state(&p->pci, cfg->states, "piix3");
 	state_set_add(cfg->states, "piix3", &piix3_state_type, &p->s, loaded, p);
+	p->cerr = (struct mem_ports){ .name = "cerr", .base = CERR, .count = 1, .ops = &cerr_ops, .opaque = p };
+	if (cfg->mem)
+		mem_ports_enable(cfg->mem, &p->cerr);
 	piix3_reset(p);
 	return p;
 }
 
 void piix3_free(struct piix3 *p)
 {
+	if (p && p->cfg.mem)
+		mem_ports_disable(p->cfg.mem, &p->cerr);
 	free(p);
 }

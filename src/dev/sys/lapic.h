@@ -58,6 +58,7 @@ struct lapic_config {
 	uint32_t id;             /* below 255; its index on the bus is the order of lapic_new() */
 	bool bsp;
 	bool x2apic;             /* the guest's CPUID offers it */
+	unsigned phys_bits;      /* width of a physical address; 0: the architecture's 52 */
 	/* leave reset with LINT0 open for the PIC, as firmware sets it up (for boots without firmware) */
 	bool virtual_wire;
 	struct wire intr;        /* level: lapic_ack() has something */

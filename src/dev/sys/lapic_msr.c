@@ -85,6 +85,8 @@ static bool base_allowed(const struct lapic *l, uint64_t val)
 {
 	uint64_t old = l->s.base & (BASE_X2 | BASE_ENABLE), new = val & (BASE_X2 | BASE_ENABLE);
 
+	if (l->cfg.phys_bits && val >> l->cfg.phys_bits) /* 11.4.4: reserved */
+		return false;
 	if (val & ~(BASE_ADDR | BASE_BSP | BASE_ENABLE | (l->cfg.x2apic ? BASE_X2 : 0)))
 		return false;
 	if (new == BASE_X2)

@@ -16,6 +16,9 @@ R(r_byte32, "addr32 movb %ds:(%ebx), %al");
 R(r_fs32, "addr32 movl %fs:(%ebx), %eax");
 R(r_fs_load, "mov $0x30, %ax\n mov %ax, %fs\n addr32 movl %fs:(%ebx), %eax");
 R(r_gs32, "addr32 movl %gs:(%ebx), %eax");
+R(r_fs_wide, "addr32 movl %fs:4(%ebx), %eax");
+R(r_stos_wide, "addr32 rep stosb");
+R(r_movs_wide, "addr32 fs rep movsb");
 R(r_wrapea, "movb 1(%bx), %al");
 R(r_push, "push %ax");
 R(r_pusha, "pusha\n popa");
@@ -152,6 +155,10 @@ static void limits(void)
 	CHECK("vol 3 table 20-1 IP beyond FFFFH", t.vec == GP);
 	r_run(r_rete);
 	CHECK("vol 2 RET: EIP beyond the limit", t.vec == GP);
+}
+
+static void unreal(void)
+{
 	/* unreal mode: limits loaded in protected mode stay (vol 3 9.9.2, 3.4.3) */
 	*(volatile u32 *)low(0x300000) = 0xcafe0001;
 	r_prepare(r_fs32);
@@ -162,6 +169,30 @@ static void limits(void)
 	RM_IN->bx = 0x300000 - 0x300;
 	r_go();
 	CHECK("unreal mode: also after a load in real mode", FINE && t.r.ax == 0xcafe0001);
+	*(volatile u32 *)low(0x12000) = 0xcafe0002;
+	r_prepare(r_fs_wide);
+	RM_IN->bx = 0xfffffffc;
+	r_go();
+	CHECK("unreal mode: effective addresses wrap at 4 GiB (vol 1 3.3.7)", FINE && t.r.ax == 0xcafe0002);
+	*(volatile u32 *)low(0x300000) = 0xcafe0001;
+	r_prepare(r_fs_wide);
+	RM_IN->fs = 0xff00; /* base FF000H: the sum is taken modulo 2^32 (vol 3 3.3) */
+	RM_IN->bx = 0x300000 - 0xff000 - 4;
+	r_go();
+	CHECK("unreal mode: high base", FINE && t.r.ax == 0xcafe0001);
+	r_prepare(r_fs_wide);
+	RM_IN->fs = 0xff00;
+	RM_IN->bx = 0x12000 - 0xff000 - 4;
+	r_go();
+	CHECK("unreal mode: linear addresses wrap at 4 GiB", FINE && t.r.ax == 0xcafe0002);
+	r_prepare(r_movs_wide);
+	RM_IN->si = 0x300000 - 0x12000, RM_IN->di = 0xfffe, RM_IN->cx = 2;
+	r_go();
+	CHECK("unreal mode: REP MOVSB with 32-bit addresses up to the limit of ES", FINE && t.r.cx == 0 && t.r.di == 0x10000 && *(u16 *)low(0x11000 + 0xfffe) == 1);
+	r_prepare(r_movs_wide);
+	RM_IN->si = 0x300000 - 0x12000, RM_IN->di = 0xfffe, RM_IN->cx = 3;
+	r_go();
+	CHECK("vol 3 table 20-1 and not beyond: #GP there, restartable", t.vec == GP && t.r.cx == 1 && t.r.di == 0x10000 && t.r.ip == 0);
 	r_prepare(r_gs32);
 	RM_IN->bx = 0x300000;
 	r_go();
@@ -252,6 +283,7 @@ void guest_main(void)
 		*(u16 *)low(0x42 * 4) = 0;
 		exceptions();
 		limits();
+		unreal();
 		control();
 		a20();
 		a20_shut();

@@ -55,6 +55,11 @@ SNIPPET(call_over, "mov %esp, %esi\n mov $co_at + 5, %esp\n call 1f\n1: mov %esi
 #endif
 extern char co_at[];
 
+/* Writes through DI, another address of its own page; CPUID serializes (vol 3 8.1.3). */
+SNIPPET(by_alias, "movb $0x55, (" DI ")\n xor %eax, %eax\n cpuid\nby_alias_m: mov $0x11111111, %eax");
+SNIPPET(by_alias_loop, "mov $50, %esi\n1: incb (" DI ")\n xor %eax, %eax\n cpuid\nby_alias_l: mov $0, %eax\n dec %esi\n jnz 1b");
+extern char by_alias_m[], by_alias_l[];
+
 static u8 code[3 * 4096] __attribute__((aligned(4096)));
 static u8 page_a[4096] __attribute__((aligned(4096))), page_b[4096] __attribute__((aligned(4096)));
 
@@ -185,6 +190,30 @@ static void aliases(void)
 	CHECK("vol 3 4.7 the same at CPL 3", t.vec == PF && t.cr2 == (ul)WIN(5) && (t.err & 5) == 4);
 }
 
+/* Code that patches itself through an alias: two small pages, or a small and a large one, at either privilege. */
+static void self_aliases(void)
+{
+	u8 *at[3] = { WIN(0), WIN(1), page_a };
+	for (unsigned run_by = 0; run_by < 3; run_by++) {
+		for (unsigned write_by = 0; write_by < 3; write_by++) {
+			for (unsigned cpl = 0; cpl < 4; cpl += 3) {
+				stage = run_by << 8 | write_by << 4 | cpl;
+				map(0, (ul)page_a, 7), map(1, (ul)page_a, 7);
+				copy(page_a, by_alias, (ul)(by_alias_end - by_alias) + 2);
+				prepare(at[run_by], cpl);
+				in.di = (ul)at[write_by] + (ul)(by_alias_m - by_alias) + 1;
+				go();
+				CHECK("vol 3 8.1.3 a store through an alias, CPUID, then the code", t.vec == END && (u32)t.r.ax == 0x11111155);
+				copy(page_a, by_alias_loop, (ul)(by_alias_loop_end - by_alias_loop) + 2);
+				prepare(at[run_by], cpl);
+				in.di = (ul)at[write_by] + (ul)(by_alias_l - by_alias_loop) + 1;
+				go();
+				CHECK("vol 3 8.1.3 again and again", t.vec == END && (u32)t.r.ax == 50);
+			}
+		}
+	}
+}
+
 /* fw_cfg's DMA interface writes "QEMU" (its signature item) over the immediate. */
 static void by_dma(void)
 {
@@ -210,4 +239,5 @@ void guest_main(void)
 	crossing();
 	by_dma();
 	aliases();
+	self_aliases();
 }

@@ -25,6 +25,8 @@ SNIPPET(int_task, "it_at: int $0x41\nit_next: nop");
 SNIPPET(gp_task, "gt_at: mov %ebx, %fs");
 SNIPPET(in_two, "nop");
 SNIPPET(two_irets, "inc %eax\n iret\nti_again: inc %eax\n inc %eax\n iret");
+SNIPPET_BITS(v86_nop, "16", "nop");
+SNIPPET_BITS(v86_int, "16", "int $0x41\nv86_back: inc %bx");
 SNIPPET(do_iret, "di_at: iret");
 extern char jt_at[], jt_next[], ct_at[], ct_next[], it_at[], it_next[], gt_at[], ti_again[], di_at[];
 
@@ -233,8 +235,38 @@ static void sixteen(void)
 	reset_tasks();
 }
 
+/* Virtual-8086 mode entered by a task switch, and left by one and entered again by its IRET (vol 3 20.2.5, 20.3.2). */
+static void virtual_8086(void)
+{
+	u8 *code = (u8 *)0x8000;
+	asm("" : "+r"(code));
+	copy(code, v86_nop, 16);
+	for (unsigned k = 0; k < 2; k++) {
+		reset_tasks();
+		two.eflags = 2 | VM | IOPL3 | CF;
+		two.eip = 0, two.cs = 0x800, two.ss = 0x900, two.esp = 0x700;
+		two.ds = 0x1234, two.es = 0x2345, two.fs = 0x3456, two.gs = 0xffff;
+		run_far(jmp_task, 0, k ? GATE : NEW);
+		CHECK("vol 3 20.2.5 a task switch enters virtual-8086 mode: EFLAGS.VM of the TSS", t.vec == END && t.r.flags == (2 | VM | IOPL3 | CF) && t.r.cs == 0x800 && t.r.ip == 3 && str() == NEW);
+		CHECK("vol 3 20.2.5 selectors are taken as segments, stack too", t.r.ds == 0x1234 && t.r.es == 0x2345 && t.r.fs == 0x3456 && t.r.gs == 0xffff && t.r.ss == 0x900 && t.r.sp == 0x700);
+	}
+	copy(code, v86_int, 16);
+	reset_tasks();
+	two.eip = (u32)(ul)two_irets;
+	*(u64 *)(idt + 0x41 * 8) = (u64)NEW << 16 | (u64)0xe5 << 40;
+	prepare(0, 3);
+	in.flags = 2 | VM | IOPL3 | ZF;
+	in.cs = 0x800, in.ss = 0x900, in.sp = 0x700, in.ds = 0x4321, in.es = 0x5432, in.fs = 0x6543, in.gs = 0x7654, in.bx = 6;
+	go();
+	CHECK("vol 3 20.3.2 INT through a task gate saves the virtual-8086 task", ONE->eflags == (2 | VM | IOPL3 | ZF) && ONE->cs == 0x800 &&
+	      ONE->eip == 2 && ONE->ds == 0x4321 && ONE->gs == 0x7654 && ONE->esp == 0x700);
+	CHECK("vol 3 20.3.2 and IRET goes back into it", t.vec == END && t.r.flags & VM && t.r.bx == 7 && t.r.cs == 0x800 && t.r.ds == 0x4321 && t.r.fs == 0x6543 && str() == TSS && two.eax == 0xaaab);
+	reset_tasks();
+}
+
 void guest_main(void)
 {
+	virtual_8086();
 	switches(NEW);
 	switches(GATE);
 	interrupts();
