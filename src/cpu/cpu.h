@@ -174,10 +174,11 @@ struct cpu_pde {
 	bool user, write, nx;
 };
 
-/* Translations for execution, kept for the look-up of blocks. tag: linear address of the page | user. */
-#define CPU_EXEC_SIZE 256
+/* Translations for execution, kept for the look-up of blocks; a compiler runs through a thousand pages of code. tag: linear address of the page | user. */
+#define CPU_EXEC_SIZE 4096
 struct cpu_exec {
 	uint64_t tag, gpa;
+	const uint8_t *host; /* of the page; NULL: not memory */
 	uint32_t gen;
 	bool global;
 };
@@ -195,7 +196,7 @@ struct cpu_span {
 
 /* Jump caches: host code by guest RIP, one array for each live mode key (keyspace). */
 #define KS_COUNT 16
-#define JC_BITS 14
+#define JC_BITS 16
 #define JC_SIZE (1u << JC_BITS)
 #define JC_PAGE 1024u /* slots for one page */
 
@@ -246,11 +247,14 @@ struct cpu {
 	uint64_t host_pc;        /* host return address in translated code of the running helper; 0: s.rip is right */
 	uint64_t host_rsp;       /* the run loop's stack pointer while translated code runs */
 	uint64_t jc_mask;        /* RIP bits that select a jump cache slot, for pext */
-	const void *thunk[8];    /* enum xlate_thunk: where translated code calls out */
+	const void *thunk[14];   /* enum xlate_thunk: where translated code calls out */
 	uint32_t bounce_len;     /* 0: the access went straight to memory */
 	bool bounce_exit;        /* the write hit translated code: leave after this instruction */
 	uint8_t pad_[3];
 	uint64_t bounce_gla;
+	bool near_live[VIEW_COUNT][TLB_RW_COUNT]; /* any valid entry in near? */
+	_Alignas(64) struct cpu_tlbe near[VIEW_COUNT][TLB_RW_COUNT][NEAR_SIZE];
+	_Alignas(64) struct cpu_tlbe tlb[VIEW_COUNT][TLB_RW_COUNT][TLB_SIZE];
 	/* ---- members above are at offsets known to entry.S (xlate/offsets.h) ---- */
 	uint64_t rmax[6];        /* highest offset + 1 that reads of the segment may reach; 0: always check in C */
 	uint64_t wmax[6];
@@ -295,9 +299,6 @@ struct cpu {
 	struct cpu_span span;    /* where the bounce buffer belongs */
 	_Alignas(64) uint8_t bounce[CPU_BOUNCE];
 	_Alignas(64) uint8_t fpu[CPU_BOUNCE]; /* XSAVE area while !fpu_live */
-	bool near_live[VIEW_COUNT][TLB_RW_COUNT]; /* any valid entry in near? */
-	_Alignas(64) struct cpu_tlbe near[VIEW_COUNT][TLB_RW_COUNT][NEAR_SIZE];
-	_Alignas(64) struct cpu_tlbe tlb[VIEW_COUNT][TLB_RW_COUNT][TLB_SIZE];
 	_Alignas(64) uint64_t jc[KS_COUNT][JC_SIZE];
 	struct stats stats;
 };

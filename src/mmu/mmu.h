@@ -45,6 +45,8 @@ void *mmu_slow_raise(struct cpu *cpu, gla_t gla, uint32_t size, unsigned kind, b
 /* Write the bounce buffer to its place; sets bounce_exit if translated code was hit. */
 void mmu_commit(struct cpu *cpu);
 
+/* Host address of the page that gla is executed from, if mmu_translate_raise(MMU_EXEC) has found it lately; else NULL. */
+const uint8_t *mmu_exec_page(const struct cpu *cpu, gla_t gla);
 /* Does execution at gla go through a global page, as far as the last mmu_translate_raise(MMU_EXEC) knows? */
 bool mmu_exec_global(const struct cpu *cpu, gla_t gla);
 

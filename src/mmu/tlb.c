@@ -169,13 +169,23 @@ const struct cpu_exec *mmu_exec_find(const struct cpu *cpu, gla_t gla, unsigned 
 void mmu_exec_fill(struct cpu *cpu, gla_t gla, unsigned view, const struct mmu_walk *w)
 {
 	struct cpu_exec *x = exec_at(cpu, gla);
+	struct mem_page page;
 
 	if (w->shift > 12)
 		large_note(cpu, gla, w->shift);
 	x->tag = (gla & PAGE_MASK) | (view == VIEW_USER);
 	x->gpa = w->gpa & PAGE_MASK;
+	mem_lookup(cpu->mem, x->gpa, &page);
+	x->host = page.read;
 	x->global = w->global;
 	x->gen = cpu->exec_gen[w->global];
+}
+
+const uint8_t *mmu_exec_page(const struct cpu *cpu, gla_t gla)
+{
+	const struct cpu_exec *x = mmu_exec_find(cpu, gla, cpu->s.cpl == 3 ? VIEW_USER : VIEW_SUP);
+
+	return x ? x->host : NULL;
 }
 
 bool mmu_exec_global(const struct cpu *cpu, gla_t gla)

@@ -147,6 +147,13 @@ static void emit_exit_stubs(struct tr *t)
 	}
 }
 
+/* Whether the second page still is what it was only the jump cache knows. */
+static void emit_two_page_entry(struct tr *t)
+{
+	t->b->chain_off = (uint32_t)(t->e.p - t->x->rw);
+	xlate_exit_via_cache(t, t->b->rip, false);
+}
+
 static void copy_map(struct tr *t)
 {
 	t->b->nmap = (uint16_t)t->nmap;
@@ -161,7 +168,7 @@ static void emit_block(struct tr *t, uint32_t host_off, uint32_t cold_off)
 	b->host_off = b->checked_off = host_off;
 	b->cold_off = cold_off;
 	emit_checked_entry(t);
-	b->entry_off = (uint32_t)(t->e.p - t->x->rw);
+	b->entry_off = b->chain_off = (uint32_t)(t->e.p - t->x->rw);
 	for (unsigned i = 0; i < t->n; i++) {
 		t->i = i;
 		t->rip = t->rips[i];
@@ -178,6 +185,8 @@ static void emit_block(struct tr *t, uint32_t host_off, uint32_t cold_off)
 	t->e.p = t->x->rw + cold_off;
 	xlate_lower_cold(t);
 	emit_exit_stubs(t);
+	if (b->host[1] && t->key & KEY_FLAT_CS && !t->step)
+		emit_two_page_entry(t);
 	b->cold_len = (uint32_t)(t->e.p - t->x->rw) - cold_off;
 	copy_map(t);
 	b->ninsns = (uint16_t)t->n;

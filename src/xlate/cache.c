@@ -213,6 +213,8 @@ uint32_t xlate_keyspace(struct xlate *x, uint32_t key)
 		x->flush_wanted = true;
 		return 0;
 	}
+	if (!x->jc_made[x->nkeys])
+		xlate_link_jc_make(x, x->nkeys);
 	x->keys[x->nkeys] = key;
 	return x->nkeys++;
 }

@@ -83,10 +83,10 @@ static void exit_indirect(struct tr *t)
 	emit_modrm_mem(e, 4, H_RSP, S1, 8, (int32_t)(CPU_OFF(jc) + t->b->ks * JC_SIZE * 8));
 }
 
-static void exit_via_cache(struct tr *t, uint64_t target)
+void xlate_exit_via_cache(struct tr *t, uint64_t target, bool poll)
 {
 	emit_mov_imm(&t->e, S0, target);
-	if (target <= t->rip)
+	if (poll)
 		emit_poll(t);
 	emit_jmp_cpu(&t->e, CPU_OFF(jc) + t->b->ks * JC_SIZE * 8 + xlate_jc_slot(t->x, target) * 8);
 }
@@ -106,7 +106,7 @@ void xlate_exit_to(struct tr *t, uint64_t target)
 		return;
 	}
 	if (!t->step && !near && flat_code(t)) {
-		exit_via_cache(t, target);
+		xlate_exit_via_cache(t, target, target <= t->rip);
 		return;
 	}
 	struct xexit *ex = new_exit(t, target);

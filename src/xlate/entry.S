@@ -69,7 +69,8 @@ xlate_exit_direct:
 	movq %r10, %rax
 	jmp back
 
-/* Indirect exit: S0 (R15) = guest RIP. xlate_jc_empty is the same under an address of its own: a slot never used. */
+/* Indirect exit: S0 (R15) = guest RIP. xlate_jc_empty is the same under an address of its own: a slot never used. Most targets
+ * have a block whose slot another one took, or whose slot a flush of the TLB emptied: these go on at once. */
 	.globl xlate_jc_empty
 xlate_jc_empty:
 	nop
@@ -77,8 +78,14 @@ xlate_jc_empty:
 xlate_exit_indirect:
 	SAVE 0
 	movq %r15, OFF_RIP(%rsp)
-	xorl %eax, %eax
-	jmp back
+	movq %rsp, %rdi
+	call xlate_dispatch
+	leaq xlate_leave(%rip), %rcx
+	cmpq %rcx, %rax
+	je xlate_leave
+	movq %rax, OFF_TMP(%rsp)
+	LOAD 0
+	jmp *OFF_TMP(%rsp)
 
 /* Registers are in cpu already: a helper or the signal handler put them there. RSP = cpu. */
 	.globl xlate_leave
@@ -113,6 +120,45 @@ xlate_thunk_helper:
 	movq (8+OFF_RIP)(%rsp), %r15
 	leaq 8(%rsp), %rsp
 	jmp *OFF_TMP(%rsp)
+
+/* Near miss in view and direction \i: S0 (R15) = ea - tag of the near entry, S1 (R10) = the entry's offset from the first of its kind |
+ * (4096 - size) << 16. If the TLB has the page: CF = 0, S0 = host address, and the near entry is its copy. Else CF = 1, S0 = ea. */
+.macro NEAR i
+	.globl xlate_near_\i
+xlate_near_\i:
+	pushq %rax
+	pushq %rcx
+	movzwl %r10w, %ecx
+	shrl $16, %r10d
+	addq (24 + OFF_NEAR + \i * NEAR_BYTES)(%rsp,%rcx), %r15
+	movl %r15d, %eax
+	shrl $8, %eax
+	andl $(TLB_MASK * TLBE_BYTES), %eax
+	subq (24 + OFF_TLB + \i * (TLB_MASK + 1) * TLBE_BYTES)(%rsp,%rax), %r15
+	cmpq %r10, %r15
+	ja 1f
+	movq (24 + OFF_TLB + \i * (TLB_MASK + 1) * TLBE_BYTES)(%rsp,%rax), %r10
+	movq %r10, (24 + OFF_NEAR + \i * NEAR_BYTES)(%rsp,%rcx)
+	movq (24 + OFF_TLB + \i * (TLB_MASK + 1) * TLBE_BYTES + 8)(%rsp,%rax), %r10
+	movq %r10, (24 + OFF_NEAR + \i * NEAR_BYTES + 8)(%rsp,%rcx)
+	addq %r10, %r15
+	movb $1, (24 + OFF_NEAR_LIVE + \i)(%rsp)
+	clc
+	popq %rcx
+	popq %rax
+	ret
+1:	addq (24 + OFF_TLB + \i * (TLB_MASK + 1) * TLBE_BYTES)(%rsp,%rax), %r15
+	stc
+	popq %rcx
+	popq %rax
+	ret
+.endm
+	NEAR 0
+	NEAR 1
+	NEAR 2
+	NEAR 3
+	NEAR 4
+	NEAR 5
 
 /* TLB miss: S0 (R15) = linear address, S1 (R10) = descriptor; gives the host address in S0. */
 	.globl xlate_thunk_slow

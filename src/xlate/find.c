@@ -93,6 +93,18 @@ static bool second_page_matches(struct xlate *x, const struct block *b)
 	return pg.read == b->host[1];
 }
 
+struct block *xlate_find_known(struct xlate *x)
+{
+	const struct cpu *cpu = x->cpu;
+	const uint8_t *page = mmu_exec_page(cpu, linear_rip(cpu, cpu->s.rip));
+	if (!page)
+		return NULL;
+	for (struct block *b = x->hash[xlate_cache_hash(cpu->s.rip, cpu->ks)]; b; b = b->next_hash)
+		if (b->rip == cpu->s.rip && b->ks == cpu->ks && b->host[0] == page && !b->host[1])
+			return b;
+	return NULL;
+}
+
 struct block *xlate_find_block(struct xlate *x)
 {
 	struct fetch f;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* what: chaining of blocks, and the jump caches
  *
- * I1  A chained jump stays within one page, so whoever executes the jump's block may execute the target's.
+ * I1  A chained jump stays within one page, so whoever executes the jump's block may execute the target's. A target whose
+ *     bytes go on in the next page is reached through the jump cache.
  * I2  A jump cache slot holds the checked entry of a block that the current address space may execute, or
  *     jc_empty. Whoever drops a translation of linear addresses clears the slots that depend on it.
  */
@@ -9,9 +10,9 @@
 
 void xlate_link_chain(struct xlate *x, struct xexit *ex, struct block *to)
 {
-	if (!ex->linkable || ex->to || ex->from->dead || to->dead || to->ks != ex->from->ks || to->host[1] || to == &x->step_block)
+	if (!ex->linkable || ex->to || ex->from->dead || to->dead || to->ks != ex->from->ks || to == &x->step_block)
 		return;
-	emit_patch(x->rw + ex->disp_off, x->rw + to->entry_off);
+	emit_patch(x->rw + ex->disp_off, x->rw + to->chain_off);
 	ex->to = to;
 	ex->next_in = to->in;
 	to->in = ex;
@@ -81,6 +82,13 @@ void xlate_link_jc_clear(struct xlate *x, uint32_t ks)
 {
 	clear_log(x, ks, 0);
 	clear_log(x, ks, 1);
+}
+
+void xlate_link_jc_make(struct xlate *x, uint32_t ks)
+{
+	for (unsigned k = 0; k < JC_SIZE; k++)
+		x->cpu->jc[ks][k] = (uint64_t)(uintptr_t)x->jc_empty;
+	x->jc_made[ks] = true;
 }
 
 static void clear_all(struct xlate *x)

@@ -162,24 +162,13 @@ static void check(struct tr *t, struct cold *c, unsigned base, bool write, unsig
 	c->checked = t->e.p;
 }
 
-/* The near entry is of another page: look in the TLB, and go on in the hot path if it is there. */
+/* The near entry is of another page: look in the TLB, and go on in the hot path if it is there. Else S0 = ea. */
 static void emit_near_miss(struct tr *t, const struct cold *c)
 {
 	struct emit *e = &t->e;
-	int32_t near = near_offset(c);
-	emit_op_mem(e, 8, 0x03, S0, H_RSP, H_NONE, 1, near);
-	uint8_t *miss = probe_tlb(t, c, c->size);
-	emit_st_cpu(e, 8, CPU_OFF(tmp) + TMP_NEAR * 8, S0);
-	emit_op_mem(e, 8, 0x8b, S0, H_RSP, S1, 1, tlb_offset(c));
-	emit_op_mem(e, 8, 0x89, S0, H_RSP, H_NONE, 1, near);
-	emit_op_mem(e, 8, 0x8b, S0, H_RSP, S1, 1, tlb_offset(c) + 8);
-	emit_op_mem(e, 8, 0x89, S0, H_RSP, H_NONE, 1, near + 8);
-	emit_op_mem(e, 8, 0x03, S0, H_RSP, H_NONE, 1, (int32_t)(CPU_OFF(tmp) + TMP_NEAR * 8));
-	e1(e, 0xc6); /* mov byte near_live, 1 */
-	emit_modrm_mem(e, 0, H_RSP, H_NONE, 1, (int32_t)(CPU_OFF(near_live) + c->view_rw));
-	e1(e, 1);
-	emit_jcc_to(e, -1, c->checked);
-	emit_patch(miss, e->p);
+	emit_mov_imm(e, S1, c->near * sizeof(struct cpu_tlbe) | (4096u - c->size) << 16);
+	emit_call_cpu(e, CPU_OFF(thunk) + (XT_NEAR + c->view_rw) * 8);
+	emit_jcc_to(e, 3, c->checked); /* jnc */
 }
 
 void xlate_lower_checked(struct tr *t, unsigned seg, unsigned base, bool write, bool load, unsigned size, body_fn *body)
@@ -266,7 +255,8 @@ static void emit_vector_stub(struct tr *t, const struct cold *c)
 static void emit_miss_stub(struct tr *t, const struct cold *c)
 {
 	struct emit *e = &t->e;
-	emit_op_mem(e, 8, 0x03, S0, H_RSP, S1, 1, tlb_offset(c));
+	if (c->near == NEAR_SIZE)
+		emit_op_mem(e, 8, 0x03, S0, H_RSP, S1, 1, tlb_offset(c));
 	if (c->flags_saved)
 		emit_flags_restore(e);
 	emit_mov_imm(e, S1, c->desc);

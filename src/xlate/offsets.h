@@ -8,6 +8,13 @@
 #define OFF_HOST_FLAGS 848
 #define OFF_HOST_PC 856
 #define OFF_HOST_RSP 864
-#define OFF_BOUNCE_LEN 944
+#define OFF_BOUNCE_LEN 992
+#define OFF_NEAR_LIVE 1008
+#define OFF_NEAR 1024
+#define OFF_TLB 2944
+
+#define TLBE_BYTES 16
+#define TLB_MASK 8191
+#define NEAR_BYTES 320 /* of one view and direction */
 
 #endif

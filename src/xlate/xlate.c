@@ -18,6 +18,11 @@ _Static_assert(offsetof(struct cpu, host_flags) == OFF_HOST_FLAGS, "entry.S");
 _Static_assert(offsetof(struct cpu, host_pc) == OFF_HOST_PC, "entry.S");
 _Static_assert(offsetof(struct cpu, host_rsp) == OFF_HOST_RSP, "entry.S");
 _Static_assert(offsetof(struct cpu, bounce_len) == OFF_BOUNCE_LEN, "entry.S");
+_Static_assert(offsetof(struct cpu, near_live) == OFF_NEAR_LIVE, "entry.S");
+_Static_assert(offsetof(struct cpu, near) == OFF_NEAR, "entry.S");
+_Static_assert(offsetof(struct cpu, tlb) == OFF_TLB, "entry.S");
+_Static_assert(sizeof(struct cpu_tlbe) == TLBE_BYTES && TLB_SIZE - 1 == TLB_MASK, "entry.S");
+_Static_assert(NEAR_SIZE * TLBE_BYTES == NEAR_BYTES && VIEW_COUNT * TLB_RW_COUNT == 6, "entry.S");
 _Static_assert(OP_COUNT <= STATS_OPS, "stats.h");
 
 /* host_flags is AX after LAHF and SETO AL: SF ZF AF PF CF in bits 8-15, OF in bit 0. */
@@ -94,6 +99,20 @@ static const void *next_block(struct xlate *x)
 	if (!cpu->fpu_live)
 		cpu_fpu_load(cpu);
 	return (const void *)(uintptr_t)cpu->jc[cpu->ks][xlate_jc_slot(x, cpu->s.rip)];
+}
+
+const void *xlate_dispatch(struct cpu *cpu)
+{
+	struct xlate *x = cpu->engine;
+	stats_enter(&cpu->stats, PHASE_DISPATCH);
+	if (bad_rip(cpu) || leave_now(cpu) || cpu->mode_dirty || x->flush_wanted || x->stepping || !(cpu->key & KEY_FLAT_CS))
+		return (const void *)xlate_leave;
+	struct block *b = xlate_find_known(x);
+	if (!b)
+		return (const void *)xlate_leave;
+	xlate_link_jc_fill(x, b);
+	cpu->stats.count[STAT_EXITS]++;
+	return xlate_rx(x, b->entry_off);
 }
 
 const void *xlate_helper(struct cpu *cpu, const struct xsite *site)
@@ -378,13 +397,13 @@ void xlate_attach(struct xlate *x)
 	cpu->thunk[XT_SEGMENT] = (const void *)xlate_thunk_segment;
 	cpu->thunk[XT_COMMIT] = (const void *)xlate_thunk_commit;
 	cpu->thunk[XT_LEAVE] = (const void *)xlate_leave;
+	static void (*const near[])(void) = { xlate_near_0, xlate_near_1, xlate_near_2, xlate_near_3, xlate_near_4, xlate_near_5 };
+	for (unsigned k = 0; k < ARRAY_LEN(near); k++)
+		cpu->thunk[XT_NEAR + k] = (const void *)near[k];
 	x->jc_empty = (const void *)xlate_jc_empty;
 	cpu->stats.gates[0] = (uint64_t)(uintptr_t)xlate_enter;
 	cpu->stats.gates[1] = (uint64_t)(uintptr_t)xlate_gates_end;
 	xlate_stats_code(x);
-	for (unsigned ks = 0; ks < KS_COUNT; ks++)
-		for (unsigned k = 0; k < JC_SIZE; k++)
-			cpu->jc[ks][k] = (uint64_t)(uintptr_t)x->jc_empty;
 	cpu->poll_target = 0;
 	cpu->poll = (uint64_t)(uintptr_t)&cpu->poll_target;
 	cpu->mode_dirty = true;

@@ -11,12 +11,10 @@
 #include "xlate/xlate.h"
 
 /* Order of cpu->thunk[]. */
-enum xlate_thunk { XT_EXIT_DIRECT, XT_EXIT_INDIRECT, XT_HELPER, XT_SLOW, XT_SEGMENT, XT_COMMIT, XT_LEAVE };
+enum xlate_thunk { XT_EXIT_DIRECT, XT_EXIT_INDIRECT, XT_HELPER, XT_SLOW, XT_SEGMENT, XT_COMMIT, XT_LEAVE, XT_NEAR };
 
 /* cpu->tmp[] that holds the host offset at which a computed jump left, 0: left another way. */
 #define TMP_LEFT_AT 3
-/* ... and a pointer while the near entry is filled */
-#define TMP_NEAR 2
 
 #define BLOCK_MAX_INSNS 48
 #define BLOCK_MAX_EXITS 12
@@ -64,6 +62,7 @@ struct block {
 	uint32_t host_off, host_len; /* in the code cache */
 	uint32_t cold_off, cold_len;
 	uint32_t checked_off, entry_off;
+	uint32_t chain_off;       /* where chained jumps go: the entry, or for a block on two pages the way through the jump cache */
 	uint16_t guest_len, nexits, nmap, ninsns;
 	bool dead;
 };
@@ -104,6 +103,7 @@ struct xlate {
 	uint32_t jc_used[KS_COUNT][2];
 	uint64_t exec_filter[1024];   /* hashed: pages that have jump cache entries; sparse, as INVLPG of data pages is frequent */
 	const void *jc_empty;
+	bool jc_made[KS_COUNT];       /* jc of the keyspace holds jc_empty where nothing else */
 	/* set by the signal handler */
 	bool sig_event;
 	uint8_t sig_vector;
@@ -187,7 +187,9 @@ struct fetch {
 	bool crosses, cacheable;
 };
 
-/* find.c: the block for the CPU's state, made if need be; raises guest exceptions of the fetch. FPU parked when it translates. */
+/* find.c: the block for the CPU's state, if it exists, lies on one page and that is known to be executable; else NULL. CS is flat. */
+struct block *xlate_find_known(struct xlate *x);
+/* The block for the CPU's state, made if need be; raises guest exceptions of the fetch. FPU parked when it translates. */
 struct block *xlate_find_block(struct xlate *x);
 /* Find the page at s.rip. */
 void xlate_find_fetch(struct xlate *x, struct fetch *f);
@@ -223,6 +225,8 @@ void xlate_link_jc_fill(struct xlate *x, struct block *b);
 void xlate_link_jc_drop(struct xlate *x, struct block *b);
 void xlate_link_flushed(struct cpu *cpu, enum cpu_flush scope, gla_t gla);
 void xlate_link_jc_clear(struct xlate *x, uint32_t ks);
+/* Before the first use of a keyspace. */
+void xlate_link_jc_make(struct xlate *x, uint32_t ks);
 static inline unsigned xlate_jc_slot(const struct xlate *x, uint64_t rip)
 {
 	return x->pext ? rip >> 2 & (JC_SIZE - 1) : rip & 0xff;
@@ -270,6 +274,8 @@ void xlate_insn_loop(struct tr *t, const struct dec *d);
 /* Leave for the RIP in S0, or for a known one. */
 void xlate_exit_indirect_from(struct tr *t);
 void xlate_exit_to(struct tr *t, uint64_t target);
+/* The jump cache's slot for target decides; poll: behind a safe point. CS is flat. */
+void xlate_exit_via_cache(struct tr *t, uint64_t target, bool poll);
 /* Move the stack pointer by n, in its address size. Clobbers S1. */
 void xlate_stack_add(struct tr *t, int32_t n);
 
@@ -287,9 +293,18 @@ void xlate_thunk_helper(void);
 void xlate_thunk_slow(void);
 void xlate_thunk_segment(void);
 void xlate_thunk_commit(void);
+/* by view and direction */
+void xlate_near_0(void);
+void xlate_near_1(void);
+void xlate_near_2(void);
+void xlate_near_3(void);
+void xlate_near_4(void);
+void xlate_near_5(void);
 void xlate_gates_end(void);
 /* called from it */
 /* NULL: go on behind the call; else where to: a checked entry (S0 = RIP), or xlate_leave. */
+/* A jump cache did not hold s.rip: the entry that does, or xlate_leave. */
+const void *xlate_dispatch(struct cpu *cpu);
 const void *xlate_helper(struct cpu *cpu, const struct xsite *site);
 void *xlate_slow(struct cpu *cpu, gla_t gla, uint32_t desc);
 uint64_t xlate_segment(struct cpu *cpu, uint64_t off, uint32_t desc);
