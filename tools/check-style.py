@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """what: the house rules that a machine can check: layers, headers alone, head lines, lengths, unique names.
 
-Prints one line per breach and their count, and ends with 1 if there is one.  tools/long.txt lists files and functions that may be
-longer, and names that may be used twice, each with its reason.  With --columns it also lists lines beyond 120
-columns (a tab counts as 4), which is an aim and not a limit.
+Prints one line per breach and their count, and ends with 1 if there is one.  tools/long.txt lists files and functions
+that may be longer, and names that may be used twice, each with its reason.  Lines end at column 120 (a tab counts as
+4), but for addresses, .def tables, and lines that are one string: a message stays whole, so that it can be searched.
 """
 
 import concurrent.futures
@@ -17,7 +17,10 @@ from pathlib import Path
 TREE = Path(__file__).resolve().parents[1]
 SRC = TREE / "src"
 FILE_LINES, FUNCTION_LINES = 800, 80
-COLUMNS = 120 if "--columns" in sys.argv else 200
+COLUMNS, COLUMNS_LATER = 120, 200
+# not yet brought to COLUMNS
+LATER = ("src/xlate/", "src/mmu/", "src/vcpu/", "tests/insn/", "tests/guest/", "tests/boot/", "tests/report.py",
+         "bench/", "tools/guest/", "tools/qemu-as-ring3")
 SPDX = "SPDX-License-Identifier: GPL-2.0-or-later"
 CODE = {".c", ".h", ".S", ".def"}
 OWN_FOLDERS = ("src", "tests", "tools", "bench", ".ci")
@@ -65,13 +68,19 @@ def check_head(path, text):
         yield "no 'what: one sentence' beneath the SPDX line"
 
 
+def may_be_long(line):
+    """An address, or one string literal with what ends it."""
+    return "http" in line or re.fullmatch(r'\s*"([^"\\]|\\.)*"[,;)]*', line)
+
+
 def check_lengths(path, text, long_names):
     lines = text.splitlines()
     name = str(path.relative_to(TREE))
+    columns = COLUMNS_LATER if name.startswith(LATER) else COLUMNS
     if len(lines) > FILE_LINES and name not in long_names:
         yield f"{len(lines)} lines, {FILE_LINES} are the most"
     for number, line in enumerate(lines, 1):
-        if len(line.expandtabs(4)) > COLUMNS and "http" not in line and path.suffix != ".def":
+        if len(line.expandtabs(4)) > columns and not may_be_long(line) and path.suffix != ".def":
             yield f"line {number}: {len(line.expandtabs(4))} columns"
         if line != line.rstrip():
             yield f"line {number}: space at the end"
@@ -124,7 +133,7 @@ def is_script(path):
 def judged_files():
     """Our files that have rules: sources, and scripts."""
     for path in own_files():
-        if (path.is_relative_to(SRC) and path.suffix in CODE) or path.suffix in CODE | {".asm", ".inc", ".asl"} or is_script(path):
+        if path.suffix in CODE | {".asm", ".inc", ".asl"} or is_script(path):
             yield path
 
 

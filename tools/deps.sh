@@ -7,7 +7,8 @@ set -eu
 
 build="gcc libc6-dev pkg-config meson ninja-build libzydis-dev acpica-tools seabios"
 guest="python3 apt dpkg tar ca-certificates debian-archive-keyring"
-test="clang libclang-rt-14-dev cppcheck libcmocka-dev nasm debootstrap fakeroot e2fsprogs grub-common util-linux mount openssl wget"
+test="clang libclang-rt-14-dev clang-tidy cppcheck libcmocka-dev nasm debootstrap fakeroot e2fsprogs grub-common"
+test="$test util-linux mount openssl wget"
 bench="qemu-system-x86"
 
 usage() {
@@ -31,11 +32,13 @@ done
 
 missing=
 for package in $wanted; do
-	dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q '^install ok installed$' || missing="$missing $package"
+	dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q '^install ok installed$' ||
+		missing="$missing $package"
 done
 
 lists_there() {
-	[ -n "$(apt-get indextargets --format '$(FILENAME)' 'Created-By: Packages' 'Origin: Debian' | xargs -r ls 2>/dev/null)" ]
+	[ -n "$(apt-get indextargets --format '$(FILENAME)' 'Created-By: Packages' 'Origin: Debian' |
+		xargs -r ls 2>/dev/null)" ]
 }
 
 case $verb in
@@ -52,12 +55,14 @@ install)
 		exit 0
 	fi
 	if [ -n "$as_root" ] && ! command -v sudo > /dev/null; then
-		echo "Not root and no sudo here; as root, run: apt-get update && apt-get install --no-install-recommends$missing" >&2
+		echo "Not root and no sudo here; as root, run:" \
+			"apt-get update && apt-get install --no-install-recommends$missing" >&2
 		exit 1
 	fi
 	echo "Installing Debian packages${as_root:+ (with sudo)}:${missing:- none, only their lists}"
 	$as_root apt-get -q update
-	[ -z "$missing" ] || $as_root env DEBIAN_FRONTEND=noninteractive apt-get -qy install --no-install-recommends $missing
+	[ -z "$missing" ] ||
+		$as_root env DEBIAN_FRONTEND=noninteractive apt-get -qy install --no-install-recommends $missing
 	;;
 *)
 	usage

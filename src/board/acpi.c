@@ -26,13 +26,19 @@ static const char rsdp_file[] = "etc/acpi/rsdp";
 #define HPET_ID 0x8086a201u /* HPET spec 1.0a 2.3.4: the general capabilities register's low half */
 #define SCI_IRQ 9
 
+static void put_file_name(uint8_t *at, const char *file)
+{
+	must(strlen(file) < FILE_NAME);
+	memcpy(at, file, strlen(file) + 1);
+}
+
 static uint8_t *new_command(struct acpi_tables *t, uint32_t what, const char *file)
 {
 	must(t->ncommands < ACPI_SCRIPT_MAX);
 	uint8_t *c = t->script[t->ncommands++].bytes;
 
 	put_le32(c, what);
-	strcpy((char *)c + 4, file);
+	put_file_name(c + 4, file);
 	return c + 4 + FILE_NAME;
 }
 
@@ -49,7 +55,7 @@ static void cmd_pointer(struct acpi_tables *t, const char *file, uint32_t off, u
 {
 	uint8_t *arg = new_command(t, CMD_POINTER, file);
 
-	strcpy((char *)arg, tables_file);
+	put_file_name(arg, tables_file);
 	put_le32(arg + FILE_NAME, off);
 	arg[FILE_NAME + 4] = size;
 }

@@ -34,7 +34,8 @@ DefinitionBlock ("", "DSDT", 1, "RING3 ", "RING3PC ", 1)
             })
             Method (_CRS, 0, Serialized)
             {
-                /* The window is the sixth descriptor, at byte 82; its minimum, maximum and length follow at 10, 14 and 22. */
+                /* The window is the sixth descriptor, at byte 82; its minimum, maximum and length follow at 10, 14
+                 * and 22. */
                 CreateDWordField (RBUF, 92, WMIN)
                 CreateDWordField (RBUF, 96, WMAX)
                 CreateDWordField (RBUF, 104, WLEN)

@@ -91,8 +91,7 @@ static int linux_probe(struct kernel *k, struct err *err)
 	/* The header counts paragraphs; memtest86+ does not pad its file to the last one. */
 	if (k->image.len <= setup_size(k) || (v >= 0x204 && k->image.len + 15 < setup_size(k) + code_size(k)))
 		return err_set(err, -EINVAL, "'%s' is truncated: its header announces %llu bytes, the file has %zu",
-		               k->image.name,
-		               (unsigned long long)(setup_size(k) + code_size(k)), k->image.len);
+		               k->image.name, setup_size(k) + 0ull + code_size(k), k->image.len);
 	snprintf(k->what, sizeof(k->what), "Linux %s-bit (boot protocol %u.%02u)",
 	         v >= 0x20c && get_le16(h + HDR_XLOADFLAGS) & XLF_KERNEL_64 ? "64" : "32", v >> 8, v & 0xff);
 	return check_command_line(k, err) ? -EINVAL : 1;

@@ -139,7 +139,8 @@ int cmd_doctor(int argc, char **argv)
 	report_kvm();
 	report_memory();
 	if (ok)
-		printf("\nGuests run on this host, by binary translation. Expect user-mode code at roughly a third of native speed\n"
+		printf("\n"
+		       "Guests run on this host, by binary translation. Expect user-mode code at roughly a third of native speed\n"
 		       "up to native speed, depending on how much it touches memory; Linux boots in seconds.\n");
 	else
 		printf("\nGuests do not run on this host: see the lines with \"no\" above.\n");

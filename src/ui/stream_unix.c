@@ -82,11 +82,11 @@ int stream_unix_open(struct ui_stream *s, const char *path, struct err *err)
 	struct unix_priv *p;
 
 	if (strlen(path) >= sizeof(p->addr.sun_path))
-		return err_set(err, -ENAMETOOLONG, "socket path %s is longer than %zu bytes", path, sizeof(p->addr.sun_path) -
-		               1);
+		return err_set(err, -ENAMETOOLONG, "socket path %s is longer than %zu bytes", path,
+		               sizeof(p->addr.sun_path) - 1);
 	p = xalloc(sizeof(*p));
 	p->addr.sun_family = AF_UNIX;
-	strcpy(p->addr.sun_path, path);
+	memcpy(p->addr.sun_path, path, strlen(path) + 1);
 	s->priv = p;
 	s->fini = unix_fini;
 	s->hangup = client_gone;

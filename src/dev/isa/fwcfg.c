@@ -193,7 +193,7 @@ static void rebuild_dir(struct fwcfg *f)
 void fwcfg_add_file(struct fwcfg *f, const char *name, const void *data, uint32_t len)
 {
 	must(f->nfiles < FILES_MAX && strlen(name) < NAME_SIZE && !fwcfg_find(f, name, NULL));
-	strcpy(f->names[f->nfiles], name);
+	memcpy(f->names[f->nfiles], name, strlen(name) + 1);
 	set_item(f, FWCFG_FILE_FIRST + f->nfiles, data, len);
 	f->nfiles++;
 	rebuild_dir(f);

@@ -31,6 +31,6 @@ void i8042_mouse(struct i8042 *kbc, int dx, int dy, int dz, uint8_t buttons);
 uint8_t i8042_read_data(struct i8042 *kbc);
 uint8_t i8042_read_status(struct i8042 *kbc);
 void i8042_write_data(struct i8042 *kbc, uint8_t val);
-void i8042_write_command(struct i8042 *kbc, uint8_t val);
+void i8042_write_command(struct i8042 *kbc, uint8_t cmd);
 
 #endif

@@ -159,9 +159,9 @@ int pic_ack(struct pic *p)
 	int n = winner(m, true), vector;
 
 	if (n < 0)
-		return m->vector | SPURIOUS;
+		return (int)(m->vector | SPURIOUS);
 	take(m, (unsigned)n);
-	vector = m->vector | n;
+	vector = (int)(m->vector | (unsigned)n);
 	if (n == (int)CASCADE) {
 		int k = winner(s, false);
 

@@ -20,7 +20,7 @@ struct pic *pic_new(const struct pic_config *cfg);
 void pic_free(struct pic *pic);
 void pic_reset(struct pic *pic);
 /* Level of ISA interrupt line irq (0..15); fits a wire. Line 2 is the cascade and is ignored. */
-void pic_set_irq(void *pic, int irq, bool level);
+void pic_set_irq(void *opaque, int irq, bool level);
 /* The two INTA cycles: takes the highest request into service and gives its vector. Without a request: the spurious
  * vector. */
 int pic_ack(struct pic *pic);

@@ -28,7 +28,7 @@ void uart_reset(struct uart *uart);
 uint8_t uart_read(struct uart *uart, unsigned reg);
 void uart_write(struct uart *uart, unsigned reg, uint8_t val);
 /* Bytes from the line, as the stream delivers them. */
-unsigned uart_can_receive(void *uart);
-void uart_receive(void *uart, const uint8_t *buf, unsigned len);
+unsigned uart_can_receive(void *opaque);
+void uart_receive(void *opaque, const uint8_t *buf, unsigned len);
 
 #endif

@@ -130,6 +130,7 @@ static uint16_t merge16(uint16_t old, uint64_t off, uint64_t val, unsigned size)
 	return (uint16_t)((old & ~mask) | ((val << shift) & mask));
 }
 
+/* NOLINTNEXTLINE(misc-no-recursion): once, with half the size */
 static void pm_write(void *opaque, uint64_t off, uint64_t val, unsigned size)
 {
 	struct piix4_pm *pm = opaque;

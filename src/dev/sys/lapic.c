@@ -96,6 +96,7 @@ void lapic_update(struct lapic *l)
 	wire_set(&l->cfg.intr, level);
 }
 
+/* NOLINTNEXTLINE(misc-no-recursion): a bad error vector sets another bit, which is set when it comes here again */
 void lapic_error(struct lapic *l, uint32_t bit)
 {
 	if (l->s.esr_next & bit)
@@ -105,6 +106,7 @@ void lapic_error(struct lapic *l, uint32_t bit)
 		lapic_accept(l, (uint8_t)l->s.lvt[LVT_ERROR], false);
 }
 
+/* NOLINTNEXTLINE(misc-no-recursion): see lapic_error() */
 void lapic_accept(struct lapic *l, uint8_t vector, bool level)
 {
 	if (vector < 16) {

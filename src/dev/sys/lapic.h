@@ -47,9 +47,9 @@ void lapic_bus_set_eoi(struct lapic_bus *bus, void (*eoi)(void *opaque, uint8_t 
  * into it). Returns how many LAPICs took it. */
 unsigned lapic_bus_deliver(struct lapic_bus *bus, uint32_t dest, bool logical, unsigned delivery, uint8_t vector,
                            bool level);
-/* A write of data to addr in 0xfee00000-0xfeefffff by a device (MSI); bus is a struct lapic_bus. Fits
+/* A write of data to addr in 0xfee00000-0xfeefffff by a device (MSI); opaque is a struct lapic_bus. Fits
  * pci_bus_set_msi_sink(). */
-void lapic_bus_msi(void *bus, uint64_t addr, uint32_t data);
+void lapic_bus_msi(void *opaque, uint64_t addr, uint32_t data);
 
 struct lapic_config {
 	struct loop *loop;

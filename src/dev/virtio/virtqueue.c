@@ -93,6 +93,7 @@ static const char *add_segment(struct virtio_dev *d, struct virtq_elem *e, const
 }
 
 /* Follow a chain in table (of n descriptors) from i; an indirect table may stand only in the ring's own. */
+/* NOLINTNEXTLINE(misc-no-recursion): nested says that this is the second and last level */
 static const char *walk_chain(struct virtio_dev *d, struct virtq_elem *e, const uint8_t *table, unsigned n, unsigned i,
                               bool nested)
 {
