@@ -174,7 +174,8 @@ struct cpu_pde {
 	bool user, write, nx;
 };
 
-/* Translations for execution, kept for the look-up of blocks; a compiler runs through a thousand pages of code. tag: linear address of the page | user. */
+/* Translations for execution, kept for the look-up of blocks; a compiler runs through a thousand pages of code. tag:
+ * linear address of the page | user. */
 #define CPU_EXEC_SIZE 4096
 struct cpu_exec {
 	uint64_t tag, gpa;

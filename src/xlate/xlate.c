@@ -282,6 +282,7 @@ void xlate_sync(struct xlate *x)
 }
 
 /* Enter code and come back with s complete; raises what the signal handler found. */
+/* NOLINTNEXTLINE(misc-no-recursion): once: the block of a single step never asks to be tried again (fault_sig.c) */
 static struct xexit *enter(struct xlate *x, uint32_t code_off)
 {
 	struct cpu *cpu = x->cpu;
@@ -336,6 +337,7 @@ void xlate_run(struct xlate *x)
 	} while (!leave_now(cpu));
 }
 
+/* NOLINTNEXTLINE(misc-no-recursion): see enter() */
 void xlate_step(struct xlate *x)
 {
 	refresh_mode(x);
