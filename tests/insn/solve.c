@@ -320,6 +320,9 @@ void solve_far_values(struct rng *r, struct ocase *oc, const struct track *t, st
 	v[n++] = sel;
 	if (iret)
 		v[n++] = chance(r, 80) ? rnd(r) & FL_ARITH : rnd(r) & 0x3fffff;
+	/* seen on a host: an IRET that turns AC on, from a stack that is not aligned, never ends */
+	if (iret && gla & (w - 1))
+		v[2] &= ~(uint64_t)FL_AC;
 	if (iret && omode64(oc->mode)) {
 		v[n++] = chance(r, 80) ? STACK_AT + 0x800 : rnd(r);
 		v[n++] = chance(r, 60) ? 0x2b : fill_selector(r);
