@@ -8,7 +8,7 @@
  *   priority  10 SMRAM window   over the VGA at 0xa0000 while SMRAM is open
  *              5 PAM segments   RE: reads from RAM   WE: writes to RAM   neither: not enabled
  *            1-4 ROM            the board's
- *              1 empty bus      0xc0000-0xdffff
+ *              1 empty bus      0xc0000-0xfffff
  *              0 RAM
  *
  * System management mode is not emulated; only the firmware's view of SMRAM before it is closed is.
@@ -165,7 +165,7 @@ static void init_regions(struct i440fx *fx)
 		                                 .size = i ? 0x4000 : 0x10000, .priority = SHADOW_PRIORITY};
 	fx->smram = (struct mem_region){.name = "smram", .base = 0xa0000, .size = 0x20000, .priority = SMRAM_PRIORITY,
 	                                .ram_reads = true, .ram_writes = true};
-	fx->hole = (struct mem_region){.name = "bus", .base = 0xc0000, .size = 0x20000, .priority = HOLE_PRIORITY,
+	fx->hole = (struct mem_region){.name = "bus", .base = 0xc0000, .size = 0x40000, .priority = HOLE_PRIORITY,
 	                               .ops = &nothing};
 	mem_region_enable(fx->cfg.mem, &fx->hole);
 }
