@@ -378,8 +378,9 @@ static void two_machines(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(pit_to_cpu), T(pit_rate), T(priorities), T(nested), T(rotation), T(ioapic_edges),
-		T(ioapic_level), T(apic_and_pic), T(apic_timer), T(hpet_replaces), T(x87_errors), T(rtc_alarm), T(serial_loop), T(two_machines),
+		T(pit_to_cpu), T(pit_rate), T(priorities), T(nested), T(rotation), T(ioapic_edges), T(ioapic_level),
+		T(apic_and_pic), T(apic_timer), T(hpet_replaces), T(x87_errors), T(rtc_alarm), T(serial_loop),
+		T(two_machines),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
