@@ -102,7 +102,7 @@ static const char *name_of(unsigned where, char *buf)
 
 	if (where >= STATS_OPS)
 		return phases[where - STATS_OPS];
-	snprintf(buf, NAME_MAX_LEN, "helper %s", insn_table[where].name);
+	snprintf(buf, NAME_MAX_LEN, "helper %s", where < OP_COUNT ? insn_table[where].name : "?");
 	return buf;
 }
 
