@@ -254,6 +254,7 @@ struct cpu {
 	uint8_t pad_[3];
 	uint64_t bounce_gla;
 	bool near_live[VIEW_COUNT][TLB_RW_COUNT]; /* any valid entry in near? */
+	uint32_t near_budget;    /* near misses until the engine looks which site has so many */
 	_Alignas(64) struct cpu_tlbe near[VIEW_COUNT][TLB_RW_COUNT][NEAR_SIZE];
 	_Alignas(64) struct cpu_tlbe tlb[VIEW_COUNT][TLB_RW_COUNT][TLB_SIZE];
 	/* ---- members above are at offsets known to entry.S (xlate/offsets.h) ---- */

@@ -143,6 +143,8 @@ xlate_near_\i:
 	movq %r10, (24 + OFF_NEAR + \i * NEAR_BYTES + 8)(%rsp,%rcx)
 	addq %r10, %r15
 	movb $1, (24 + OFF_NEAR_LIVE + \i)(%rsp)
+	decl (24 + OFF_NEAR_BUDGET)(%rsp)
+	jz near_often
 	clc
 	popq %rcx
 	popq %rax
@@ -153,6 +155,21 @@ xlate_near_\i:
 	popq %rax
 	ret
 .endm
+
+/* Tell who had the last of so many near misses. S2 may hold RAX (emit_flags_save). */
+near_often:
+	popq %rcx
+	popq %rax
+	SAVE 8
+	pushq %r11
+	leaq 16(%rsp), %rdi
+	movq 8(%rsp), %rsi
+	call xlate_near_often
+	popq %r11
+	LOAD 8
+	clc
+	ret
+
 	NEAR 0
 	NEAR 1
 	NEAR 2

@@ -150,8 +150,10 @@ static uint8_t *probe_tlb(struct tr *t, const struct cold *c, unsigned size)
 static void check(struct tr *t, struct cold *c, unsigned base, bool write, unsigned size)
 {
 	c->view_rw = key_view(t->key) * TLB_RW_COUNT + (write ? TLB_WRITE : TLB_READ);
+	uint32_t far = xlate_far_bit(t->rip);
 	bool likely = key_view(t->key) == VIEW_USER || base == RSP || base == NEAR_GS;
-	c->near = (uint8_t)(t->step || t->key & KEY_ALIGN || !likely ? NEAR_SIZE : base);
+	bool seldom = t->x->far[far / 64] >> far % 64 & 1;
+	c->near = (uint8_t)(t->step || t->key & KEY_ALIGN || !likely || seldom ? NEAR_SIZE : base);
 	c->size = (uint16_t)size;
 	if (c->near < NEAR_SIZE) {
 		check_near(t, c, size);

@@ -10,6 +10,7 @@
 #define OFF_HOST_RSP 864
 #define OFF_BOUNCE_LEN 992
 #define OFF_NEAR_LIVE 1008
+#define OFF_NEAR_BUDGET 1016
 #define OFF_NEAR 1024
 #define OFF_TLB 2944
 

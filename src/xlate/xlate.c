@@ -19,6 +19,7 @@ _Static_assert(offsetof(struct cpu, host_pc) == OFF_HOST_PC, "entry.S");
 _Static_assert(offsetof(struct cpu, host_rsp) == OFF_HOST_RSP, "entry.S");
 _Static_assert(offsetof(struct cpu, bounce_len) == OFF_BOUNCE_LEN, "entry.S");
 _Static_assert(offsetof(struct cpu, near_live) == OFF_NEAR_LIVE, "entry.S");
+_Static_assert(offsetof(struct cpu, near_budget) == OFF_NEAR_BUDGET, "entry.S");
 _Static_assert(offsetof(struct cpu, near) == OFF_NEAR, "entry.S");
 _Static_assert(offsetof(struct cpu, tlb) == OFF_TLB, "entry.S");
 _Static_assert(sizeof(struct cpu_tlbe) == TLBE_BYTES && TLB_SIZE - 1 == TLB_MASK, "entry.S");
@@ -271,6 +272,21 @@ static uint64_t guest_cs_base_of(struct cpu *cpu, uint64_t host_pc)
 	return b ? b->cs_base : 0;
 }
 
+/* Where near misses come thick, whoever is taken at random has many of them: that instruction asks the TLB at once from now on. */
+void xlate_near_often(struct cpu *cpu, uint64_t host_pc)
+{
+	struct xlate *x = cpu->engine;
+	uint64_t now = __builtin_ia32_rdtsc(), since = now - x->near_looked;
+	cpu->near_budget = NEAR_BUDGET;
+	x->near_looked = now;
+	struct block *b = xlate_cache_at(x, host_pc);
+	if (since > NEAR_BUDGET * NEAR_DENSE || !b || b->dead)
+		return;
+	uint32_t h = xlate_far_bit(guest_rip_of(cpu, host_pc - 1));
+	x->far[h / 64] |= 1ull << h % 64;
+	xlate_cache_kill(x, b);
+}
+
 void xlate_sync(struct xlate *x)
 {
 	struct cpu *cpu = x->cpu;
@@ -392,6 +408,7 @@ void xlate_attach(struct xlate *x)
 	cpu->guest_rip_of = guest_rip_of;
 	cpu->guest_cs_base_of = guest_cs_base_of;
 	cpu->jc_mask = (JC_SIZE - 1) << 2;
+	cpu->near_budget = NEAR_BUDGET;
 	cpu->thunk[XT_EXIT_DIRECT] = (const void *)xlate_exit_direct;
 	cpu->thunk[XT_EXIT_INDIRECT] = (const void *)xlate_exit_indirect;
 	cpu->thunk[XT_HELPER] = (const void *)xlate_thunk_helper;

@@ -81,6 +81,11 @@ struct code_page {
 
 #define HASH_BITS 16
 
+/* One near miss in so many is looked at; it is dear if they came less than so many TSC ticks apart. */
+#define NEAR_BUDGET 1024u
+#define NEAR_DENSE 100u
+#define FAR_BITS 65536u
+
 struct xlate {
 	struct cpu *cpu;
 	struct mem *mem;
@@ -103,6 +108,8 @@ struct xlate {
 	uint32_t jc_used[KS_COUNT][2];
 	uint64_t exec_filter[1024];   /* hashed: pages that have jump cache entries; sparse, as INVLPG of data pages is frequent */
 	const void *jc_empty;
+	uint64_t far[FAR_BITS / 64];  /* hashed: instructions that do not try the near entry */
+	uint64_t near_looked;         /* host TSC at the last look for them */
 	bool jc_made[KS_COUNT];       /* jc of the keyspace holds jc_empty where nothing else */
 	/* set by the signal handler */
 	bool sig_event;
@@ -218,6 +225,11 @@ void xlate_cache_written(struct xlate *x, uint64_t off, uint64_t len);
 uint32_t xlate_cache_hash(uint64_t rip, uint32_t ks);
 uint32_t xlate_keyspace(struct xlate *x, uint32_t key);
 
+static inline uint32_t xlate_far_bit(uint64_t rip)
+{
+	return (uint32_t)(rip * 0x9e3779b97f4a7c15ull >> 32) % FAR_BITS;
+}
+
 /* link.c */
 void xlate_link_chain(struct xlate *x, struct xexit *ex, struct block *to);
 void xlate_link_unchain(struct xlate *x, struct xexit *ex);
@@ -305,6 +317,7 @@ void xlate_gates_end(void);
 /* NULL: go on behind the call; else where to: a checked entry (S0 = RIP), or xlate_leave. */
 /* A jump cache did not hold s.rip: the entry that does, or xlate_leave. */
 const void *xlate_dispatch(struct cpu *cpu);
+void xlate_near_often(struct cpu *cpu, uint64_t host_pc);
 const void *xlate_helper(struct cpu *cpu, const struct xsite *site);
 void *xlate_slow(struct cpu *cpu, gla_t gla, uint32_t desc);
 uint64_t xlate_segment(struct cpu *cpu, uint64_t off, uint32_t desc);
