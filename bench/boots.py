@@ -126,6 +126,7 @@ class Boots:
                     continue
                 try:
                     rows[boot] = ("boot", took * 1e9)
+                    rows[f"{boot}, CPU time"] = ("boot_cpu", machine.cpu_seconds() * 1e9)
                     if boot == "debian-virtio":
                         rows |= self.at_login(name, machine)
                 finally:

@@ -109,9 +109,11 @@ class Programs:
             try:
                 for _ in self.names:
                     _, begin = machine.expect(r"bench: begin \w+", LIMIT)
+                    used = machine.cpu_seconds()
                     found, end = machine.expect(r"bench: end (\w+) ", LIMIT)
+                    used = machine.cpu_seconds() - used
                     total, _ = machine.expect(r"(\d+)\r?\n", LIMIT)
-                    marks.append((found[1], total[1], end - begin))
+                    marks.append((found[1], total[1], end - begin, used))
             except Failure as failure:
                 print(f"  {name}: {failure}", file=sys.stderr)
             finally:
@@ -120,9 +122,10 @@ class Programs:
 
     def rows(self, machine, marks):
         rows = {}
-        for program, total, seconds in marks:
+        for program, total, seconds, used in marks:
             if self.sums.setdefault(program, total) == total:
                 rows[program] = ("programs", seconds * 1e9)
+                rows[f"{program}, CPU time"] = ("programs_cpu", used * 1e9)
             else:
                 print(f"  {machine}: {program} says something else than on the machine before", file=sys.stderr)
         return rows

@@ -9,7 +9,8 @@ import statistics
 
 UNITS = {"footprint": "", "engine": ""}
 GROUPS = {"kernel": "kernel", "integer": "integer user code", "vector": "floating point, SIMD, x87, crypto", "device": "devices",
-          "programs": "whole programs", "boot": "boots", "footprint": "footprint (memory in MiB)", "engine": "ring3 itself, booted to login"}
+          "programs": "whole programs", "programs_cpu": "whole programs, CPU time",
+          "boot": "boots", "boot_cpu": "boots, CPU time", "footprint": "footprint (memory in MiB)", "engine": "ring3 itself, booted to login"}
 NATIVE, TCG = "ring3/native", "tcg/ring3"
 # What is aimed at: a group's mean, its worst row, or a row by name; which figure of it; at most or at least what.
 TARGETS = [

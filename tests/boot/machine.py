@@ -177,12 +177,12 @@ class Machine:
         return found
 
     def cpu_seconds(self):
-        """CPU time used so far, by ring3 and its children."""
+        """CPU time used so far, by ring3 and its children, those that have ended included."""
         total = 0
         for pid in self.family():
             with open(f"/proc/{pid}/stat") as stat:
                 fields = stat.read().rsplit(")", 1)[1].split()
-            total += (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+            total += sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
         return total
 
     def footprint(self):
