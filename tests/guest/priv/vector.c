@@ -209,6 +209,8 @@ static void saves(void)
 	CHECK("vol 1 13.7 XSAVE writes no other byte of the header", all(area + 520, 56, 0xee));
 	CHECK("vol 1 13.4.1 bytes 464 to 511 of the legacy area are not written", all(area + 464, 48, 0xee));
 	CHECK("vol 1 13.4.3 AVX state at the offset that CPUID tells", all(area + 576 + 16, 16, 0xff) && area[576 + 256] == 0xee);
+	int low = all(area + 288, 128, 0xee) && all(area + 576 + 128, 128, 0xee) && !all(area + 160, 128, 0xee);
+	CHECK("vol 1 13.5.2, 13.5.3 registers 8 to 15 are saved in 64-bit mode only", low == (sizeof(ul) == 4));
 	fill(area, 0xee, sizeof(area));
 	BV = 6, COMP = 0;
 	with(xsv, 1, (ul)area);
@@ -266,6 +268,8 @@ static void compacted(void)
 	with(xsvc, 7, (ul)area);
 	CHECK("vol 1 13.10 XSAVEC: XSTATE_BV whole, XCOMP_BV", FINE && BV == 7 && COMP == (7 | 1ull << 63));
 	CHECK("vol 1 13.10 XSAVEC writes no other byte of the header", all(area + 528, 48, 0xee));
+	if (sizeof(ul) == 4)
+		CHECK("vol 1 13.5.3 XSAVEC outside 64-bit mode", all(area + 288, 128, 0xee) && all(area + 576 + 128, 128, 0xee));
 	with(xsvc, 4, (ul)area);
 	CHECK("vol 1 13.4.3 compacted: AVX alone follows the header", FINE && BV == 4 && COMP == (4 | 1ull << 63) && all(area + 576 + 16, 16, 0xff));
 	fill(area + 576, 0x33, 256);
