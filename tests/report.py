@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""what: the outcome of a run of the suite as a table by area: how much was checked, what failed, what was skipped and why.
+"""what: the outcome of a run of the suite as a table by area: what was checked, what failed, what was skipped and why.
 
 A test is what the suite's last line counts.  The checks inside it are what the test itself printed: assertions of a
 guest, cases of the oracle, inputs of a fuzz target, files held to the house rules; a test that prints no number is one.
@@ -89,10 +89,11 @@ class Results:
         return 0 if counts["passed"] and not counts["failed"] else 1
 
     def line(self, label, rows):
-        tests = {outcome: sum(row[3] for row in rows if row[2] == outcome) for outcome in ("passed", "failed", "skipped")}
+        passed, failed, skipped = (sum(row[3] for row in rows if row[2] == outcome)
+                                   for outcome in ("passed", "failed", "skipped"))
         checks, bad = sum(row[4] for row in rows), sum(row[5] for row in rows)
-        return (f"{label:<32}{tests['passed'] + tests['failed'] + tests['skipped']:>7}{tests['passed']:>8}{tests['failed']:>8}"
-                f"{tests['skipped']:>9}{checks:>14,}{bad:>8}")
+        return (f"{label:<32}{passed + failed + skipped:>7}{passed:>8}{failed:>8}{skipped:>9}"
+                f"{checks:>14,}{bad:>8}")
 
     def table(self):
         """The whole run as text."""

@@ -1,5 +1,6 @@
 ; SPDX-License-Identifier: GPL-2.0-or-later
-; what: a firmware image that resets the machine three times by port 92h, counting in CMOS, then leaves by the debug port
+; what: a firmware image that resets the machine three times by port 92h, counting in CMOS, then leaves by the
+; debug port
 	bits 16
 	org 0
 

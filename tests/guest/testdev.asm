@@ -1,5 +1,6 @@
 ; SPDX-License-Identifier: GPL-2.0-or-later
-; what: asks the test device, the debug ports and fw_cfg what docs/test-devices.md promises; says the command line and modules
+; what: asks the test device, the debug ports and fw_cfg what docs/test-devices.md promises; says the command
+; line and modules
 ;
 ; The first check that fails gives its number as the status, (n << 1) | 1; (0x1234 << 1) | 1, modulo 256, is success.
 %include "multiboot.inc"

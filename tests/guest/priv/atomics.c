@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* what: locked instructions over the ends of lines and pages, their results, accessed and dirty bits, what LOCK may stand before; A20 outside real mode */
+/* what: locked instructions over the ends of lines and pages, their results, accessed and dirty bits, what LOCK may
+ * stand before; A20 outside real mode */
 #include "guest.h"
 
 #ifdef __x86_64__
@@ -26,7 +27,8 @@ SNIPPET(l_btr, "lock btrl $31, (" DI ")");
 SNIPPET(l_btc, "lock btcl $31, (" DI ")");
 SNIPPET(l_cmpxchg, "mov %eax, %ecx\n mov $0x89abcdef, %eax\n lock cmpxchgl %ecx, (" DI ")");
 SNIPPET(l_cmpxchg_no, "mov %eax, %ecx\n mov $0x11223344, %eax\n lock cmpxchgl %ecx, (" DI ")");
-SNIPPET(l_cx8, "mov $0x89abcdef, %eax\n mov $0x01234567, %edx\n mov $0x55555555, %ebx\n mov $0x66666666, %ecx\n lock cmpxchg8b (" DI ")");
+SNIPPET(l_cx8, "mov $0x89abcdef, %eax\n mov $0x01234567, %edx\n mov $0x55555555, %ebx\n mov $0x66666666, %ecx\n"
+	" lock cmpxchg8b (" DI ")");
 SNIPPET(l_cx8_no, "mov $1, %eax\n mov $2, %edx\n lock cmpxchg8b (" DI ")");
 SNIPPET(l_mov, "lm_at: .byte 0xf0; mov %eax, (" DI ")");
 SNIPPET(l_load, "ll_at: .byte 0xf0; add (" DI "), %eax");
@@ -48,14 +50,16 @@ extern char lx_at[];
 #define OPEN "in $0x92, %al\n or $2, %al\n out %al, $0x92\n" KBC("0xdf")
 SNIPPET(a20_data, SHUT "movl (%ebx), %ecx\n movl %edx, (%ebx)\n movl %esi, (%edi)\n" OPEN);
 /* Jumps a megabyte up, where this same code is while the gate is shut, and back. */
-SNIPPET(a20_code, SHUT "lea 1f - a20_code + 0x108000, %ecx\n jmp *%ecx\n1: lea 2f - a20_code + 0x8000, %ecx\n mov $0x1234, %edx\n jmp *%ecx\n2:" OPEN);
+SNIPPET(a20_code, SHUT "lea 1f - a20_code + 0x108000, %ecx\n jmp *%ecx\n1: lea 2f - a20_code + 0x8000, %ecx\n"
+	" mov $0x1234, %edx\n jmp *%ecx\n2:" OPEN);
 #endif
 extern char lm_at[], ll_at[], lr_at[], lc_at[], lb_at[], ls_at[], ln_at[], lj_at[];
 #define FINE (t.vec == END)
 #define A 0x20
 #define D 0x40
 #define START 0x0123456789abcdefull
-static u8 page0[4096] __attribute__((aligned(4096))), between[4096] __attribute__((aligned(4096))), page1[4096] __attribute__((aligned(4096)));
+static u8 page0[4096] __attribute__((aligned(4096))), between[4096] __attribute__((aligned(4096))),
+	page1[4096] __attribute__((aligned(4096)));
 
 static void put(ul at, u64 v)
 {
@@ -78,10 +82,14 @@ struct op { char *code; const char *name; unsigned size; u64 want; u32 eax; int 
 #define X 0x10203040u
 #define OP(name, size, want, eax) { name, #name, size, want, eax, -1 }
 static const struct op ops[] = {
-	OP(l_add, 4, LOW(V + X), X), OP(l_addw, 2, (START & ~0xffffull) | (u16)(V + X), X), OP(l_sub, 4, LOW(V - X), X), OP(l_and, 4, LOW(V & X), X),
-	OP(l_or, 4, LOW(V | X), X), OP(l_xor, 4, LOW(V ^ X), X), OP(l_adc, 4, LOW(V + X + 1), X), OP(l_sbb, 4, LOW(V - X - 1), X),
-	OP(l_inc, 4, LOW(V + 1), X), OP(l_dec, 4, LOW(V - 1), X), OP(l_neg, 4, LOW(-V), X), OP(l_not, 4, LOW(~V), X), OP(l_xadd, 4, LOW(V + X), V),
-	OP(l_xchg, 4, LOW(X), V), OP(l_bts, 4, START, X), OP(l_btr, 4, LOW(V & 0x7fffffff), X), OP(l_btc, 4, LOW(V ^ 0x80000000), X),
+	OP(l_add, 4, LOW(V + X), X), OP(l_addw, 2, (START & ~0xffffull) | (u16)(V + X), X), OP(l_sub, 4, LOW(V - X), X),
+		OP(l_and, 4, LOW(V & X), X),
+	OP(l_or, 4, LOW(V | X), X), OP(l_xor, 4, LOW(V ^ X), X), OP(l_adc, 4, LOW(V + X + 1), X),
+		OP(l_sbb, 4, LOW(V - X - 1), X),
+	OP(l_inc, 4, LOW(V + 1), X), OP(l_dec, 4, LOW(V - 1), X), OP(l_neg, 4, LOW(-V), X), OP(l_not, 4, LOW(~V), X),
+		OP(l_xadd, 4, LOW(V + X), V),
+	OP(l_xchg, 4, LOW(X), V), OP(l_bts, 4, START, X), OP(l_btr, 4, LOW(V & 0x7fffffff), X),
+		OP(l_btc, 4, LOW(V ^ 0x80000000), X),
 	{ l_cmpxchg, "l_cmpxchg", 4, LOW(X), V, 1 }, { l_cmpxchg_no, "l_cmpxchg_no", 4, START, V, 0 },
 	{ l_cx8, "l_cx8", 8, 0x6666666655555555, V, 1 }, { l_cx8_no, "l_cx8_no", 8, START, V, 0 },
 #ifdef __x86_64__
@@ -96,7 +104,8 @@ static void one(const struct op *o, ul at, unsigned cpl, const char *sdm)
 	in.di = at;
 	in.ax = X;
 	go();
-	check(sdm, __FILE__, __LINE__, o->name, FINE && get(at) == o->want && (u32)t.r.ax == o->eax && (o->zf < 0 || !(t.r.flags & ZF) == !o->zf));
+	check(sdm, __FILE__, __LINE__, o->name, FINE && get(at) == o->want && (u32)t.r.ax == o->eax &&
+		(o->zf < 0 || !(t.r.flags & ZF) == !o->zf));
 }
 
 static void fresh(u64 flags0, u64 flags1)
@@ -113,7 +122,8 @@ static void crossing(void)
 				stage = back << 4 | cpl;
 				fresh(7, 7);
 				one(&ops[k], (ul)WIN(0) + 64 - back, cpl, "vol 3 8.1.2.2 over the end of a line");
-				one(&ops[k], (ul)WIN(1) - back, cpl, "vol 3 8.1.2.2 over the end of a page, to another that is not behind it");
+				one(&ops[k], (ul)WIN(1) - back, cpl, "vol 3 8.1.2.2 over the end of a page, to another that is not "
+					"behind it");
 			}
 		}
 		for (unsigned back = 1; back < ops[k].size; back++) {
@@ -129,8 +139,10 @@ static void crossing(void)
 			prepare(ops[k].code, 3);
 			in.di = (ul)WIN(1) - back, in.ax = X;
 			go();
-			check("vol 3 4.7 second page read-only: #PF as a write, D of the first page clear", __FILE__, __LINE__, ops[k].name,
-			      t.vec == PF && t.err == 7 && t.cr2 == (ul)WIN(1) && !(*pte(1) & D) && (u32)t.r.ax == (ops[k].code == l_cmpxchg || ops[k].code == l_cx8 ? V :
+			check("vol 3 4.7 second page read-only: #PF as a write, D of the first page clear", __FILE__, __LINE__,
+				ops[k].name,
+			      t.vec == PF && t.err == 7 && t.cr2 == (ul)WIN(1) && !(*pte(1) & D) &&
+				(u32)t.r.ax == (ops[k].code == l_cmpxchg || ops[k].code == l_cx8 ? V :
 			      ops[k].code == l_cmpxchg_no ? 0x11223344 : ops[k].code == l_cx8_no ? 1 : X));
 		}
 	}
@@ -147,7 +159,8 @@ static void alignment(void)
 		in.di = (ul)WIN(0) + 61, in.ax = X;
 		in.flags |= ACF;
 		go();
-		check("vol 3 6.15 #AC", __FILE__, __LINE__, ops[k].name, t.vec == AC && t.err == 0 && get((ul)WIN(0) + 61) == START);
+		check("vol 3 6.15 #AC", __FILE__, __LINE__, ops[k].name, t.vec == AC && t.err == 0 &&
+			get((ul)WIN(0) + 61) == START);
 	}
 	WR_CR(0, RD_CR(0) & ~0x40000ul);
 #ifdef __x86_64__
@@ -155,7 +168,8 @@ static void alignment(void)
 		prepare(l_cx16, 3);
 		in.di = (ul)WIN(0) + 64 + off;
 		go();
-		CHECK("vol 2 CMPXCHG16B: #GP(0) unless aligned to 16", off ? t.vec == GP && t.err == 0 && t.r.ip == (ul)lx_at : FINE);
+		CHECK("vol 2 CMPXCHG16B: #GP(0) unless aligned to 16", off ? t.vec == GP && t.err == 0 &&
+			t.r.ip == (ul)lx_at : FINE);
 	}
 #endif
 }
@@ -163,7 +177,8 @@ static void alignment(void)
 static void forbidden(void)
 {
 	static const struct { char *code, *at; const char *name; } list[] = {
-		{ l_mov, lm_at, "MOV" }, { l_load, ll_at, "ADD from memory" }, { l_reg, lr_at, "ADD to a register" }, { l_cmp, lc_at, "CMP" },
+		{ l_mov, lm_at, "MOV" }, { l_load, ll_at, "ADD from memory" }, { l_reg, lr_at, "ADD to a register" },
+			{ l_cmp, lc_at, "CMP" },
 		{ l_bt, lb_at, "BT" }, { l_shl, ls_at, "SHL" }, { l_nop, ln_at, "NOP" }, { l_jmp, lj_at, "JMP" },
 	};
 	for (unsigned k = 0; k < sizeof(list) / sizeof(*list); k++) {
@@ -171,7 +186,8 @@ static void forbidden(void)
 		prepare(list[k].code, 3);
 		in.di = (ul)WIN(0);
 		go();
-		check("vol 2 LOCK: #UD before what may not have it", __FILE__, __LINE__, list[k].name, t.vec == UD && t.r.ip == (ul)list[k].at && get((ul)WIN(0)) == START);
+		check("vol 2 LOCK: #UD before what may not have it", __FILE__, __LINE__, list[k].name, t.vec == UD &&
+			t.r.ip == (ul)list[k].at && get((ul)WIN(0)) == START);
 	}
 }
 
@@ -193,7 +209,8 @@ static void a20(void)
 		in.bx = (ul)high, in.dx = 0xcccc, in.di = (ul)(masked + 1), in.si = 0xeeee;
 		go();
 		CHECK("A20 shut in protected mode: bit 20 of every address is 0: loads", FINE && t.r.cx == 0xbbbb);
-		CHECK("A20 shut in protected mode: stores; even megabytes are as ever", *high == 0xaaaa && *masked == 0xcccc && masked[1] == 0xeeee);
+		CHECK("A20 shut in protected mode: stores; even megabytes are as ever", *high == 0xaaaa &&
+			*masked == 0xcccc && masked[1] == 0xeeee);
 		copy(low(0x8000), a20_code, 128);
 		run(low(0x8000), 0);
 		CHECK("A20 shut: fetches too", FINE && t.r.dx == 0x1234);

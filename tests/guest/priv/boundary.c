@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* what: what happens between two instructions: shadows of STI and of SS loads, HLT, TPR, which of several events comes first, TF over SYSENTER and SYSRET */
+/* what: what happens between two instructions: shadows of STI and of SS loads, HLT, TPR, which of several events
+ * comes first, TF over SYSENTER and SYSRET */
 #include "guest.h"
 
 #ifdef __x86_64__
@@ -98,7 +99,8 @@ static void shadows(void)
 	prepare(sti_ss_ss, 0);
 	in.cx = KDS;
 	go();
-	CHECK("vol 3 6.8.3 of several SS loads only the first need have a shadow", FINE && n == 1 && (event(0, 0x50, sss1) || event(0, 0x50, sss2)));
+	CHECK("vol 3 6.8.3 of several SS loads only the first need have a shadow", FINE && n == 1 &&
+		(event(0, 0x50, sss1) || event(0, 0x50, sss2)));
 	n = 0;
 	pend(0x50);
 	run(sti_iret_like, 0);
@@ -109,11 +111,13 @@ static void shadows(void)
 	n = 0;
 	pend(0x50);
 	run(sti_jump, 0);
-	CHECK("vol 2 STI: the next instruction is a jump: at its target", FINE && n == 1 && event(0, 0x50, sti_jump_end - 2));
+	CHECK("vol 2 STI: the next instruction is a jump: at its target", FINE && n == 1 &&
+		event(0, 0x50, sti_jump_end - 2));
 	n = 0;
 	pend(0x50);
 	run(sti_fault, 0);
-	CHECK("vol 3 table 6-2 the instruction in the shadow faults first", t.vec == UD && t.r.ip == (ul)sf_at && n == 0 && t.r.flags & IF);
+	CHECK("vol 3 table 6-2 the instruction in the shadow faults first", t.vec == UD && t.r.ip == (ul)sf_at &&
+		n == 0 && t.r.flags & IF);
 	run(sti_only, 0);
 	CHECK("vol 3 6.8.1 it is still there", FINE && n == 1);
 	for (unsigned cpl = 0; cpl < 4; cpl += 3) {
@@ -122,7 +126,8 @@ static void shadows(void)
 		prepare(landed, cpl);
 		in.flags |= IF;
 		go();
-		CHECK("vol 3 6.8.1 IRET with IF: before the first instruction", FINE && n == 1 && event(0, 0x50, landed) && seen[0].flags & IF);
+		CHECK("vol 3 6.8.1 IRET with IF: before the first instruction", FINE && n == 1 && event(0, 0x50, landed) &&
+			seen[0].flags & IF);
 	}
 }
 
@@ -133,13 +138,15 @@ static void order(void)
 	prepare(landed, 3);
 	in.flags |= IF;
 	go();
-	CHECK("vol 3 10.8.3.1 the higher vector first, the other behind its IRET", FINE && n == 2 && event(0, 0x61, landed) && event(1, 0x50, landed));
+	CHECK("vol 3 10.8.3.1 the higher vector first, the other behind its IRET", FINE && n == 2 &&
+		event(0, 0x61, landed) && event(1, 0x50, landed));
 	n = 0;
 	pend(0x50);
 	prepare(sti_only, 0);
 	in.flags |= TF;
 	go();
-	CHECK("vol 3 17.3.1.4 a trap in STI's shadow; its handler's IRET ends the shadow", FINE && n >= 3 && event(0, DB, so1) && event(1, 0x50, so1) && event(2, DB, so2));
+	CHECK("vol 3 17.3.1.4 a trap in STI's shadow; its handler's IRET ends the shadow", FINE && n >= 3 &&
+		event(0, DB, so1) && event(1, 0x50, so1) && event(2, DB, so2));
 	CHECK("vol 3 17.3.1.4 DR6.BS, TF in the interrupt's image", seen[0].dr6 == (0xffff0ff0 | BS) && seen[1].flags & TF);
 	n = 0;
 	prepare(self_ipi, 0);
@@ -148,7 +155,8 @@ static void order(void)
 	go();
 	for (stage = 0; stage < n && seen[stage].vec == DB; stage++)
 		;
-	CHECK("vol 3 table 6-2 the single-step trap comes before an interrupt at the same boundary", FINE && stage < n && stage > 0 && seen[stage].vec == 0x50 && seen[stage].ip == seen[stage - 1].ip);
+	CHECK("vol 3 table 6-2 the single-step trap comes before an interrupt at the same boundary", FINE && stage < n &&
+		stage > 0 && seen[stage].vec == 0x50 && seen[stage].ip == seen[stage - 1].ip);
 	WR_DR(0, la1);
 	WR_DR(7, 0x402);
 	n = 0;
@@ -158,14 +166,16 @@ static void order(void)
 	pend(0x50);
 	go();
 	WR_DR(7, 0x400);
-	CHECK("vol 3 table 6-2, 17.3.1.1 interrupt before a breakpoint that RF holds off: RF in its image", FINE && n == 1 && event(0, 0x50, la1) && seen[0].flags & RF);
+	CHECK("vol 3 table 6-2, 17.3.1.1 interrupt before a breakpoint that RF holds off: RF in its image", FINE &&
+		n == 1 && event(0, 0x50, la1) && seen[0].flags & RF);
 	n = 0;
 	prepare(self_ipi, 0);
 	in.flags |= IF;
 	in.di = (ul)lapic;
 	go();
 	stage = n;
-	CHECK("vol 3 10.6.1 self-IPI with IF = 1", FINE && n == 1 && seen[0].ip > (ul)self_ipi && seen[0].ip <= (ul)self_ipi_end);
+	CHECK("vol 3 10.6.1 self-IPI with IF = 1", FINE && n == 1 && seen[0].ip > (ul)self_ipi &&
+		seen[0].ip <= (ul)self_ipi_end);
 	lapic[0x80 / 4] = 0x50;
 	n = 0;
 	pend(0x50);
@@ -228,7 +238,8 @@ static void system_calls(void)
 		in.flags |= TF;
 		in.dx = (ul)landed, in.cx = (ul)ustack_top - 64;
 		go();
-		CHECK("vol 2 SYSEXIT keeps TF: trap at its target, CPL 3", FINE && n == 3 && event(0, DB, landed) && event(1, DB, la1));
+		CHECK("vol 2 SYSEXIT keeps TF: trap at its target, CPL 3", FINE && n == 3 && event(0, DB, landed) &&
+			event(1, DB, la1));
 	}
 #ifdef __x86_64__
 	wrmsr(0xc0000080, rdmsr(0xc0000080) | 1);
@@ -245,7 +256,8 @@ static void system_calls(void)
 	prepare(sysr, 0);
 	in.cx = (ul)landed, in.r11 = 2 | TF;
 	go();
-	CHECK("vol 2 SYSRET: TF of R11 traps before the first instruction", FINE && n >= 2 && event(0, DB, landed) && event(1, DB, la1));
+	CHECK("vol 2 SYSRET: TF of R11 traps before the first instruction", FINE && n >= 2 && event(0, DB, landed) &&
+		event(1, DB, la1));
 	n = 0;
 	prepare(sysr, 0);
 	in.flags |= TF;
@@ -257,7 +269,8 @@ static void system_calls(void)
 	prepare(sysr, 0);
 	in.cx = (ul)landed, in.r11 = 2 | IF;
 	go();
-	CHECK("vol 2 SYSRET: IF of R11: the interrupt before the first instruction", FINE && n == 1 && event(0, 0x50, landed));
+	CHECK("vol 2 SYSRET: IF of R11: the interrupt before the first instruction", FINE && n == 1 &&
+		event(0, 0x50, landed));
 	n = 0;
 	prepare(iretq_tf, 0);
 	in.flags |= TF;

@@ -54,8 +54,10 @@ extern char d6_at[], d7_at[], sysc1[];
 #endif
 u8 data[64] __attribute__((aligned(64)));
 u16 ssword;
-extern char nops1[], nops2[], jumps1[], reps_at[], reps_next[], ms_at[], ms1[], ms2[], ps1[], ps2[], i41_1[], i41_2[], spf1[], spf2[], clp0[],
-	clp1[], clp2[], pf1[], cpuid1[], st_at[], st1[], st2[], sm_at[], sm1[], sm2[], ph1[], ch1[], sh_at[], sh1[], mh_at[], mh1[], rmw1[], sse1[], wide1[],
+extern char nops1[], nops2[], jumps1[], reps_at[], reps_next[], ms_at[], ms1[], ms2[], ps1[], ps2[], i41_1[],
+	i41_2[], spf1[], spf2[], clp0[],
+	clp1[], clp2[], pf1[], cpuid1[], st_at[], st1[], st2[], sm_at[], sm1[], sm2[], ph1[], ch1[], sh_at[], sh1[],
+		mh_at[], mh1[], rmw1[], sse1[], wide1[],
 	mdr_at[], de_at[], mdr4_at[], outs1[], lb_at[];
 
 static ul where[32], dr6s[32], cxs[32], flags[32];
@@ -111,16 +113,19 @@ static void single_step(unsigned cpl)
 	prepare(nops, cpl);
 	in.flags |= TF;
 	go();
-	CHECK("vol 3 17.3.1.4 the instruction behind IRET runs first", t.vec == DB && t.r.ip == (ul)nops1 && t.r.flags & TF);
+	CHECK("vol 3 17.3.1.4 the instruction behind IRET runs first", t.vec == DB && t.r.ip == (ul)nops1 &&
+		t.r.flags & TF);
 	CHECK("vol 3 17.2.3 DR6.BS", t.dr6 == (DR6_FIXED | BS));
 	CHECK("vol 3 6.12.1.3 TF off in the handler", !(t.entry_flags & TF));
 	CHECK("vol 3 17.3.1.1 a trap leaves RF clear", !(t.r.flags & RF));
 	steps(nops, cpl);
-	CHECK("vol 3 17.3.1.4 every instruction", hits == 3 && at(0, nops1, BS) && at(1, nops2, BS) && at(2, nops_end, BS) && t.vec == END);
+	CHECK("vol 3 17.3.1.4 every instruction", hits == 3 && at(0, nops1, BS) && at(1, nops2, BS) &&
+		at(2, nops_end, BS) && t.vec == END);
 	steps(jumps, cpl);
 	CHECK("vol 3 17.3.1.4 jump", hits == 2 && at(0, jumps1, BS) && at(1, jumps_end, BS));
 	steps(reps, cpl);
-	CHECK("vol 2 REP, vol 3 17.3.1.4: after each iteration", at(3, reps_at, BS) && cxs[3] == 2 && at(4, reps_at, BS) && cxs[4] == 1);
+	CHECK("vol 2 REP, vol 3 17.3.1.4: after each iteration", at(3, reps_at, BS) && cxs[3] == 2 &&
+		at(4, reps_at, BS) && cxs[4] == 1);
 	CHECK("vol 3 17.3.1.1 RF in the image between iterations", flags[3] & RF && flags[4] & RF && !(flags[5] & RF));
 	CHECK("vol 2 REP: the last one ends the instruction", at(5, reps_next, BS) && cxs[5] == 0 && hits == 7);
 	steps(movss, cpl);
@@ -172,7 +177,8 @@ static void instruction(unsigned cpl)
 	run(nops, cpl);
 	watch(0, nops1, X, 0);
 	run(nops, cpl);
-	CHECK("vol 3 17.3.1.1 fault before the instruction", t.vec == DB && t.r.ip == (ul)nops1 && t.dr6 == (DR6_FIXED | 1));
+	CHECK("vol 3 17.3.1.1 fault before the instruction", t.vec == DB && t.r.ip == (ul)nops1 &&
+		t.dr6 == (DR6_FIXED | 1));
 	CHECK("vol 3 17.3.1.1 this fault leaves RF as it was", !(t.r.flags & RF));
 	resume = 1;
 	breaks(nops, cpl);
@@ -194,7 +200,8 @@ static void instruction(unsigned cpl)
 	steps(nops, cpl);
 	WR_DR(7, 0x400);
 	resume = 0;
-	/* the trap after nops and the fault at nops1 share one #DB (vol 3 6.9, 17.3) or are two: the instruction runs once */
+	/* the trap after nops and the fault at nops1 share one #DB (vol 3 6.9, 17.3) or are two: the instruction runs
+	 * once */
 	CHECK("vol 3 17.3.1.1 with TF", t.vec == END && where[0] == (ul)nops1 && (dr6s[0] & BS) && hits >= 3 && hits <= 4);
 }
 
@@ -228,7 +235,8 @@ static void data_points(unsigned cpl)
 	CHECK("vol 3 17.3.1.2 CALL: at its target", any(ch1, 1));
 	watch(0, data + 3, W, 0);
 	breaks(stos_hit, cpl);
-	CHECK("vol 3 17.3.1.2 REP STOS: behind the iteration", hits == 1 && where[0] == (ul)sh_at && cxs[0] == 4 && flags[0] & RF && t.vec == END);
+	CHECK("vol 3 17.3.1.2 REP STOS: behind the iteration", hits == 1 && where[0] == (ul)sh_at && cxs[0] == 4 &&
+		flags[0] & RF && t.vec == END);
 	watch(0, data + 8, W, 3);
 	watch(1, data, RW, 3);
 	breaks(movs_hit, cpl);
@@ -241,7 +249,8 @@ static void data_points(unsigned cpl)
 	CHECK("vol 3 17.3.1.2 SSE store", hits == 1 && at(0, sse1, 1));
 	watch(0, &ssword, RW, 1);
 	breaks(store_movss, cpl);
-	CHECK("vol 3 6.8.3 a data hit of MOV SS waits for the next instruction", hits == 2 && at(0, sm_at, 1) && where[1] == (ul)sm2);
+	CHECK("vol 3 6.8.3 a data hit of MOV SS waits for the next instruction", hits == 2 && at(0, sm_at, 1) &&
+		where[1] == (ul)sm2);
 }
 
 static void registers(void)
@@ -286,7 +295,8 @@ static void syscalls(void)
 	wrmsr(0xc0000082, (ul)syscall_entry);
 	wrmsr(0xc0000084, TF | IF);
 	steps(sysc, 3);
-	CHECK("SYSCALL with TF masked: no trap in the kernel (vol 2 SYSCALL: RFLAGS from FMASK)", t.vec == 0x42 && hits == 0 && t.r.r11 & TF);
+	CHECK("SYSCALL with TF masked: no trap in the kernel (vol 2 SYSCALL: RFLAGS from FMASK)", t.vec == 0x42 &&
+		hits == 0 && t.r.r11 & TF);
 	wrmsr(0xc0000084, 0);
 	steps(sysc, 3);
 	CHECK("SYSCALL with TF not masked: traps at the entry", hits >= 1 && at(0, syscall_entry, BS));

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* what: every exception that an instruction can raise, with its error code and frame, at CPL 0 and 3, in either width */
+/* what: every exception that an instruction can raise, with its error code and frame, at CPL 0 and 3, in either
+ * width */
 #include "guest.h"
 
 SNIPPET(div0, "xor %ecx,%ecx\n mov $5,%eax\n xor %edx,%edx\n div0_at: div %ecx");
@@ -56,11 +57,15 @@ SNIPPET(ud_pusha, "udp_at: .byte 0x60");
 SNIPPET(ud_aam, "uda_at: .byte 0xd4,0x0a");
 #endif
 char unal[64] __attribute__((aligned(64)));
-extern char div0_at[], divo_at[], idivo_at[], int3_at[], ud2_at[], lockud_at[], badop_at[], hlts_at[], clis_at[], ins_at[], movcr_at[],
-	lmsws_at[], long_at[], badseg_at[], beyond_at[], nullss_at[], npds_at[], npss_at[], icebp_next[], unal_at[], rdmsrs_at[], ud_zf[],
-	regs_at[], intos_next[], bounds_at[], aam0_at[], nc_at[], ncs_at[], ncp_at[], ncj_at[], ncr_at[], ncc_at[], udi_at[], udp_at[], uda_at[];
+extern char div0_at[], divo_at[], idivo_at[], int3_at[], ud2_at[], lockud_at[], badop_at[], hlts_at[], clis_at[],
+	ins_at[], movcr_at[],
+	lmsws_at[], long_at[], badseg_at[], beyond_at[], nullss_at[], npds_at[], npss_at[], icebp_next[], unal_at[],
+		rdmsrs_at[], ud_zf[],
+	regs_at[], intos_next[], bounds_at[], aam0_at[], nc_at[], ncs_at[], ncp_at[], ncj_at[], ncr_at[], ncc_at[],
+		udi_at[], udp_at[], uda_at[];
 
-/* The frame as the manual draws it: error code, IP, CS, FLAGS, and SP, SS where the privilege changed (or always, 64-bit). */
+/* The frame as the manual draws it: error code, IP, CS, FLAGS, and SP, SS where the privilege changed (or always,
+ * 64-bit). */
 static void frame(unsigned cpl, int fault)
 {
 #ifdef __x86_64__
@@ -115,7 +120,8 @@ static void at_cpl(unsigned cpl)
 	in.ax = 1, in.cx = 2, in.dx = 3, in.bx = 4, in.bp = 5, in.si = 6, in.di = 7;
 	in.flags |= CF | ZF | OFL | 0x80 | 0x10 | 4 | 0x400;
 	go();
-	CHECK("vol 3 6.5 registers kept", t.r.ax == 1 && t.r.cx == 2 && t.r.dx == 3 && t.r.bx == 4 && t.r.bp == 5 && t.r.si == 6 && t.r.di == 7);
+	CHECK("vol 3 6.5 registers kept", t.r.ax == 1 && t.r.cx == 2 && t.r.dx == 3 && t.r.bx == 4 && t.r.bp == 5 &&
+		t.r.si == 6 && t.r.di == 7);
 	CHECK("vol 3 6.12.1 flags pushed as they were", t.r.flags == (in.flags | RF));
 	CHECK("vol 3 6.12.1 IF cleared by an interrupt gate", !(t.entry_flags & IF));
 }
@@ -197,7 +203,8 @@ static void gates(void)
 	copy(saved, idt + GP * size, size);
 	set_gate(GP, stub_of(GP), KCS, 0x0e, 0);
 	run(hlts, 3);
-	CHECK("vol 3 table 6-5 contributory on contributory: #DF(0)", t.vec == DF && t.err == 0 && t.has_err && t.r.ip == (ul)hlts_at);
+	CHECK("vol 3 table 6-5 contributory on contributory: #DF(0)", t.vec == DF && t.err == 0 && t.has_err &&
+		t.r.ip == (ul)hlts_at);
 	copy(idt + GP * size, saved, size);
 }
 
@@ -222,7 +229,8 @@ static void long_mode(void)
 	run(intn, 3);
 	CHECK("vol 3 6.14.5 IST", t.vec == 0x41 && t.entry_sp + 40 == (ul)ist_top && t.r.ss == UDS);
 	run(intn, 0);
-	CHECK("vol 3 6.14.5 IST at CPL 0", t.vec == 0x41 && t.entry_sp + 40 == (ul)ist_top && t.r.ss == KDS && t.entry_ss == KDS && t.r.sp == in.sp);
+	CHECK("vol 3 6.14.5 IST at CPL 0", t.vec == 0x41 && t.entry_sp + 40 == (ul)ist_top && t.r.ss == KDS &&
+		t.entry_ss == KDS && t.r.sp == in.sp);
 	set_gate(0x41, stub_of(0x41), KCS, 0x8e, 0);
 	prepare(intn, 0);
 	in.sp -= 3;
@@ -259,7 +267,8 @@ static void legacy(void)
 	go();
 	u16 *w = (u16 *)t.entry_sp;
 	CHECK("vol 3 6.11, 21.19 16-bit gate: word frame", t.vec == 0x41 && t.entry_sp + 10 == (ul)stack0_top);
-	CHECK("vol 3 6.11 16-bit gate: IP CS FLAGS SP SS", w[0] == (u16)(ul)intn_end && w[1] == UCS && w[3] == (u16)in.sp && w[4] == UDS);
+	CHECK("vol 3 6.11 16-bit gate: IP CS FLAGS SP SS", w[0] == (u16)(ul)intn_end && w[1] == UCS &&
+		w[3] == (u16)in.sp && w[4] == UDS);
 	set_gate(0x41, stub_of(0x41), KCS, 0x8e, 0);
 }
 #endif

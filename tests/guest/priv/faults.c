@@ -63,7 +63,8 @@ SNIPPET(les_it, "les (%edi), %eax");
 #else
 SNIPPET(cx16b, "lock cmpxchg16b (%rdi)");
 #endif
-static u8 page0[4096] __attribute__((aligned(4096))), page1[4096] __attribute__((aligned(4096))), page2[4096] __attribute__((aligned(4096)));
+static u8 page0[4096] __attribute__((aligned(4096))), page1[4096] __attribute__((aligned(4096))),
+	page2[4096] __attribute__((aligned(4096)));
 
 static void fresh(u64 flags1)
 {
@@ -94,9 +95,11 @@ static void crossing(const char *name, char *code, unsigned size, int writes)
 					in.di &= ~15ul; /* FXSAVE */
 				go();
 				stage = back << 8 | cpl;
-				check("vol 3 6.5 a fault: nothing written, nothing changed", __FILE__, __LINE__, name, t.vec == PF && t.cr2 == EDGE && untouched() &&
+				check("vol 3 6.5 a fault: nothing written, nothing changed", __FILE__, __LINE__, name, t.vec == PF &&
+					t.cr2 == EDGE && untouched() &&
 				      t.r.ax == 1 && t.r.cx == 2 && t.r.dx == 0 && t.r.bx == 4 && t.r.sp == in.sp && t.r.di == in.di);
-				check("vol 3 4.7 error code", __FILE__, __LINE__, name, t.err == (ul)(ro | writes << 1 | (cpl ? 4 : 0)));
+				check("vol 3 4.7 error code", __FILE__, __LINE__, name,
+					t.err == (ul)(ro | writes << 1 | (cpl ? 4 : 0)));
 			}
 		}
 	}
@@ -130,7 +133,8 @@ static void strings(unsigned cpl)
 	prepare(rep_movs, cpl);
 	in.si = WINDOW + 2 * 4096, in.di = EDGE - 100, in.cx = 200;
 	go();
-	CHECK("vol 2 REP: registers at the element that faults", t.vec == PF && t.cr2 == EDGE && t.r.cx == 100 && t.r.di == EDGE &&
+	CHECK("vol 2 REP: registers at the element that faults", t.vec == PF && t.cr2 == EDGE && t.r.cx == 100 &&
+		t.r.di == EDGE &&
 		t.r.si == WINDOW + 2 * 4096 + 100 && page0[4095] == 0x33 && page0[3995] == 0x11);
 	map(1, (ul)page1, 7);
 	in = t.r;
@@ -141,13 +145,15 @@ static void strings(unsigned cpl)
 	prepare(rep_movsl, cpl);
 	in.si = WINDOW + 2 * 4096, in.di = EDGE - 102, in.cx = 50;
 	go();
-	CHECK("vol 2 REP MOVSD: the element over the boundary is not half written", t.vec == PF && t.cr2 == EDGE && t.r.cx == 25 &&
+	CHECK("vol 2 REP MOVSD: the element over the boundary is not half written", t.vec == PF && t.cr2 == EDGE &&
+		t.r.cx == 25 &&
 		t.r.di == EDGE - 2 && page0[4094] == 0x11 && page0[4093] == 0x33);
 	fresh(0);
 	prepare(rep_movs, cpl);
 	in.si = EDGE - 10, in.di = WINDOW + 2 * 4096, in.cx = 20;
 	go();
-	CHECK("vol 2 REP MOVS: the source faults", t.vec == PF && t.cr2 == EDGE && !(t.err & 2) && t.r.cx == 10 && t.r.di == WINDOW + 2 * 4096 + 10);
+	CHECK("vol 2 REP MOVS: the source faults", t.vec == PF && t.cr2 == EDGE && !(t.err & 2) && t.r.cx == 10 &&
+		t.r.di == WINDOW + 2 * 4096 + 10);
 	fresh(0);
 	prepare(rep_stos, cpl);
 	in.di = EDGE - 8, in.cx = 4, in.ax = 0x44444444;
@@ -157,7 +163,8 @@ static void strings(unsigned cpl)
 	prepare(std_movs, cpl);
 	in.si = WINDOW + 100, in.di = WINDOW + 2 * 4096 + 5, in.cx = 20;
 	go();
-	CHECK("vol 2 REP, DF = 1", t.vec == PF && t.cr2 == WINDOW + 2 * 4096 - 1 && t.r.cx == 14 && t.r.di == WINDOW + 2 * 4096 - 1 && t.r.flags & 0x400);
+	CHECK("vol 2 REP, DF = 1", t.vec == PF && t.cr2 == WINDOW + 2 * 4096 - 1 && t.r.cx == 14 &&
+		t.r.di == WINDOW + 2 * 4096 - 1 && t.r.flags & 0x400);
 	fresh(0);
 	fill(page2, 0x11, 4096);
 	prepare(rep_cmps, cpl);
@@ -189,7 +196,8 @@ static void stacks(void)
 		prepare(codes[k], 3);
 		in.sp = WINDOW + 2 * 4096 + (k == 2 ? 12 : k == 1 ? 8 : 0), in.bp = WINDOW + 2 * 4096 + 64;
 		go();
-		CHECK("vol 3 6.5 SP and BP as before", t.vec == PF && t.r.sp == in.sp && t.r.bp == in.bp && t.r.ip == (ul)codes[k] && (t.err & 7) == 6);
+		CHECK("vol 3 6.5 SP and BP as before", t.vec == PF && t.r.sp == in.sp && t.r.bp == in.bp &&
+			t.r.ip == (ul)codes[k] && (t.err & 7) == 6);
 	}
 	prepare(leave_it, 3);
 	in.bp = EDGE;
@@ -209,7 +217,8 @@ static void stacks(void)
 	in.sp = EDGE - w;
 	go();
 	/* CS first, or the flags, as the CPU of the instruction oracle does: the manual names no order */
-	CHECK("vol 2 IRET: frame over a missing page", t.vec == PF && (t.cr2 == EDGE || t.cr2 == EDGE + w) && t.r.sp == EDGE - w);
+	CHECK("vol 2 IRET: frame over a missing page", t.vec == PF && (t.cr2 == EDGE || t.cr2 == EDGE + w) &&
+		t.r.sp == EDGE - w);
 #ifndef __x86_64__
 	prepare(popa_it, 3);
 	in.sp = EDGE - 12, in.ax = 9, in.di = 8;
@@ -245,7 +254,8 @@ static void delivery(void)
 	set_tss_sp0(EDGE + 64);
 	map(1, (ul)page1, 0);
 	run(intn, 3);
-	CHECK("vol 3 table 6-5 INT n, inner stack missing: #PF", t.vec == PF && t.r.ip == (ul)intn && t.cr2 >= EDGE && t.cr2 < EDGE + 64 && t.err == 2);
+	CHECK("vol 3 table 6-5 INT n, inner stack missing: #PF", t.vec == PF && t.r.ip == (ul)intn && t.cr2 >= EDGE &&
+		t.cr2 < EDGE + 64 && t.err == 2);
 	run(ud, 3);
 	CHECK("vol 3 table 6-5 #UD is benign: #PF", t.vec == PF && t.r.ip == (ul)ud && t.err == 2);
 	set_gate(PF, stub_of(PF), KCS, 0x8e, 0);
@@ -274,7 +284,8 @@ static void delivery(void)
 	WR_CR(0, cr0 | 0x10000);
 	map(0, (ul)page0, 1);
 	go();
-	CHECK("vol 3 3.4.5.1 setting the accessed bit of a read-only GDT: #PF, supervisor write", t.vec == PF && t.err == 3 && (t.cr2 & ~7ul) == WINDOW + FREE);
+	CHECK("vol 3 3.4.5.1 setting the accessed bit of a read-only GDT: #PF, supervisor write", t.vec == PF &&
+		t.err == 3 && (t.cr2 & ~7ul) == WINDOW + FREE);
 	WR_CR(0, cr0);
 	asm volatile("lgdt %0" :: "m"(old));
 	fresh(0);

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* what: the four layouts of FNSTENV, FLDENV, FNSAVE and FRSTOR (32-bit guest): either operand size in protected, real and virtual-8086 mode */
+/* what: the four layouts of FNSTENV, FLDENV, FNSAVE and FRSTOR (32-bit guest): either operand size in protected,
+ * real and virtual-8086 mode */
 #include "real.h"
 
 #define AREA 0xa000u
-/* Code of 16 bits runs in a 16-bit segment, in real and in virtual-8086 mode; BX points to the area. FLDPI lies at 4. */
+/* Code of 16 bits runs in a 16-bit segment, in real and in virtual-8086 mode; BX points to the area. FLDPI lies at
+ * 4. */
 #define BOTH(name, prefix16, prefix32, before, after)                                     \
 	SNIPPET_BITS(name##_16, "16", before prefix16 after " (%bx)");                    \
 	SNIPPET_BITS(name##_32, "32", before prefix32 after " (%ebx)")
@@ -19,7 +21,8 @@ BOTH(ld4, P66, NONE, "fninit\n", "fldenv");
 BOTH(rst2, NONE, P66, "fninit\n", "frstor");
 BOTH(rst4, P66, NONE, "fninit\n", "frstor");
 enum { PROT32, PROT16, REAL, VM86 };
-static const char *const modes[] = { "32-bit protected mode", "16-bit protected mode", "real mode", "virtual-8086 mode" };
+static const char *const modes[] = { "32-bit protected mode", "16-bit protected mode", "real mode",
+	"virtual-8086 mode" };
 
 static u32 w16(u32 at)
 {
@@ -66,13 +69,15 @@ static void environment(unsigned mode, unsigned opsize, u32 base)
 	unsigned real = mode >= REAL;
 	u32 fip = base + 4;
 	if (opsize == 2) {
-		SAY("vol 1 figures 8-11, 8-12: control, status, tag words of a 16-bit image", FINE && w16(0) == 0x37f && w16(2) == 0x3000 && w16(4) == 0x0fff);
+		SAY("vol 1 figures 8-11, 8-12: control, status, tag words of a 16-bit image", FINE && w16(0) == 0x37f &&
+			w16(2) == 0x3000 && w16(4) == 0x0fff);
 		SAY("vol 1 figures 8-11, 8-12: instruction pointer, low half", w16(6) == (u16)fip);
 		if (real)
 			SAY("vol 1 figure 8-12: instruction pointer, bits 19:16 above the opcode", w16(8) >> 12 == fip >> 16);
 		return;
 	}
-	SAY("vol 1 figures 8-9, 8-10: control, status, tag words of a 32-bit image", FINE && w16(0) == 0x37f && w16(4) == 0x3000 && w16(8) == 0x0fff);
+	SAY("vol 1 figures 8-9, 8-10: control, status, tag words of a 32-bit image", FINE && w16(0) == 0x37f &&
+		w16(4) == 0x3000 && w16(8) == 0x0fff);
 	if (real)
 		SAY("vol 1 figure 8-10: instruction pointer in two halves", w16(12) == (u16)fip && w32(16) >> 12 == fip >> 16);
 	else
@@ -101,7 +106,8 @@ static void stores(unsigned mode, unsigned opsize)
 	base = opsize == 2 ? exec(mode, save2_16, save2_32, 0) : exec(mode, save4_16, save4_32, 0);
 	environment(mode, opsize, base);
 	SAY("vol 2 FNSAVE: 94 or 108 bytes", untouched(size + 80, 256));
-	SAY("vol 1 8.1.10 registers from ST(0) on, ten bytes each", w32(size) == 0x2168c235 && w32(size + 4) == 0xc90fdaa2 && w16(size + 8) == 0x4000 &&
+	SAY("vol 1 8.1.10 registers from ST(0) on, ten bytes each", w32(size) == 0x2168c235 &&
+		w32(size + 4) == 0xc90fdaa2 && w16(size + 8) == 0x4000 &&
 	    w32(size + 10) == 0 && w32(size + 14) == 0x80000000 && w16(size + 18) == 0x3fff);
 }
 
@@ -122,13 +128,15 @@ static void loads(unsigned mode, unsigned opsize)
 	unsigned empty = 0;
 	for (unsigned k = 0; k < 8; k++)
 		empty |= (unsigned)((now.tw >> 2 * k & 3) == 3) << k;
-	SAY("vol 2 FLDENV: control word, status word with TOP, tags", FINE && now.cw == 0xa7f && now.sw == 0x2900 && empty == 0x1f);
+	SAY("vol 2 FLDENV: control word, status word with TOP, tags", FINE && now.cw == 0xa7f && now.sw == 0x2900 &&
+		empty == 0x1f);
 	put(opsize, 0x37f, 0x3800, 0x3fff);
 	*(volatile u64 *)low(AREA + 7 * opsize) = 0xc90fdaa22168c235;
 	*(volatile u16 *)low(AREA + 7 * opsize + 8) = 0x4000;
 	exec(mode, opsize == 2 ? rst2_16 : rst4_16, opsize == 2 ? rst2_32 : rst4_32, 0);
 	asm volatile("fnsave %0" : "=m"(now));
-	SAY("vol 2 FRSTOR: environment and registers", FINE && now.sw == 0x3800 && now.tw == 0x3fff && *(u64 *)now.st == 0xc90fdaa22168c235 && *(u16 *)(now.st + 8) == 0x4000);
+	SAY("vol 2 FRSTOR: environment and registers", FINE && now.sw == 0x3800 && now.tw == 0x3fff &&
+		*(u64 *)now.st == 0xc90fdaa22168c235 && *(u16 *)(now.st + 8) == 0x4000);
 	put(opsize, 0x37b, 0x3884, 0x3fff); /* a zero divide, unmasked and pending */
 	exec(mode, opsize == 2 ? ld2_16 : ld4_16, opsize == 2 ? ld2_32 : ld4_32, 0);
 	SAY("vol 2 FLDENV: no exception yet", FINE);

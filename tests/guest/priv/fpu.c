@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* what: x87 and SSE exceptions masked and unmasked, #MF and FERR, #NM, FXSAVE and XSAVE forms, what CR0 and CR4 forbid */
+/* what: x87 and SSE exceptions masked and unmasked, #MF and FERR, #NM, FXSAVE and XSAVE forms, what CR0 and CR4
+ * forbid */
 #include "guest.h"
 
 #ifdef __x86_64__
@@ -9,7 +10,8 @@
 #define DI "%edi"
 #define AREG "%eax"
 #endif
-SNIPPET(x_div, "fninit\n fnstcw cw\n andw $0xfffb, cw\n fldcw cw\n fld1\n fldz\nxd_at: fdivrp\nxd_next: nop\nxd_wait: fwait\n nop");
+SNIPPET(x_div, "fninit\n fnstcw cw\n andw $0xfffb, cw\n fldcw cw\n fld1\n fldz\nxd_at: fdivrp\nxd_next: nop\n"
+	"xd_wait: fwait\n nop");
 SNIPPET(x_div_masked, "fninit\n fldz\n fld1\n fdivp\n fnstsw %ax");
 SNIPPET(x_mf_fld, "fninit\n fnstcw cw\n andw $0xfffb, cw\n fldcw cw\n fldz\n fld1\n fdivp\n nop\nxm_at: fld1");
 SNIPPET(x_mf_fnop, "fninit\n fnstcw cw\n andw $0xfffb, cw\n fldcw cw\n fldz\n fld1\n"
@@ -25,7 +27,8 @@ SNIPPET(x_sse, "xs_at: addps %xmm0, %xmm1");
 SNIPPET(x_mmxi, "xq_at: paddb %mm0, %mm1");
 SNIPPET(x_ldmxcsr, "xl_at: ldmxcsr mxcsr");
 SNIPPET(x_fence, "sfence\n lfence\n mfence\n prefetcht0 (%" "esp)\n movnti %eax, area");
-SNIPPET(s_div, "ldmxcsr mxcsr\n mov $0x3f800000, %eax\n movd %eax, %xmm0\n xorps %xmm1, %xmm1\nsd_at: divss %xmm1, %xmm0\nsd_next: stmxcsr mxcsr");
+SNIPPET(s_div, "ldmxcsr mxcsr\n mov $0x3f800000, %eax\n movd %eax, %xmm0\n xorps %xmm1, %xmm1\n"
+	"sd_at: divss %xmm1, %xmm0\nsd_next: stmxcsr mxcsr");
 SNIPPET(s_cvt, "ldmxcsr mxcsr\n mov $0x7f800000, %eax\n movd %eax, %xmm0\nsv_at: cvtss2si %xmm0, %eax\n stmxcsr mxcsr");
 SNIPPET(s_mem, "ldmxcsr mxcsr\n mov $one, %edi\n xorps %xmm1, %xmm1\nsm_at: divps (" DI "), %xmm1");
 SNIPPET(s_align, "mov $area + 8, %edi\nsa_at: movaps %xmm0, (" DI ")");
@@ -36,9 +39,11 @@ SNIPPET(xsv, "xv_at: xsave (" DI ")");
 SNIPPET(xrs, "xr_at: xrstor (" DI ")");
 SNIPPET(load_all, "fninit\n fldpi\n mov $0x11111111, %eax\n movd %eax, %xmm3\n mov $area, %edi\n fxsave (" DI ")\n"
   " fninit\n xorps %xmm3, %xmm3\n fxrstor (" DI ")\n movd %xmm3, %ecx\n fstpl area + 512");
-SNIPPET(fsave_it, "fninit\n fld1\n fldpi\n fnsave area\n fnstsw %ax\n mov %eax, %edx\n frstor area\n fstpl area + 512\n fnstsw %ax");
+SNIPPET(fsave_it, "fninit\n fld1\n fldpi\n fnsave area\n fnstsw %ax\n mov %eax, %edx\n frstor area\n"
+	" fstpl area + 512\n fnstsw %ax");
 SNIPPET(fsave16, ".byte 0x66\n fnsave area");
-extern char xd_at[], xd_next[], xd_wait[], xm_at[], xu_at[], xu_next[], xx_at[], xp_at[], xw_at[], xi_at[], xs_at[], xq_at[], xl_at[], sd_at[], sd_next[], sv_at[],
+extern char xd_at[], xd_next[], xd_wait[], xm_at[], xu_at[], xu_next[], xx_at[], xp_at[], xw_at[], xi_at[], xs_at[],
+	xq_at[], xl_at[], sd_at[], sd_next[], sv_at[],
 	sm_at[], sa_at[], sr_at[], fx_at[], fr_at[], xv_at[], xr_at[];
 u16 cw;
 u32 mxcsr;
@@ -79,7 +84,8 @@ static void x87(void)
 		empty += (AREA16(8) >> k & 3) == 3;
 	CHECK("vol 1 9.5.1 an MMX write leaves no tag empty, TOP 0", FINE && !empty && !(AREA16(4) & 0x3800));
 	run(fsave_it, 3);
-	CHECK("vol 2 FNSAVE initializes, FRSTOR restores", FINE && (t.r.dx & 0xffff) == 0 && AREA64(512) == 0x400921fb54442d18 && (t.r.ax & 0x3800) == 0x3800);
+	CHECK("vol 2 FNSAVE initializes, FRSTOR restores", FINE && (t.r.dx & 0xffff) == 0 &&
+		AREA64(512) == 0x400921fb54442d18 && (t.r.ax & 0x3800) == 0x3800);
 	CHECK("vol 2 FNSAVE image: control, status, tag", AREA16(0) == 0x37f && AREA16(4) == 0x3000 && AREA16(8) == 0x0fff);
 	asm volatile("fninit");
 	/* CR0.NE = 0: FERR through IRQ 13 (vol 1 8.7.2), no #MF */
@@ -106,8 +112,10 @@ static void not_available(void)
 	ul cr0 = RD_CR(0), cr4 = RD_CR(4);
 	static const struct { char *code; const char *name; int em, ts, mpts, osfxsr; } list[] = {
 		/* vector with EM, with TS, with MP and TS, without OSFXSR; vol 3 table 9-3, 13.1 */
-		{ x_plain, "FLD1", NM, NM, NM, END }, { x_wait, "FWAIT", END, END, NM, END }, { x_fninit, "FNINIT", NM, NM, NM, END },
-		{ x_sse, "ADDPS", UD, NM, NM, UD }, { x_mmxi, "PADDB", UD, NM, NM, END }, { x_ldmxcsr, "LDMXCSR", UD, NM, NM, UD },
+		{ x_plain, "FLD1", NM, NM, NM, END }, { x_wait, "FWAIT", END, END, NM, END }, { x_fninit, "FNINIT", NM, NM,
+			NM, END },
+		{ x_sse, "ADDPS", UD, NM, NM, UD }, { x_mmxi, "PADDB", UD, NM, NM, END }, { x_ldmxcsr, "LDMXCSR", UD, NM, NM,
+			UD },
 		{ x_fence, "fences", END, END, END, END },
 	};
 	mxcsr = 0x1f80;
@@ -173,7 +181,8 @@ static void saves(void)
 	fill(area, 0xee, sizeof(area));
 	run(load_all, 3);
 	CHECK("vol 2 FXSAVE, FXRSTOR", FINE && t.r.cx == 0x11111111 && AREA64(512) == 0x400921fb54442d18);
-	CHECK("vol 2 FXSAVE image: FCW, FTW abridged, MXCSR", AREA16(0) == 0x37f && area[4] == 0x80 && AREA32(24) == 0x1f80);
+	CHECK("vol 2 FXSAVE image: FCW, FTW abridged, MXCSR", AREA16(0) == 0x37f && area[4] == 0x80 &&
+		AREA32(24) == 0x1f80);
 	CHECK("vol 2 FXSAVE leaves 464 to 511 alone", area[464] == 0xee && area[511] == 0xee);
 	with(fxs, (ul)area + 8);
 	CHECK("vol 2 FXSAVE: alignment", FAULTS(GP, fx_at));

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* what: hot loops whose code changes: remapped by INVLPG and MOV CR3, rewritten, and the same bytes run in 16, 32 and 64 bits by turns */
+/* what: hot loops whose code changes: remapped by INVLPG and MOV CR3, rewritten, and the same bytes run in 16, 32
+ * and 64 bits by turns */
 #include "guest.h"
 
 #ifdef __x86_64__
@@ -11,18 +12,23 @@
 #define SI "%esi"
 #define AREG "%eax"
 #endif
-/* DI: a function in the window; SI: its page table entry; EBP and EDX: the entry's two values. Calls it under each by turns. */
+/* DI: a function in the window; SI: its page table entry; EBP and EDX: the entry's two values. Calls it under each
+ * by turns. */
 #define TURN(value, flush) "mov " value ", (" SI ")\n" flush "\n call *" DI "\n add %eax, %ebx\n"
-SNIPPET(by_invlpg, "mov $200, %ecx\n1: " TURN("%ebp", "invlpg (" DI ")") TURN("%edx", "invlpg (" DI ")") "dec %ecx\n jnz 1b");
-SNIPPET(by_cr3, "mov $200, %ecx\n1: " TURN("%ebp", "mov %cr3, " AREG "\n mov " AREG ", %cr3") TURN("%edx", "mov %cr3, " AREG "\n mov " AREG ", %cr3")
+SNIPPET(by_invlpg, "mov $200, %ecx\n1: " TURN("%ebp", "invlpg (" DI ")") TURN("%edx",
+	"invlpg (" DI ")") "dec %ecx\n jnz 1b");
+SNIPPET(by_cr3, "mov $200, %ecx\n1: " TURN("%ebp", "mov %cr3, " AREG "\n mov " AREG ", %cr3") TURN("%edx",
+	"mov %cr3, " AREG "\n mov " AREG ", %cr3")
 	"dec %ecx\n jnz 1b");
 SNIPPET(patching, "mov $100, %ecx\n1: incb 1(" DI ")\n call *" DI "\n add %eax, %ebx\n dec %ecx\n jnz 1b");
 /* Rewritten between runs of an inner loop that is long enough to be chained. */
-SNIPPET(inner, "mov $50, %ecx\n1: mov $100, %edx\n2: add $1, %ebx\ninner_imm = . - 1\n dec %edx\n jnz 2b\n incb (" DI ")\n dec %ecx\n jnz 1b");
+SNIPPET(inner, "mov $50, %ecx\n1: mov $100, %edx\n2: add $1, %ebx\ninner_imm = . - 1\n dec %edx\n jnz 2b\n"
+	" incb (" DI ")\n dec %ecx\n jnz 1b");
 extern char inner_imm[];
 asm(".pushsection .text\nbytes: .byte 0x40, 0xb8, 1, 0, 0x90, 0x90, 0x90, 0xcd, 0x40\n.popsection");
 extern u8 bytes[];
-static u8 fa[4096] __attribute__((aligned(4096))), fb[4096] __attribute__((aligned(4096))), near_end[4096] __attribute__((aligned(4096)));
+static u8 fa[4096] __attribute__((aligned(4096))), fb[4096] __attribute__((aligned(4096))),
+	near_end[4096] __attribute__((aligned(4096)));
 
 static void function(u8 *p, u32 result)
 {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* what: MSRs against CPUID: machine check, local APIC and x2APIC with its mode changes, time-stamp counter, MTRRs, counters, and what must not be there */
+/* what: MSRs against CPUID: machine check, local APIC and x2APIC with its mode changes, time-stamp counter, MTRRs,
+ * counters, and what must not be there */
 #include "guest.h"
 
 SNIPPET(rd, "rd_at: rdmsr");
@@ -60,11 +61,13 @@ static void machine_check(void)
 	CHECK("vol 3 15.3.1.1 IA32_MCG_CAP", get(0x179));
 	unsigned banks = (unsigned)now & 0xff;
 	CHECK("vol 3 15.3.1.1 IA32_MCG_CAP is read-only", REFUSED(0x179, now ^ 1));
-	CHECK("vol 3 15.3.1.2 IA32_MCG_STATUS: nothing in progress, may be cleared", get(0x17a) && !(now & 4) && put(0x17a, 0));
+	CHECK("vol 3 15.3.1.2 IA32_MCG_STATUS: nothing in progress, may be cleared", get(0x17a) && !(now & 4) &&
+		put(0x17a, 0));
 	for (unsigned k = 0; k < banks; k++) {
 		u32 n = 0x400 + 4 * k;
 		CHECK("vol 3 15.3.2.1 IA32_MCi_CTL", get(n) && put(n, ~0ull) && put(n, 0));
-		CHECK("vol 3 15.3.2.2 IA32_MCi_STATUS: no valid error, may be cleared", get(n + 1) && !(now >> 63) && put(n + 1, 0));
+		CHECK("vol 3 15.3.2.2 IA32_MCi_STATUS: no valid error, may be cleared", get(n + 1) && !(now >> 63) &&
+			put(n + 1, 0));
 		CHECK("vol 3 15.3.2.2 IA32_MCi_STATUS: writing ones is #GP", REFUSED(n + 1, 1ull << 63) && REFUSED(n + 1, 1));
 	}
 	CHECK("vol 3 15.3.2 no bank beyond the count", banks >= 28 || (NONE(0x400 + 4 * banks) && NONE(0x401 + 4 * banks)));
@@ -75,13 +78,15 @@ static void tsc(void)
 	CHECK("vol 3 17.17 IA32_TIME_STAMP_COUNTER", get(0x10));
 	u64 before = now;
 	CHECK("vol 3 17.17 it runs", get(0x10) && now > before);
-	CHECK("vol 3 17.17.3 it can be written", put(0x10, 1ull << 40) && get(0x10) && now >= 1ull << 40 && now < 1ull << 41);
+	CHECK("vol 3 17.17.3 it can be written", put(0x10, 1ull << 40) && get(0x10) && now >= 1ull << 40 &&
+		now < 1ull << 41);
 	if (feature(7, EBX, 1)) {
 		CHECK("vol 3 17.17.3 IA32_TSC_ADJUST moved as well", get(0x3b));
 		u64 adjust = now;
 		get(0x10);
 		before = now;
-		CHECK("vol 3 17.17.3 a write of it moves the counter", put(0x3b, adjust + (1ull << 44)) && get(0x10) && now - before >= 1ull << 44 && now - before < 1ull << 45);
+		CHECK("vol 3 17.17.3 a write of it moves the counter", put(0x3b, adjust + (1ull << 44)) && get(0x10) &&
+			now - before >= 1ull << 44 && now - before < 1ull << 45);
 		CHECK("vol 3 17.17.3 and reads back", get(0x3b) && now == adjust + (1ull << 44));
 		put(0x3b, 0);
 	} else {
@@ -89,7 +94,8 @@ static void tsc(void)
 	}
 	int has_tscp = (int)feature(0x80000001, EDX, 27), has_pid = (int)feature(7, ECX, 22);
 	if (has_tscp || has_pid) {
-		CHECK("vol 3 17.17.2 IA32_TSC_AUX: 32 bits", put(0xc0000103, 0x12345678) && get(0xc0000103) && now == 0x12345678 && REFUSED(0xc0000103, 1ull << 32));
+		CHECK("vol 3 17.17.2 IA32_TSC_AUX: 32 bits", put(0xc0000103, 0x12345678) && get(0xc0000103) &&
+			now == 0x12345678 && REFUSED(0xc0000103, 1ull << 32));
 	} else {
 		CHECK("vol 3 17.17.2 no IA32_TSC_AUX", NONE(0xc0000103));
 	}
@@ -104,7 +110,8 @@ static void tsc(void)
 	CHECK("vol 2 RDTSCP: CR4.TSD at CPL 3", has_tscp ? FAULTS(tscp_at) : t.vec == UD);
 	WR_CR(4, RD_CR(4) & ~4ul);
 	if (feature(1, ECX, 24)) {
-		CHECK("vol 3 10.5.4.1 IA32_TSC_DEADLINE: ignored outside its timer mode", put(0x6e0, ~0ull) && get(0x6e0) && now == 0);
+		CHECK("vol 3 10.5.4.1 IA32_TSC_DEADLINE: ignored outside its timer mode", put(0x6e0, ~0ull) && get(0x6e0) &&
+			now == 0);
 		lapic[0xf0 / 4] = 0x1ff;
 		lapic[0x320 / 4] = 0x50050; /* masked, deadline mode */
 		CHECK("vol 3 10.5.4.1 armed", put(0x6e0, ~0ull >> 1) && get(0x6e0) && now == ~0ull >> 1);
@@ -129,20 +136,24 @@ static void mtrrs(void)
 	u64 beyond = 1ull << (r[0] & 0xff);
 	for (unsigned k = 0; k < pairs; k++) {
 		u32 n = 0x200 + 2 * k;
-		CHECK("vol 3 11.11.2.3 PHYSBASE, PHYSMASK", put(n, 0x80000000 | 6) && get(n) && now == (0x80000000 | 6) && put(n + 1, 0x80000800) && get(n + 1) && now == 0x80000800);
+		CHECK("vol 3 11.11.2.3 PHYSBASE, PHYSMASK", put(n, 0x80000000 | 6) && get(n) && now == (0x80000000 | 6) &&
+			put(n + 1, 0x80000800) && get(n + 1) && now == 0x80000800);
 		CHECK("vol 3 11.11.2.3 reserved types and bits", REFUSED(n, 2) && REFUSED(n, 3) && REFUSED(n, 7) &&
 		      REFUSED(n, 0x100) && REFUSED(n, beyond) && REFUSED(n + 1, beyond | 0x800) && REFUSED(n + 1, 1));
 		CHECK("vol 3 11.11.2.3", put(n, 0) && put(n + 1, 0));
 	}
-	CHECK("vol 3 11.11.2.3 no pair beyond the count", pairs > 10 || (NONE(0x200 + 2 * pairs) && NONE(0x201 + 2 * pairs)));
+	CHECK("vol 3 11.11.2.3 no pair beyond the count", pairs > 10 || (NONE(0x200 + 2 * pairs) &&
+		NONE(0x201 + 2 * pairs)));
 	get(0x2ff);
 	u64 def = now;
-	CHECK("vol 3 11.11.2.1 IA32_MTRR_DEF_TYPE", put(0x2ff, 0xc06) && get(0x2ff) && now == 0xc06 && REFUSED(0x2ff, 0x100) && REFUSED(0x2ff, 2) && put(0x2ff, def));
+	CHECK("vol 3 11.11.2.1 IA32_MTRR_DEF_TYPE", put(0x2ff, 0xc06) && get(0x2ff) && now == 0xc06 &&
+		REFUSED(0x2ff, 0x100) && REFUSED(0x2ff, 2) && put(0x2ff, def));
 	static const u16 fixed[] = { 0x250, 0x258, 0x259, 0x268, 0x269, 0x26a, 0x26b, 0x26c, 0x26d, 0x26e, 0x26f };
 	for (unsigned k = 0; k < sizeof(fixed) / 2; k++) {
 		get(fixed[k]);
 		u64 old = now;
-		CHECK("vol 3 11.11.2.2 fixed ranges", put(fixed[k], 0x0006050401000605) && get(fixed[k]) && now == 0x0006050401000605 && REFUSED(fixed[k], 0x0600000000000200) && put(fixed[k], old));
+		CHECK("vol 3 11.11.2.2 fixed ranges", put(fixed[k], 0x0006050401000605) && get(fixed[k]) &&
+			now == 0x0006050401000605 && REFUSED(fixed[k], 0x0600000000000200) && put(fixed[k], old));
 	}
 }
 
@@ -180,7 +191,8 @@ static void absent(void)
 		go();
 		CHECK("vol 2 RDPMC: no such counter", FAULTS(pmc_at));
 	}
-	static const u32 none[] = { 0x2, 0x13, 0x40000000, 0x7fffffff, 0x80000000, 0xc0000000, 0xc0000085, 0xc0000104, 0xdeadbeef, 0xffffffff };
+	static const u32 none[] = { 0x2, 0x13, 0x40000000, 0x7fffffff, 0x80000000, 0xc0000000, 0xc0000085, 0xc0000104,
+		0xdeadbeef, 0xffffffff };
 	for (unsigned k = 0; k < sizeof(none) / sizeof(*none); k++)
 		CHECK("vol 2 RDMSR, WRMSR: no such register", NONE(none[k]));
 	for (u32 n = 0xe00; n < 0x1000; n += 7)
@@ -191,11 +203,13 @@ static void apic_base(void)
 {
 	if (!feature(1, EDX, 9))
 		return;
-	CHECK("vol 3 10.4.4 IA32_APIC_BASE: at its place, enabled, bootstrap processor", get(APIC_BASE) && now == (0xfee00000 | EN | 0x100));
+	CHECK("vol 3 10.4.4 IA32_APIC_BASE: at its place, enabled, bootstrap processor", get(APIC_BASE) &&
+		now == (0xfee00000 | EN | 0x100));
 	u64 base = now;
 	u32 r[4];
 	cpuid(0x80000008, 0, r);
-	CHECK("vol 3 10.4.4 reserved bits", REFUSED(APIC_BASE, base | 1) && REFUSED(APIC_BASE, base | 0x200) && REFUSED(APIC_BASE, base | 1ull << (r[0] & 0xff)));
+	CHECK("vol 3 10.4.4 reserved bits", REFUSED(APIC_BASE, base | 1) && REFUSED(APIC_BASE, base | 0x200) &&
+		REFUSED(APIC_BASE, base | 1ull << (r[0] & 0xff)));
 	lapic[0xf0 / 4] = 0x1ff;
 	lapic[0x80 / 4] = 0x30;
 	CHECK("vol 3 10.4.3 switched off", put(APIC_BASE, base & ~(u64)EN) && get(APIC_BASE) && !(now & EN));
@@ -203,8 +217,10 @@ static void apic_base(void)
 	CHECK("vol 3 10.12.5 off to x2APIC directly is #GP", REFUSED(APIC_BASE, base | EXTD));
 	CHECK("vol 3 10.12.5 nor without EN", REFUSED(APIC_BASE, (base & ~(u64)EN) | EXTD));
 	CHECK("vol 3 10.4.3 on again", put(APIC_BASE, base) && feature(1, EDX, 9));
-	CHECK("vol 3 10.4.7.1 its registers are those of a reset", lapic[0x80 / 4] == 0 && lapic[0xf0 / 4] == 0xff && lapic[0x320 / 4] == 0x10000);
-	CHECK("vol 3 10.12.1.2 x2APIC registers are not there in xAPIC mode", !get(0x802) && FAULTS(rd_at) && REFUSED(0x808, 0));
+	CHECK("vol 3 10.4.7.1 its registers are those of a reset", lapic[0x80 / 4] == 0 && lapic[0xf0 / 4] == 0xff &&
+		lapic[0x320 / 4] == 0x10000);
+	CHECK("vol 3 10.12.1.2 x2APIC registers are not there in xAPIC mode", !get(0x802) && FAULTS(rd_at) &&
+		REFUSED(0x808, 0));
 }
 
 static void x2apic(void)
@@ -225,22 +241,27 @@ static void x2apic(void)
 	static const u16 rdonly[] = { 0x802, 0x803, 0x80a, 0x80d, 0x810, 0x817, 0x818, 0x820, 0x827, 0x839 };
 	for (unsigned k = 0; k < sizeof(rdonly) / 2; k++)
 		CHECK("vol 3 table 10-6 read-only", get(rdonly[k]) && REFUSED(rdonly[k], 0));
-	static const u16 missing[] = { 0x800, 0x801, 0x804, 0x807, 0x809, 0x80c, 0x80e, 0x829, 0x831, 0x83a, 0x83d, 0x840, 0x8ff };
+	static const u16 missing[] = { 0x800, 0x801, 0x804, 0x807, 0x809, 0x80c, 0x80e, 0x829, 0x831, 0x83a, 0x83d,
+		0x840, 0x8ff };
 	for (unsigned k = 0; k < sizeof(missing) / 2; k++)
 		CHECK("vol 3 table 10-6 reserved: #GP", NONE(missing[k]));
-	CHECK("vol 3 table 10-6 EOI and self-IPI are write-only", !get(0x80b) && FAULTS(rd_at) && !get(0x83f) && FAULTS(rd_at));
+	CHECK("vol 3 table 10-6 EOI and self-IPI are write-only", !get(0x80b) && FAULTS(rd_at) && !get(0x83f) &&
+		FAULTS(rd_at));
 	CHECK("vol 3 table 10-6 EOI of anything but 0", REFUSED(0x80b, 1) && put(0x80b, 0));
 	static const struct { u16 n; u32 ok; u64 bad; } list[] = {
 		{ 0x808, 0xff, 0x100 }, { 0x80f, 0x1ff, 0x10000 }, { 0x832, 0x10050, 0x80000 }, { 0x835, 0x187d0, 0x80000 },
 		{ 0x837, 0x10050, 0x20000 }, { 0x838, 0, 1ull << 32 }, { 0x83e, 0xb, 0x10 },
 	};
 	for (unsigned k = 0; k < sizeof(list) / sizeof(*list); k++)
-		CHECK("vol 3 10.12.1.2 reserved bits are #GP", put(list[k].n, list[k].ok) && REFUSED(list[k].n, list[k].bad) && REFUSED(list[k].n, list[k].ok | 1ull << 40));
+		CHECK("vol 3 10.12.1.2 reserved bits are #GP", put(list[k].n, list[k].ok) &&
+			REFUSED(list[k].n, list[k].bad) && REFUSED(list[k].n, list[k].ok | 1ull << 40));
 	put(0x808, 0);
 	put(0x80f, 0x1ff);
 	CHECK("vol 3 10.12.11 self-IPI: pending", put(0x83f, 0x55) && get(0x822) && now == 1u << 21);
-	CHECK("vol 3 10.12.9 ICR is one 64-bit register", put(0x830, 0x0000000000040066) && get(0x830) && get(0x823) && now == 1u << 6);
-	CHECK("vol 3 10.12.5 x2APIC to off, to xAPIC", put(APIC_BASE, base & ~(u64)EN) && !get(0x802) && put(APIC_BASE, base) && lapic[0x20 / 4] == 0);
+	CHECK("vol 3 10.12.9 ICR is one 64-bit register", put(0x830, 0x0000000000040066) && get(0x830) && get(0x823) &&
+		now == 1u << 6);
+	CHECK("vol 3 10.12.5 x2APIC to off, to xAPIC", put(APIC_BASE, base & ~(u64)EN) && !get(0x802) &&
+		put(APIC_BASE, base) && lapic[0x20 / 4] == 0);
 	CHECK("vol 3 10.12.5 all gone with it", lapic[0x220 / 4] == 0 && lapic[0x230 / 4] == 0);
 }
 

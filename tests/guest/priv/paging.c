@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* what: the permission matrix of paging in every mode, A and D bits, error codes, reserved bits, and what may be stale */
+/* what: the permission matrix of paging in every mode, A and D bits, error codes, reserved bits, and what may be
+ * stale */
 #include "guest.h"
 
 #define P 1
@@ -122,13 +123,15 @@ static void one(u64 d, u64 e, unsigned cpl, unsigned kind, unsigned ac)
 		CHECK("vol 3 4.8 A set", get(table) & A && get(pde) & A);
 		CHECK("vol 3 4.8 D set by writes only", !(get(table) & D) == (kind != WRITE));
 	} else {
-		CHECK("vol 3 4.6, 4.7 #PF with its error code", t.vec == PF && t.err == (ul)(present | (kind == WRITE) << 1 | (cpl ? 4 : 0)) + fetch);
+		CHECK("vol 3 4.6, 4.7 #PF with its error code", t.vec == PF &&
+			t.err == (ul)(present | (kind == WRITE) << 1 | (cpl ? 4 : 0)) + fetch);
 		CHECK("vol 3 4.7 CR2, IP", t.cr2 == WINDOW && t.r.ip == (kind == EXEC ? WINDOW : (ul)codes[kind]));
 		CHECK("vol 3 4.8 D not set by a fault", !(get(table) & D));
 	}
 }
 
-/* The harness's own pages: the supervisor's while SMEP or SMAP are on, so that it can run; then nothing runs at CPL 3. */
+/* The harness's own pages: the supervisor's while SMEP or SMAP are on, so that it can run; then nothing runs at CPL
+ * 3. */
 static void set_large(int user)
 {
 	unsigned n = wide ? 2048 : 1024, size = wide ? 8 : 4;
@@ -273,11 +276,13 @@ static void stale(void)
 	prepare(p_stack, 3);
 	in.sp = WINDOW + 4096 + 1;
 	go();
-	CHECK("vol 3 4.7 CR2 of an access over two pages: the one that faults", t.vec == PF && t.cr2 == WINDOW + 4096 && t.err == 6 && t.r.sp == WINDOW + 4097);
+	CHECK("vol 3 4.7 CR2 of an access over two pages: the one that faults", t.vec == PF && t.cr2 == WINDOW + 4096 &&
+		t.err == 6 && t.r.sp == WINDOW + 4097);
 }
 
 #ifdef __x86_64__
-static u64 pml4b[512] __attribute__((aligned(4096))), pdptb[512] __attribute__((aligned(4096))), pdb[512] __attribute__((aligned(4096))), ptb[512] __attribute__((aligned(4096)));
+static u64 pml4b[512] __attribute__((aligned(4096))), pdptb[512] __attribute__((aligned(4096))),
+	pdb[512] __attribute__((aligned(4096))), ptb[512] __attribute__((aligned(4096)));
 extern u64 boot_pdpt[];
 
 static u8 at_window(void)

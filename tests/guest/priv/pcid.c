@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* what: what INVLPG, INVPCID, MOV CR3 and MOV CR4 must drop: aliases, large pages, structure caches, globals, other PCIDs; and their #GP rules */
+/* what: what INVLPG, INVPCID, MOV CR3 and MOV CR4 must drop: aliases, large pages, structure caches, globals, other
+ * PCIDs; and their #GP rules */
 #include "guest.h"
 
 #ifdef __x86_64__
@@ -96,7 +97,8 @@ static void large(void)
 	peek((ul)WIN(40));
 	*PDE = (ul)table | 7;
 	invlpg((ul)WIN(40));
-	CHECK("vol 3 4.10.4.1 INVLPG drops structure-cache entries of every address", peek((ul)WIN(40)) == 2 && peek((ul)WIN(41)) == 2);
+	CHECK("vol 3 4.10.4.1 INVLPG drops structure-cache entries of every address", peek((ul)WIN(40)) == 2 &&
+		peek((ul)WIN(41)) == 2);
 	*PDE = small;
 	WR_CR(3, RD_CR(3));
 	/* another size of page by MOV CR3 */
@@ -196,7 +198,8 @@ static void refuses(void)
 }
 
 #ifdef __x86_64__
-static u64 pml4b[512] __attribute__((aligned(4096))), pdptb[512] __attribute__((aligned(4096))), pdb[512] __attribute__((aligned(4096))), ptb[512] __attribute__((aligned(4096)));
+static u64 pml4b[512] __attribute__((aligned(4096))), pdptb[512] __attribute__((aligned(4096))),
+	pdb[512] __attribute__((aligned(4096))), ptb[512] __attribute__((aligned(4096)));
 #define A_IS(v) (peek((ul)WIN(0)) == (v))
 #define G_IS(v) (peek((ul)WIN(1)) == (v))
 

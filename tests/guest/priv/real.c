@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* what: real mode from a 32-bit guest: frames without error codes, limits and wraps, unreal mode, A20, instructions that do not exist */
+/* what: real mode from a 32-bit guest: frames without error codes, limits and wraps, unreal mode, A20, instructions
+ * that do not exist */
 #include "real.h"
 
 R(r_div, "xor %cx, %cx\n div %cx");
@@ -80,17 +81,20 @@ static void exceptions(void)
 	r_go();
 	CHECK("vol 3 20.1.4 FLAGS pushed whole", AT(0x41, 2) && t.r.flags == (2 | IF | CF | ZF | IOPL3 | NT));
 	static const struct { char *code; const char *name; } missing[] = {
-		{ r_lldt, "LLDT" }, { r_sldt, "SLDT" }, { r_ltr, "LTR" }, { r_lar, "LAR" }, { r_verr, "VERR" }, { r_arpl, "ARPL" }, { r_syscall, "SYSCALL" } };
+		{ r_lldt, "LLDT" }, { r_sldt, "SLDT" }, { r_ltr, "LTR" }, { r_lar, "LAR" }, { r_verr, "VERR" },
+			{ r_arpl, "ARPL" }, { r_syscall, "SYSCALL" } };
 	for (unsigned k = 0; k < sizeof(missing) / sizeof(*missing); k++) {
 		r_run(missing[k].code);
 		check("vol 3 20.1.3 not in real mode: #UD", __FILE__, __LINE__, missing[k].name, AT(UD, 0));
 	}
 	r_run(r_sysenter);
 	CHECK("vol 2 SYSENTER: #GP in real mode", AT(GP, 0));
-	static const struct { char *code; const char *name; } vex[] = { { r_vex2, "VADDPS" }, { r_vex3, "ANDN" }, { r_evex, "VADDPS with EVEX" } };
+	static const struct { char *code; const char *name; } vex[] = { { r_vex2, "VADDPS" }, { r_vex3, "ANDN" },
+		{ r_evex, "VADDPS with EVEX" } };
 	for (unsigned k = 0; k < 3; k++) {
 		r_run(vex[k].code);
-		check("vol 2 tables 2-18 to 2-29: VEX and EVEX are not in real mode: #UD", __FILE__, __LINE__, vex[k].name, AT(UD, 0));
+		check("vol 2 tables 2-18 to 2-29: VEX and EVEX are not in real mode: #UD", __FILE__, __LINE__, vex[k].name,
+			AT(UD, 0));
 	}
 	*(u16 *)low(0x1000c) = 0x1234, *(u16 *)low(0x1000e) = 0x5678;
 	r_prepare(r_lds);
@@ -188,11 +192,13 @@ static void unreal(void)
 	r_prepare(r_movs_wide);
 	RM_IN->si = 0x300000 - 0x12000, RM_IN->di = 0xfffe, RM_IN->cx = 2;
 	r_go();
-	CHECK("unreal mode: REP MOVSB with 32-bit addresses up to the limit of ES", FINE && t.r.cx == 0 && t.r.di == 0x10000 && *(u16 *)low(0x11000 + 0xfffe) == 1);
+	CHECK("unreal mode: REP MOVSB with 32-bit addresses up to the limit of ES", FINE && t.r.cx == 0 &&
+		t.r.di == 0x10000 && *(u16 *)low(0x11000 + 0xfffe) == 1);
 	r_prepare(r_movs_wide);
 	RM_IN->si = 0x300000 - 0x12000, RM_IN->di = 0xfffe, RM_IN->cx = 3;
 	r_go();
-	CHECK("vol 3 table 20-1 and not beyond: #GP there, restartable", t.vec == GP && t.r.cx == 1 && t.r.di == 0x10000 && t.r.ip == 0);
+	CHECK("vol 3 table 20-1 and not beyond: #GP there, restartable", t.vec == GP && t.r.cx == 1 &&
+		t.r.di == 0x10000 && t.r.ip == 0);
 	r_prepare(r_gs32);
 	RM_IN->bx = 0x300000;
 	r_go();
@@ -207,8 +213,10 @@ static void a20(void)
 	r_go();
 	CHECK("vol 3 20.1.1 FFFF:0010 is 1 MiB while A20 is open", FINE && (u8)t.r.ax == above);
 }
-R(r_a20, "1: in $0x64, %al\n test $2, %al\n jnz 1b\n mov $0xdd, %al\n out %al, $0x64\n2: in $0x64, %al\n test $2, %al\n jnz 2b\n in $0x92, %al\n and $0xfc, %al\n"
-  " out %al, $0x92\n mov (%bx), %cx\n movb $0x99, (%bx)\n in $0x92, %al\n or $2, %al\n out %al, $0x92\n mov $0xdf, %al\n out %al, $0x64\n mov (%bx), %dx");
+R(r_a20, "1: in $0x64, %al\n test $2, %al\n jnz 1b\n mov $0xdd, %al\n out %al, $0x64\n2: in $0x64, %al\n"
+	" test $2, %al\n jnz 2b\n in $0x92, %al\n and $0xfc, %al\n"
+  " out %al, $0x92\n mov (%bx), %cx\n movb $0x99, (%bx)\n in $0x92, %al\n or $2, %al\n out %al, $0x92\n"
+	" mov $0xdf, %al\n out %al, $0x64\n mov (%bx), %dx");
 
 static void a20_shut(void)
 {

@@ -24,17 +24,23 @@ void rm_go(void);
 
 /* Runs at 0x7000 in real mode; the copies in the image are never executed but for rm_go and rm_back. */
 asm(".pushsection .text\n"
-    ".code32\n.globl rm_go\nrm_go: pushal\n mov %esp, rm_sp\n sidt rm_pidt\n mov $0x60, %eax\n mov %eax, %ds\n mov %eax, %es\n mov %eax, %ss\n mov %eax, %gs\n"
+    ".code32\n.globl rm_go\nrm_go: pushal\n mov %esp, rm_sp\n sidt rm_pidt\n mov $0x60, %eax\n mov %eax, %ds\n"
+	" mov %eax, %es\n mov %eax, %ss\n mov %eax, %gs\n"
     " mov $0x10, %eax\n mov %eax, %fs\n ljmp $0x58, $0\n"
     ".code16\n.balign 16\nrm_base: mov %cr0, %eax\n and $0xfe, %al\n mov %eax, %cr0\n ljmp $0x700, $(1f - rm_base)\n"
-    "1: xor %ax, %ax\n mov %ax, %ds\n lidtl 0x6080\n mov 0x6026, %ss\n mov 0x6010, %esp\n pushw 0x6024\n pushw 0x6022\n pushw 0x6020\n"
-    " mov 0x602a, %es\n mov 0x602c, %fs\n mov 0x602e, %gs\n mov 0x6004, %ecx\n mov 0x6008, %edx\n mov 0x600c, %ebx\n mov 0x6014, %ebp\n mov 0x6018, %esi\n mov 0x601c, %edi\n"
+    "1: xor %ax, %ax\n mov %ax, %ds\n lidtl 0x6080\n mov 0x6026, %ss\n mov 0x6010, %esp\n pushw 0x6024\n"
+	" pushw 0x6022\n pushw 0x6020\n"
+    " mov 0x602a, %es\n mov 0x602c, %fs\n mov 0x602e, %gs\n mov 0x6004, %ecx\n mov 0x6008, %edx\n mov 0x600c, %ebx\n"
+	" mov 0x6014, %ebp\n mov 0x6018, %esi\n mov 0x601c, %edi\n"
     " mov 0x6000, %eax\n mov 0x6028, %ds\n iretw\n"
-    "rm_common: push %ds\n push %eax\n xor %ax, %ax\n mov %ax, %ds\n popl 0x6040\n popw 0x6068\n mov %ecx, 0x6044\n mov %edx, 0x6048\n mov %ebx, 0x604c\n mov %ebp, 0x6054\n"
-    " mov %esi, 0x6058\n mov %edi, 0x605c\n mov %es, 0x606a\n mov %fs, 0x606c\n mov %gs, 0x606e\n mov %ss, 0x6066\n popw 0x6070\n popw 0x6060\n popw 0x6062\n popw 0x6064\n mov %esp, 0x6050\n"
+    "rm_common: push %ds\n push %eax\n xor %ax, %ax\n mov %ax, %ds\n popl 0x6040\n popw 0x6068\n mov %ecx, 0x6044\n"
+	" mov %edx, 0x6048\n mov %ebx, 0x604c\n mov %ebp, 0x6054\n"
+    " mov %esi, 0x6058\n mov %edi, 0x605c\n mov %es, 0x606a\n mov %fs, 0x606c\n mov %gs, 0x606e\n mov %ss, 0x6066\n"
+	" popw 0x6070\n popw 0x6060\n popw 0x6062\n popw 0x6064\n mov %esp, 0x6050\n"
     " mov %cr0, %eax\n or $1, %al\n mov %eax, %cr0\n ljmpl $8, $rm_back\n"
     ".balign 8\nrm_stubs: .set v, 0\n.rept 256\n pushw $v\n jmp rm_common\n.balign 8\n.set v, v + 1\n.endr\nrm_end:\n"
-    ".code32\nrm_back: mov $0x10, %eax\n mov %eax, %ds\n mov %eax, %es\n mov %eax, %ss\n mov %eax, %fs\n mov %eax, %gs\n mov rm_sp, %esp\n lidt rm_pidt\n popal\n cld\n ret\n"
+    ".code32\nrm_back: mov $0x10, %eax\n mov %eax, %ds\n mov %eax, %es\n mov %eax, %ss\n mov %eax, %fs\n"
+	" mov %eax, %gs\n mov rm_sp, %esp\n lidt rm_pidt\n popal\n cld\n ret\n"
     ".popsection\n.pushsection .bss\nrm_sp: .skip 4\nrm_pidt: .skip 8\n.popsection");
 
 static u8 *low(u32 at)
@@ -61,7 +67,8 @@ static void r_go(void)
 	fill(&t, 0, sizeof(t));
 	t.vec = RM_OUT->vec;
 	t.r.ip = RM_OUT->ip, t.r.cs = RM_OUT->cs, t.r.flags = RM_OUT->flags, t.r.sp = RM_OUT->sp, t.r.ss = RM_OUT->ss;
-	t.r.ax = RM_OUT->ax, t.r.cx = RM_OUT->cx, t.r.bx = RM_OUT->bx, t.r.dx = RM_OUT->dx, t.r.si = RM_OUT->si, t.r.di = RM_OUT->di;
+	t.r.ax = RM_OUT->ax, t.r.cx = RM_OUT->cx, t.r.bx = RM_OUT->bx, t.r.dx = RM_OUT->dx, t.r.si = RM_OUT->si,
+		t.r.di = RM_OUT->di;
 	t.dr6 = RD_DR(6);
 	WR_DR(6, 0xffff0ff0);
 }

@@ -41,8 +41,10 @@ SNIPPET(arpl_it, "arpl %cx, %ax");
 SNIPPET(lldt_it, "ll_at: lldt %ax");
 SNIPPET(ltr_it, "lt_at: ltr %ax");
 SNIPPET(wrap_add, "wa_at: mov 4(%ebx), %eax");
-extern char le_at[], ld_at[], ls_at[], pf_at[], les_at[], r8_at[], r32_at[], w32_at[], w8_at[], r64_at[], r128_at[], r80_at[], rs_at[], rm_at[],
-	pu_at[], po_at[], pa_at[], ca_at[], en_at[], fj_at[], fc_at[], fr_at[], ir_at[], nr_at[], cw_at[], cr_at[], ll_at[], lt_at[], wa_at[];
+extern char le_at[], ld_at[], ls_at[], pf_at[], les_at[], r8_at[], r32_at[], w32_at[], w8_at[], r64_at[], r128_at[],
+	r80_at[], rs_at[], rm_at[],
+	pu_at[], po_at[], pa_at[], ca_at[], en_at[], fj_at[], fc_at[], fr_at[], ir_at[], nr_at[], cw_at[], cr_at[],
+		ll_at[], lt_at[], wa_at[];
 static u8 mem[0x20000] __attribute__((aligned(4096)));
 static struct { u32 off; u16 sel; } __attribute__((packed)) far;
 
@@ -62,22 +64,26 @@ static void loads(void)
 		for (unsigned dpl = 0; dpl < 4; dpl += 3) {
 			for (unsigned cpl = 0; cpl < 4; cpl += 3) {
 				for (unsigned rpl = 0; rpl < 4; rpl += 3) {
-					int code = (type & 0x18) == 0x18, conforming = (type & 0x1c) == 0x1c, usable = type & 16 && (!code || type & 2);
+					int code = (type & 0x18) == 0x18, conforming = (type & 0x1c) == 0x1c, usable = type & 16 &&
+						(!code || type & 2);
 					int ok = usable && (conforming || (dpl >= cpl && dpl >= rpl));
 					u32 limit = (type & 0xc) == 4 ? 0 : 0xfffff; /* expand-down: all but the first page */
 					stage = type << 12 | dpl << 8 | cpl << 4 | rpl;
 					set_desc(FREE, 0, limit, 0xc080 | dpl << 5 | type);
 					load(load_es, cpl, FREE | rpl);
-					CHECK("vol 3 5.5, 5.6 data segment loads", ok ? FINE && t.r.es == (FREE | rpl) : FAULTS(GP, FREE, le_at));
+					CHECK("vol 3 5.5, 5.6 data segment loads", ok ? FINE && t.r.es == (FREE | rpl) :
+						FAULTS(GP, FREE, le_at));
 					if (FINE)
 						CHECK("vol 3 3.4.5.1 accessed bit", gdt[FREE >> 3] >> 40 & 1);
 					set_desc(FREE, 0, 0xfffff, 0xc000 | dpl << 5 | type);
 					load(load_es, cpl, FREE | rpl);
-					CHECK("vol 3 5.6 not present: after type and privilege", t.vec == (ul)(ok ? NP : GP) && t.err == FREE);
+					CHECK("vol 3 5.6 not present: after type and privilege", t.vec == (ul)(ok ? NP : GP) &&
+						t.err == FREE);
 					int data = (type & 0x1a) == 0x12, fits = data && dpl == cpl && rpl == cpl;
 					set_desc(FREE, 0, limit, 0xc080 | dpl << 5 | type);
 					load(load_ss, cpl, FREE | rpl);
-					CHECK("vol 3 5.7 stack segment loads", fits ? FINE && t.r.ss == (FREE | rpl) : FAULTS(GP, FREE, ls_at));
+					CHECK("vol 3 5.7 stack segment loads", fits ? FINE && t.r.ss == (FREE | rpl) :
+						FAULTS(GP, FREE, ls_at));
 					set_desc(FREE, 0, 0xfffff, 0xc000 | dpl << 5 | type);
 					load(load_ss, cpl, FREE | rpl);
 					CHECK("vol 3 5.7 stack not present", t.vec == (ul)(fits ? SS : GP) && t.err == FREE);
@@ -134,7 +140,8 @@ static void limit_at(u32 first, u32 last, const char *what)
 					continue;
 				stage = off;
 				access(accesses[k].code, off, 0);
-				check("vol 3 5.3 limit", __FILE__, __LINE__, what, ok ? FINE : t.vec == GP && t.err == 0 && t.r.ip == (ul)accesses[k].code);
+				check("vol 3 5.3 limit", __FILE__, __LINE__, what, ok ? FINE : t.vec == GP && t.err == 0 &&
+					t.r.ip == (ul)accesses[k].code);
 			}
 		}
 	}
@@ -196,8 +203,10 @@ static void stacks(void)
 {
 	set_desc(FREE, (u32)(ul)mem, 0xfff, 0x4092);
 	static const struct { char *code; ul sp; int ok; } list[] = {
-		{ push_it, 0x1000, 1 }, { push_it, 0x1004, 0 }, { push_it, 0x1002, 0 }, { push_it, 2, 0 }, { pop_it, 0xffc, 1 }, { pop_it, 0xffd, 0 },
-		{ pusha_it, 0x100, 1 }, { pusha_it, 0x1004, 0 }, { call_it, 0x1004, 0 }, { call_it, 2, 0 }, { call_it, 0x1000, 1 },
+		{ push_it, 0x1000, 1 }, { push_it, 0x1004, 0 }, { push_it, 0x1002, 0 }, { push_it, 2, 0 },
+			{ pop_it, 0xffc, 1 }, { pop_it, 0xffd, 0 },
+		{ pusha_it, 0x100, 1 }, { pusha_it, 0x1004, 0 }, { call_it, 0x1004, 0 }, { call_it, 2, 0 },
+			{ call_it, 0x1000, 1 },
 		{ enter_it, 0x1000, 1 }, { enter_it, 0x1004, 0 },
 	};
 	for (unsigned k = 0; k < sizeof(list) / sizeof(*list); k++) {
@@ -208,7 +217,8 @@ static void stacks(void)
 		in.sp = list[k].sp;
 		stage = k;
 		go();
-		CHECK("vol 3 5.3 stack limit: #SS(0)", list[k].ok ? FINE : t.vec == SS && t.err == 0 && t.r.ip == (ul)list[k].code && t.r.sp == list[k].sp);
+		CHECK("vol 3 5.3 stack limit: #SS(0)", list[k].ok ? FINE : t.vec == SS && t.err == 0 &&
+			t.r.ip == (ul)list[k].code && t.r.sp == list[k].sp);
 	}
 	/* a 16-bit stack: SP only, and it wraps (set here: IRET to a 16-bit stack leaves ESP's upper half) */
 	set_desc(FREE, (u32)(ul)mem, 0xffff, 0x00f2);
@@ -216,7 +226,8 @@ static void stacks(void)
 	in.ss = FREE | 3;
 	in.ax = 0x11223344;
 	go();
-	CHECK("vol 1 6.2.3 SP wraps, the upper half stays", FINE && t.r.sp == 0x5555fffc && *(volatile u32 *)(mem + 0xfffc) == 0x11223344);
+	CHECK("vol 1 6.2.3 SP wraps, the upper half stays", FINE && t.r.sp == 0x5555fffc &&
+		*(volatile u32 *)(mem + 0xfffc) == 0x11223344);
 	prepare(pop_high, 3);
 	in.ss = FREE | 3;
 	go();
@@ -237,7 +248,8 @@ static void jump(const void *code, unsigned cpl, unsigned sel, u32 off)
 	go();
 }
 SNIPPET(landed, "nop");
-SNIPPET(from_gate, "mov (%esp), %eax\n mov 4(%esp), %ecx\n mov 8(%esp), %edx\n mov 12(%esp), %ebx\n mov 16(%esp), %esi\n mov 20(%esp), %edi\n mov %esp, %ebp");
+SNIPPET(from_gate, "mov (%esp), %eax\n mov 4(%esp), %ecx\n mov 8(%esp), %edx\n mov 12(%esp), %ebx\n"
+	" mov 16(%esp), %esi\n mov 20(%esp), %edi\n mov %esp, %ebp");
 SNIPPET(from_gate16, "mov (%esp), %eax\n mov 4(%esp), %ecx\n mov 8(%esp), %edx\n mov %esp, %ebp");
 SNIPPET(ret_gate, "lret $8");
 SNIPPET(call_ret, "push $0x1111\n push $0x2222\ncr_call: lcall *(%ebx)\ncr_back: nop");
@@ -245,7 +257,8 @@ extern char cr_call[], cr_back[];
 
 static void gate(unsigned sel, const void *to, unsigned code, unsigned type, unsigned dpl, unsigned n)
 {
-	gdt[sel >> 3] = ((ul)to & 0xffff) | (u64)code << 16 | (u64)n << 32 | (u64)(0x80 | type | dpl << 5) << 40 | (u64)((ul)to >> 16) << 48;
+	gdt[sel >> 3] = ((ul)to & 0xffff) | (u64)code << 16 | (u64)n << 32 | (u64)(0x80 | type | dpl << 5) << 40 |
+		(u64)((ul)to >> 16) << 48;
 }
 
 static void far_transfers(void)
@@ -263,7 +276,8 @@ static void far_transfers(void)
 					CHECK("vol 3 5.8.1 far JMP to code", ok ? FINE && t.r.cs == (FREE | cpl) : FAULTS(GP, FREE, fj_at));
 					set_desc(FREE, 0, 0xfffff, 0xc000 | dpl << 5 | type);
 					jump(far_call, cpl, FREE | rpl, (u32)(ul)landed);
-					CHECK("vol 3 5.8.1 far CALL, not present", t.vec == (ul)(ok ? NP : GP) && t.err == FREE && t.r.sp == in.sp);
+					CHECK("vol 3 5.8.1 far CALL, not present", t.vec == (ul)(ok ? NP : GP) && t.err == FREE &&
+						t.r.sp == in.sp);
 				}
 			}
 		}
@@ -275,24 +289,29 @@ static void far_transfers(void)
 	CHECK("vol 2 JMP: beyond the limit", FAULTS(GP, 0, fj_at));
 	set_desc(FREE, (u32)(ul)landed, 0, 0x409a);
 	jump(far_jmp, 0, FREE, 0);
-	CHECK("vol 3 5.3 code limit: the second byte lies outside", t.vec == GP && t.err == 0 && t.r.cs == FREE && t.r.ip == 1);
+	CHECK("vol 3 5.3 code limit: the second byte lies outside", t.vec == GP && t.err == 0 && t.r.cs == FREE &&
+		t.r.ip == 1);
 	/* call gates */
 	gate(SEL2, from_gate, KCS, 0xc, 3, 3);
 	jump(far_call, 3, SEL2 | 3, 0xdeadbeef);
-	CHECK("vol 3 5.8.4, 5.8.5 inner call: stack of the TSS, CPL 0", FINE && t.r.cs == KCS && t.r.bp == (ul)stack0_top - 28);
+	CHECK("vol 3 5.8.4, 5.8.5 inner call: stack of the TSS, CPL 0", FINE && t.r.cs == KCS &&
+		t.r.bp == (ul)stack0_top - 28);
 	CHECK("vol 3 5.8.5 return address and caller's CS", t.r.ax == (ul)far_call_end && t.r.cx == UCS32);
 	prepare(far_call, 3);
 	far.sel = SEL2 | 3;
 	in.bx = (ul)&far;
 	((volatile u32 *)in.sp)[0] = 0xa1, ((volatile u32 *)in.sp)[1] = 0xa2, ((volatile u32 *)in.sp)[2] = 0xa3;
 	go();
-	CHECK("vol 3 5.8.5 parameters copied in order", t.r.dx == 0xa1 && t.r.bx == 0xa2 && t.r.si == 0xa3 && t.r.di == in.sp);
+	CHECK("vol 3 5.8.5 parameters copied in order", t.r.dx == 0xa1 && t.r.bx == 0xa2 && t.r.si == 0xa3 &&
+		t.r.di == in.sp);
 	gate(SEL2, ret_gate, KCS, 0xc, 3, 2);
 	jump(call_ret, 3, SEL2 | 3, 0);
-	CHECK("vol 3 5.8.6 return to the outer level drops parameters on both stacks", FINE && t.r.cs == UCS32 && t.r.sp == in.sp && t.r.ss == UDS && t.r.ip == (ul)call_ret_end + 2);
+	CHECK("vol 3 5.8.6 return to the outer level drops parameters on both stacks", FINE && t.r.cs == UCS32 &&
+		t.r.sp == in.sp && t.r.ss == UDS && t.r.ip == (ul)call_ret_end + 2);
 	gate(SEL2, from_gate, KCS, 0xc, 3, 3);
 	jump(far_call, 0, SEL2, 0);
-	CHECK("vol 3 5.8.4 same level: no stack switch, no copy", FINE && t.r.ax == (ul)far_call_end && t.r.cx == KCS && t.r.bp == in.sp - 8);
+	CHECK("vol 3 5.8.4 same level: no stack switch, no copy", FINE && t.r.ax == (ul)far_call_end && t.r.cx == KCS &&
+		t.r.bp == in.sp - 8);
 	gate(SEL2, from_gate16, KCS, 4, 3, 2);
 	gate(SEL3, from_gate, KCS, 0xc, 2, 0);
 	jump(far_call, 3, SEL3 | 3, 0);
@@ -332,7 +351,8 @@ static void returns(void)
 	ul sp3 = (ul)ustack_top - 512;
 	ret_frame(far_ret, (ul)landed, UCS32, sp3, UDS, 0);
 	CHECK("vol 3 5.8.6 RETF to CPL 3", FINE && t.r.cs == UCS32 && t.r.sp == sp3 && t.r.ss == UDS);
-	CHECK("vol 3 5.8.6 segments of the inner level become null", t.r.ds == 0 && t.r.es == 0 && t.r.fs == 0 && t.r.gs == 0);
+	CHECK("vol 3 5.8.6 segments of the inner level become null", t.r.ds == 0 && t.r.es == 0 && t.r.fs == 0 &&
+		t.r.gs == 0);
 	ret_frame(far_ret, (ul)landed, UCS32, sp3, KDS, 0);
 	CHECK("vol 2 RET: bad outer SS", FAULTS(GP, KDS, fr_at));
 	ret_frame(far_ret, (ul)landed, UCS32, sp3, 0, 0);
@@ -353,12 +373,15 @@ static void returns(void)
 	CHECK("vol 2 RET: SS not present", FAULTS(SS, FREE, fr_at));
 	for (unsigned iopl = 0; iopl < 4; iopl++) {
 		ret_frame(iret_it, (ul)landed, UCS32, 2 | IF | iopl << 12 | NT | ACF | ID | CF, sp3, UDS);
-		CHECK("vol 2 IRET at CPL 0 sets IOPL, IF, NT, AC, ID", FINE && t.r.flags == (2 | IF | iopl << 12 | NT | ACF | ID | CF) && t.r.sp == sp3);
+		CHECK("vol 2 IRET at CPL 0 sets IOPL, IF, NT, AC, ID", FINE &&
+			t.r.flags == (2 | IF | iopl << 12 | NT | ACF | ID | CF) && t.r.sp == sp3);
 		prepare(iret_it, 3);
 		in.flags |= iopl << 12;
-		((ul *)in.sp)[0] = (ul)landed, ((ul *)in.sp)[1] = UCS32, ((ul *)in.sp)[2] = 2 | IF | (3 - iopl) << 12 | VIF | VIP;
+		((ul *)in.sp)[0] = (ul)landed, ((ul *)in.sp)[1] = UCS32, ((ul *)in.sp)[2] = 2 | IF | (3 - iopl) << 12 | VIF |
+			VIP;
 		go();
-		CHECK("vol 2 IRET at CPL 3: IOPL kept, IF by IOPL, VIF and VIP kept", FINE && t.r.flags == (2 | (iopl == 3 ? IF : 0) | iopl << 12));
+		CHECK("vol 2 IRET at CPL 3: IOPL kept, IF by IOPL, VIF and VIP kept", FINE &&
+			t.r.flags == (2 | (iopl == 3 ? IF : 0) | iopl << 12));
 	}
 	ret_frame(iret_it, (ul)landed, KCS, 2, 0, 0);
 	CHECK("vol 2 IRET to the same level pops three", FINE && t.r.sp == in.sp + 12);
@@ -381,7 +404,8 @@ static void queries(void)
 				set_desc(FREE, 0, 0x12345, 0x8080 | dpl << 5 | type);
 				load(lar_it, 0, FREE | rpl);
 				zf = priv && lar_ok >> type & 1;
-				CHECK("vol 2 LAR", FINE && !(t.r.flags & ZF) == !zf && (!zf || t.r.cx == (0x818000 | dpl << 13 | type << 8)));
+				CHECK("vol 2 LAR", FINE && !(t.r.flags & ZF) == !zf &&
+					(!zf || t.r.cx == (0x818000 | dpl << 13 | type << 8)));
 				load(lsl_it, 0, FREE | rpl);
 				zf = priv && lsl_ok >> type & 1;
 				CHECK("vol 2 LSL", FINE && !(t.r.flags & ZF) == !zf && (!zf || t.r.cx == 0x12345fff));

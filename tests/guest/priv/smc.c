@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* what: self-modifying code: in the same block, across pages, through a second mapping, by DMA, by every kind of store */
+/* what: self-modifying code: in the same block, across pages, through a second mapping, by DMA, by every kind of
+ * store */
 #include "guest.h"
 
 #ifdef __x86_64__
@@ -18,7 +19,8 @@
 #define WORD "4"
 #endif
 /* Vol 3 11.6: a store to code is seen by the next instruction if both use the same linear address (P6 and later). */
-#define PATCH(name, store) SNIPPET(name, "mov $" #name "_m + 1, %edi\n" store "\n" #name "_m: mov $0x11111111, %eax\n .fill 16, 1, 0x90")
+#define PATCH(name, store)                                                                                   \
+	SNIPPET(name, "mov $" #name "_m + 1, %edi\n" store "\n" #name "_m: mov $0x11111111, %eax\n .fill 16, 1, 0x90")
 
 PATCH(by_mov, "movl $0x22222222, (" DI ")");
 PATCH(by_mov8, "movb $0x22, (" DI ")");
@@ -41,11 +43,14 @@ PATCH(by_fst, "flds words\n fstps (" DI ")");
 PATCH(by_sgdt_like, "fnstcw cw\n fldcw cw\n fnstcw (" DI ")");
 PATCH(by_bts, "btsl $30, (" DI ")\n btsl $31, (" DI ")");
 PATCH(by_shl, "shll $1, (" DI ")");
-PATCH(by_cx8b, "mov $0x11111111,%eax\n mov 4(" DI "),%edx\n mov $0x22222222,%ebx\n mov %edx,%ecx\n lock cmpxchg8b (" DI ")");
-asm(".data\n.balign 64\nwords: .long 0x22222222, 0x90909090, 0x90909090, 0x90909090, 0x90909090, 0x90909090\ncw: .short 0x37f\n.text");
+PATCH(by_cx8b, "mov $0x11111111,%eax\n mov 4(" DI "),%edx\n mov $0x22222222,%ebx\n mov %edx,%ecx\n"
+	" lock cmpxchg8b (" DI ")");
+asm(".data\n.balign 64\nwords: .long 0x22222222, 0x90909090, 0x90909090, 0x90909090, 0x90909090, 0x90909090\n"
+	"cw: .short 0x37f\n.text");
 
 /* The patched place lies before, in a loop that has run a few times: chained blocks must die. */
-SNIPPET(loop_patch, "xor %edx, %edx\n mov $10, %ecx\n1: .byte 0x81, 0xc2\nlp_imm: .long 1\n cmp $5, %ecx\n jne 2f\n movl $100, lp_imm\n2: dec %ecx\n jnz 1b");
+SNIPPET(loop_patch, "xor %edx, %edx\n mov $10, %ecx\n1: .byte 0x81, 0xc2\nlp_imm: .long 1\n cmp $5, %ecx\n jne 2f\n"
+	" movl $100, lp_imm\n2: dec %ecx\n jnz 1b");
 /* The loop's branch itself is patched to fall through. */
 SNIPPET(loop_branch, "xor %edx, %edx\n1: inc %edx\n cmp $7, %edx\n jne 2f\n movb $0, lb_j + 1\n2:\nlb_j: jmp 1b\n nop");
 #ifdef __x86_64__
@@ -57,7 +62,8 @@ extern char co_at[];
 
 /* Writes through DI, another address of its own page; CPUID serializes (vol 3 8.1.3). */
 SNIPPET(by_alias, "movb $0x55, (" DI ")\n xor %eax, %eax\n cpuid\nby_alias_m: mov $0x11111111, %eax");
-SNIPPET(by_alias_loop, "mov $50, %esi\n1: incb (" DI ")\n xor %eax, %eax\n cpuid\nby_alias_l: mov $0, %eax\n dec %esi\n jnz 1b");
+SNIPPET(by_alias_loop, "mov $50, %esi\n1: incb (" DI ")\n xor %eax, %eax\n cpuid\nby_alias_l: mov $0, %eax\n"
+	" dec %esi\n jnz 1b");
 extern char by_alias_m[], by_alias_l[];
 
 static u8 code[3 * 4096] __attribute__((aligned(4096)));
@@ -90,14 +96,16 @@ static void patches(void)
 	};
 	for (unsigned k = 0; k < sizeof(list) / sizeof(*list); k++) {
 		run(list[k].code, 0);
-		check("vol 3 11.6 next instruction sees the store", __FILE__, __LINE__, list[k].name, t.vec == END && (u32)t.r.ax == list[k].want);
+		check("vol 3 11.6 next instruction sees the store", __FILE__, __LINE__, list[k].name, t.vec == END &&
+			(u32)t.r.ax == list[k].want);
 	}
 	run(loop_patch, 0);
 	CHECK("vol 3 11.6 loop body patched", t.vec == END && t.r.dx == 6 + 400);
 	run(loop_branch, 0);
 	CHECK("vol 3 11.6 branch patched", t.vec == END && t.r.dx == 7);
 	run(call_over, 0);
-	CHECK("vol 3 11.6 CALL's push over code that runs next", t.vec == END && t.r.cx == (ul)co_at - (sizeof(ul) == 8 ? 3 : 2));
+	CHECK("vol 3 11.6 CALL's push over code that runs next", t.vec == END && t.r.cx == (ul)co_at - (sizeof(ul) == 8 ?
+		3 : 2));
 }
 
 /* Code at any place of a two-page buffer, so that instructions and blocks cross the boundary. */
@@ -182,7 +190,8 @@ static void aliases(void)
 	CHECK("vol 3 4.10.4.1 second page of an instruction remapped", t.vec == END && t.r.ax == 0x55555510);
 	map(5, (ul)page_b, 0);
 	run(p, 0);
-	CHECK("vol 3 4.7 #PF at the second page, IP at the instruction", t.vec == PF && t.cr2 == (ul)WIN(5) && t.r.ip == (ul)p && !(t.err & 1));
+	CHECK("vol 3 4.7 #PF at the second page, IP at the instruction", t.vec == PF && t.cr2 == (ul)WIN(5) &&
+		t.r.ip == (ul)p && !(t.err & 1));
 	map(5, (ul)page_b, 7);
 	*pte(5) = 0;
 	invlpg((ul)WIN(5));
@@ -203,7 +212,8 @@ static void self_aliases(void)
 				prepare(at[run_by], cpl);
 				in.di = (ul)at[write_by] + (ul)(by_alias_m - by_alias) + 1;
 				go();
-				CHECK("vol 3 8.1.3 a store through an alias, CPUID, then the code", t.vec == END && (u32)t.r.ax == 0x11111155);
+				CHECK("vol 3 8.1.3 a store through an alias, CPUID, then the code", t.vec == END &&
+					(u32)t.r.ax == 0x11111155);
 				copy(page_a, by_alias_loop, (ul)(by_alias_loop_end - by_alias_loop) + 2);
 				prepare(at[run_by], cpl);
 				in.di = (ul)at[write_by] + (ul)(by_alias_l - by_alias_loop) + 1;

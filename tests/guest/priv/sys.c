@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* what: SYSCALL, SYSENTER and their returns, MSRs, control registers, CPUID, interrupt shadows, NMI, far transfers of 64-bit mode */
+/* what: SYSCALL, SYSENTER and their returns, MSRs, control registers, CPUID, interrupt shadows, NMI, far transfers
+ * of 64-bit mode */
 #include "guest.h"
 
 #define STAR 0xc0000081
@@ -42,7 +43,8 @@ SNIPPET_BITS(compat_sc, "32", "csc_at: syscall");
 SNIPPET(pushes, "push %fs\n pop %rcx\n pushw $5\n pop %ax\n push $-1\n pop %rdx");
 SNIPPET(wrfs, "wf_at: wrfsbase %rax\n rdfsbase %rcx");
 SNIPPET(umip, "um_at: sgdt buf");
-extern char wm_at[], rm_at[], c0_at[], c3_at[], c4_at[], c8_at[], xs_at[], c1_at[], sc_at[], sc_next[], sr_at[], se_at[], sx_at[], sx64_at[],
+extern char wm_at[], rm_at[], c0_at[], c3_at[], c4_at[], c8_at[], xs_at[], c1_at[], sc_at[], sc_next[], sr_at[],
+	se_at[], sx_at[], sx64_at[],
 	rt_at[], sn2[], ss1[], pi1[], ri_at[], ri1[], i64_at[], csc_at[], wf_at[], um_at[];
 u8 buf[256];
 asm(".text\nsys_entry: int $0x42\nsys_entry32: int $0x43\n");
@@ -66,7 +68,9 @@ static void msrs(void)
 		msr_write(canonical[k], 0x800000000000);
 		CHECK("vol 2 WRMSR: non-canonical address", FAULTS(GP, wm_at));
 		msr_write(canonical[k], 0xffff800000001234);
-		CHECK("vol 2 WRMSR: canonical", FINE && (canonical[k] >> 1 == FSBASE >> 1 || rdmsr(canonical[k]) == 0xffff800000001234)); /* the harness reloads FS, GS */
+		/* the harness reloads FS, GS */
+		CHECK("vol 2 WRMSR: canonical", FINE && (canonical[k] >> 1 == FSBASE >> 1 ||
+			rdmsr(canonical[k]) == 0xffff800000001234));
 		msr_write(canonical[k], old);
 	}
 	prepare(rdmsr_it, 0);
@@ -228,11 +232,13 @@ static void syscalls(void)
 	in.flags |= IF | CF | ZF | 0x400;
 	go();
 	CHECK("vol 2 SYSCALL: CS, SS, RSP kept", t.vec == 0x42 && t.r.cs == KCS && t.r.ss == KDS && t.r.sp == in.sp);
-	CHECK("vol 2 SYSCALL: RCX, R11, FMASK", t.r.cx == (ul)sc_next && t.r.r11 == (2 | IF | CF | ZF | 0x400) && t.r.flags == (2 | ZF));
+	CHECK("vol 2 SYSCALL: RCX, R11, FMASK", t.r.cx == (ul)sc_next && t.r.r11 == (2 | IF | CF | ZF | 0x400) &&
+		t.r.flags == (2 | ZF));
 	prepare(scret64, 0);
 	in.cx = (ul)landed, in.r11 = 2 | ZF | IF | ID | RF | VM;
 	go();
-	CHECK("vol 2 SYSRET: to CPL 3, 64-bit", FINE && t.r.cs == UCS64 && t.r.ss == UDS && t.r.flags == (2 | ZF | IF | ID));
+	CHECK("vol 2 SYSRET: to CPL 3, 64-bit", FINE && t.r.cs == UCS64 && t.r.ss == UDS &&
+		t.r.flags == (2 | ZF | IF | ID));
 	prepare(scret64, 0);
 	in.cx = 0x800000000000;
 	go();
@@ -261,7 +267,8 @@ static void syscalls(void)
 	prepare(sysent, 3);
 	in.flags |= IF | ZF;
 	go();
-	CHECK("vol 2 SYSENTER", t.vec == 0x43 && t.r.cs == KCS && t.r.ss == KDS && t.r.sp == (ul)kstack_top - 512 && t.r.flags == (2 | ZF));
+	CHECK("vol 2 SYSENTER", t.vec == 0x43 && t.r.cs == KCS && t.r.ss == KDS && t.r.sp == (ul)kstack_top - 512 &&
+		t.r.flags == (2 | ZF));
 	prepare(sysex, 0);
 	in.dx = (ul)compat, in.cx = (ul)ustack_top - 64;
 	go();
@@ -294,26 +301,31 @@ static void modes64(void)
 	in.cs = UCS32;
 	in.ax = 0xffffffff;
 	go();
-	CHECK("vol 1 3.2.1 compatibility mode: INC, 4-byte stack", FINE && t.r.cs == UCS32 && (u32)t.r.ax == 0 && t.r.cx == in.sp && (u32)t.r.dx == 0xffffffff && t.r.flags & ZF);
+	CHECK("vol 1 3.2.1 compatibility mode: INC, 4-byte stack", FINE && t.r.cs == UCS32 && (u32)t.r.ax == 0 &&
+		t.r.cx == in.sp && (u32)t.r.dx == 0xffffffff && t.r.flags & ZF);
 	prepare(compat, 0);
 	in.cs = KCS32;
 	go();
 	CHECK("vol 3 5.2.1 compatibility mode at CPL 0", FINE && t.r.cs == KCS32);
 	set_desc(FREE, 0, 0xfffff, 0xe09a); /* L and D */
 	prepare(iret64, 0);
-	((ul *)in.sp)[0] = (ul)landed, ((ul *)in.sp)[1] = FREE, ((ul *)in.sp)[2] = 2, ((ul *)in.sp)[3] = in.sp, ((ul *)in.sp)[4] = KDS;
+	((ul *)in.sp)[0] = (ul)landed, ((ul *)in.sp)[1] = FREE, ((ul *)in.sp)[2] = 2, ((ul *)in.sp)[3] = in.sp,
+		((ul *)in.sp)[4] = KDS;
 	go();
 	CHECK("vol 3 5.2.1 L and D both set: #GP(sel)", t.vec == GP && t.err == FREE && t.r.ip == (ul)i64_at);
 	prepare(iret64, 0);
-	((ul *)in.sp)[0] = 0x800000000000, ((ul *)in.sp)[1] = UCS64, ((ul *)in.sp)[2] = 2, ((ul *)in.sp)[3] = (ul)ustack_top, ((ul *)in.sp)[4] = UDS;
+	((ul *)in.sp)[0] = 0x800000000000, ((ul *)in.sp)[1] = UCS64, ((ul *)in.sp)[2] = 2,
+		((ul *)in.sp)[3] = (ul)ustack_top, ((ul *)in.sp)[4] = UDS;
 	go();
 	CHECK("vol 2 IRET: non-canonical RIP: #GP(0)", FAULTS(GP, i64_at));
 	prepare(iret64, 0);
-	((ul *)in.sp)[0] = (ul)landed, ((ul *)in.sp)[1] = KCS, ((ul *)in.sp)[2] = 2, ((ul *)in.sp)[3] = (ul)kstack_top - 1024, ((ul *)in.sp)[4] = 0;
+	((ul *)in.sp)[0] = (ul)landed, ((ul *)in.sp)[1] = KCS, ((ul *)in.sp)[2] = 2,
+		((ul *)in.sp)[3] = (ul)kstack_top - 1024, ((ul *)in.sp)[4] = 0;
 	go();
 	CHECK("vol 2 IRET: null SS to CPL 0 in 64-bit mode", FINE && t.r.ss == 0 && t.r.sp == (ul)kstack_top - 1024);
 	prepare(iret64, 0);
-	((ul *)in.sp)[0] = (ul)landed, ((ul *)in.sp)[1] = UCS64, ((ul *)in.sp)[2] = 2, ((ul *)in.sp)[3] = (ul)ustack_top, ((ul *)in.sp)[4] = 3;
+	((ul *)in.sp)[0] = (ul)landed, ((ul *)in.sp)[1] = UCS64, ((ul *)in.sp)[2] = 2, ((ul *)in.sp)[3] = (ul)ustack_top,
+		((ul *)in.sp)[4] = 3;
 	go();
 	CHECK("vol 2 IRET: null SS to CPL 3: #GP(0)", t.vec == GP);
 	prepare(iret64, 0);
@@ -333,14 +345,17 @@ static void modes64(void)
 	far64.off = 0;
 	*(u16 *)((u8 *)&far64 + 8) = FREE | 3;
 	go();
-	CHECK("vol 3 5.8.3.1, 5.8.5.1 64-bit call gate: inner stack, SS null", FINE && t.r.cs == KCS && t.r.ss == 0 && t.r.sp == (ul)stack0_top - 32);
+	CHECK("vol 3 5.8.3.1, 5.8.5.1 64-bit call gate: inner stack, SS null", FINE && t.r.cs == KCS && t.r.ss == 0 &&
+		t.r.sp == (ul)stack0_top - 32);
 	ul *f = stack0_top_slots(4);
-	CHECK("vol 3 5.8.5.1 its frame: RIP, CS, RSP, SS in quadwords", f[0] == (ul)callf64_end && f[1] == UCS64 && f[2] == in.sp && f[3] == UDS);
+	CHECK("vol 3 5.8.5.1 its frame: RIP, CS, RSP, SS in quadwords", f[0] == (ul)callf64_end && f[1] == UCS64 &&
+		f[2] == in.sp && f[3] == UDS);
 	gdt[(FREE >> 3) + 1] = 1ull << 40;
 	go();
 	CHECK("vol 3 5.8.3.1 type of the upper half must be 0", t.vec == GP && t.err == FREE);
 	run(pushes, 3);
-	CHECK("vol 2 PUSH in 64-bit mode", FINE && t.r.cx == UDS && (u16)t.r.ax == 5 && t.r.dx == (ul)-1 && t.r.sp == in.sp);
+	CHECK("vol 2 PUSH in 64-bit mode", FINE && t.r.cx == UDS && (u16)t.r.ax == 5 && t.r.dx == (ul)-1 &&
+		t.r.sp == in.sp);
 	wrmsr(FSBASE, (ul)buf);
 	*(u32 *)buf = 0x600d;
 	prepare(fs_load, 3);
@@ -390,7 +405,8 @@ static void interrupts(void)
 	hits = 0;
 	pend();
 	run(rep_int, 0);
-	CHECK("vol 2 STI, REP: taken between iterations or behind", FINE && hits == 1 && (where == (ul)ri_at || where == (ul)ri1) && t.r.cx == 0);
+	CHECK("vol 2 STI, REP: taken between iterations or behind", FINE && hits == 1 &&
+		(where == (ul)ri_at || where == (ul)ri1) && t.r.cx == 0);
 	hits = 0;
 	pend();
 	run(sti_cli, 0);
@@ -414,7 +430,8 @@ static void cpuids(void)
 	u32 max = r[0];
 	CHECK("vol 2 CPUID: leaves", max >= 0xd && max < 0x100);
 	cpuid(1, 0, r);
-	CHECK("vol 2 CPUID 1: FPU, TSC, MSR, PAE, CX8, APIC, CMOV, MMX, FXSR, SSE, SSE2", (r[3] & 0x07808371) == 0x07808371);
+	CHECK("vol 2 CPUID 1: FPU, TSC, MSR, PAE, CX8, APIC, CMOV, MMX, FXSR, SSE, SSE2",
+		(r[3] & 0x07808371) == 0x07808371);
 	cpuid(0x80000000, 0, r);
 	CHECK("vol 2 CPUID: extended leaves", r[0] >= 0x80000008);
 	cpuid(0x80000001, 0, r);
@@ -423,7 +440,8 @@ static void cpuids(void)
 	CHECK("vol 2 CPUID 80000008H: widths", (r[0] & 0xff) >= 36 && (r[0] & 0xff) <= 52 && (r[0] >> 8 & 0xff) == 48);
 	cpuid(max + 1, 0, r);
 	cpuid(max, 0, s);
-	CHECK("vol 2 CPUID: beyond the last leaf is as the last (Intel) or 0", (r[0] == s[0] && r[1] == s[1]) || !(r[0] | r[1] | r[2] | r[3]) || max == 0xd || max == 0xb || max == 0x1f);
+	CHECK("vol 2 CPUID: beyond the last leaf is as the last (Intel) or 0", (r[0] == s[0] && r[1] == s[1]) ||
+		!(r[0] | r[1] | r[2] | r[3]) || max == 0xd || max == 0xb || max == 0x1f);
 	cpuid(1, 0, r);
 	cpuid(7, 0, s);
 	CHECK("vol 1 14.3 AVX2 only with AVX", !(s[1] >> 5 & 1) || r[2] >> 28 & 1);

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* what: hardware task switches (32-bit guest): JMP, CALL, IRET, task gates, both TSS sizes, errors in the old and the new task */
+/* what: hardware task switches (32-bit guest): JMP, CALL, IRET, task gates, both TSS sizes, errors in the old and
+ * the new task */
 #include "guest.h"
 
 struct tss32 {
-	u32 link, esp0, ss0, esp1, ss1, esp2, ss2, cr3, eip, eflags, eax, ecx, edx, ebx, esp, ebp, esi, edi, es, cs, ss, ds, fs, gs, ldt;
+	u32 link, esp0, ss0, esp1, ss1, esp2, ss2, cr3, eip, eflags, eax, ecx, edx, ebx, esp, ebp, esi, edi, es, cs, ss,
+		ds, fs, gs, ldt;
 	u16 trap, iomap;
 };
 struct tss16 {
@@ -44,7 +46,8 @@ static void reset_tasks(void)
 	two.ss = two.ds = two.es = two.fs = two.gs = KDS;
 	two.esp = (u32)(ul)(stack2 + 4096);
 	two.eflags = 2;
-	two.eax = 0xaaaa, two.ecx = 0xcccc, two.edx = 0xdddd, two.ebx = 0xbbbb, two.esi = 0x51, two.edi = 0xd1, two.ebp = 0xb9;
+	two.eax = 0xaaaa, two.ecx = 0xcccc, two.edx = 0xdddd, two.ebx = 0xbbbb, two.esi = 0x51, two.edi = 0xd1,
+		two.ebp = 0xb9;
 	two.esp0 = (u32)(ul)stack0_top, two.ss0 = KDS;
 	two.iomap = 0x68;
 	two.cr3 = RD_CR(3);
@@ -73,20 +76,24 @@ static void switches(unsigned sel)
 {
 	reset_tasks();
 	run_far(jmp_task, 0, sel);
-	CHECK("vol 3 7.3 JMP: registers of the new task", t.vec == END && t.r.ax == 0xaaaa && t.r.cx == 0xcccc && t.r.dx == 0xdddd && t.r.bx == 0xbbbb &&
+	CHECK("vol 3 7.3 JMP: registers of the new task", t.vec == END && t.r.ax == 0xaaaa && t.r.cx == 0xcccc &&
+		t.r.dx == 0xdddd && t.r.bx == 0xbbbb &&
 	      t.r.si == 0x51 && t.r.di == 0xd1 && t.r.bp == 0xb9 && t.r.sp == (ul)(stack2 + 4096));
 	CHECK("vol 3 7.3 JMP: flags from the TSS", t.r.flags == 2);
 	CHECK("vol 3 table 7-2 busy bits", !BUSY(TSS) && BUSY(NEW) && str() == NEW);
 	CHECK("vol 3 table 7-2 JMP: back link untouched", two.link == 0 && !(t.r.flags & NT));
 	CHECK("vol 3 7.3 CR0.TS", RD_CR(0) & 8);
-	CHECK("vol 3 7.3 old state saved, EIP behind the JMP", ONE->eip == (ul)jt_next && ONE->ebx == (ul)&far && ONE->cs == KCS && ONE->esp == in.sp);
+	CHECK("vol 3 7.3 old state saved, EIP behind the JMP", ONE->eip == (ul)jt_next && ONE->ebx == (ul)&far &&
+		ONE->cs == KCS && ONE->esp == in.sp);
 	reset_tasks();
 	two.eip = (u32)(ul)two_irets;
 	ONE->cr3 = RD_CR(3);
 	run_far(call_task, 0, sel);
-	CHECK("vol 3 7.4 CALL, IRET back", t.vec == END && t.r.ip == (ul)call_task_end + 2 && t.r.cx == 0x1234 && t.r.flags & CF && str() == TSS);
+	CHECK("vol 3 7.4 CALL, IRET back", t.vec == END && t.r.ip == (ul)call_task_end + 2 && t.r.cx == 0x1234 &&
+		t.r.flags & CF && str() == TSS);
 	CHECK("vol 3 7.4 back link", two.link == TSS);
-	CHECK("vol 3 7.3 the new task's state saved at its IRET", two.eax == 0xaaab && two.eip == (ul)ti_again && !(two.eflags & NT));
+	CHECK("vol 3 7.3 the new task's state saved at its IRET", two.eax == 0xaaab && two.eip == (ul)ti_again &&
+		!(two.eflags & NT));
 	CHECK("vol 3 table 7-2 after IRET", BUSY(TSS) && !BUSY(NEW));
 	CHECK("vol 3 7.3 TS again", RD_CR(0) & 8);
 	run_far(call_task, 0, sel);
@@ -94,13 +101,15 @@ static void switches(unsigned sel)
 	reset_tasks();
 	two.eip = (u32)(ul)in_two;
 	run_far(call_task, 0, sel);
-	CHECK("vol 3 7.4 NT in the nested task; both busy", t.vec == END && t.r.flags & NT && BUSY(TSS) && BUSY(NEW) && two.link == TSS);
+	CHECK("vol 3 7.4 NT in the nested task; both busy", t.vec == END && t.r.flags & NT && BUSY(TSS) && BUSY(NEW) &&
+		two.link == TSS);
 	reset_tasks();
 	two.cs = UCS32, two.ss = two.ds = two.es = two.fs = two.gs = UDS;
 	two.esp = (u32)(ul)ustack_top - 64;
 	two.eflags = 2 | IF | IOPL3 | ACF | ID | 0x8d5;
 	run_far(jmp_task, 0, sel);
-	CHECK("vol 3 7.3 into a CPL 3 task", t.vec == END && t.r.cs == UCS32 && t.r.ss == UDS && t.r.flags == two.eflags && t.r.ds == UDS && t.entry_sp == (ul)stack0_top - 20);
+	CHECK("vol 3 7.3 into a CPL 3 task", t.vec == END && t.r.cs == UCS32 && t.r.ss == UDS &&
+		t.r.flags == two.eflags && t.r.ds == UDS && t.entry_sp == (ul)stack0_top - 20);
 }
 
 static void interrupts(void)
@@ -109,7 +118,8 @@ static void interrupts(void)
 	two.eip = (u32)(ul)two_irets;
 	*(u64 *)(idt + 0x41 * 8) = (u64)NEW << 16 | (u64)0xe5 << 40;
 	run(int_task, 3);
-	CHECK("vol 3 6.12.2 INT through a task gate and IRET", t.vec == END && two.eax == 0xaaab && t.r.ip == (ul)int_task_end + 2 && t.r.cs == UCS32 && two.link == TSS);
+	CHECK("vol 3 6.12.2 INT through a task gate and IRET", t.vec == END && two.eax == 0xaaab &&
+		t.r.ip == (ul)int_task_end + 2 && t.r.cs == UCS32 && two.link == TSS);
 	CHECK("vol 3 6.12.2 saved EIP behind INT", ONE->eip == (ul)it_next && ONE->cs == UCS32);
 	*(u64 *)(idt + 0x41 * 8) = (u64)NEW << 16 | (u64)0x85 << 40;
 	run(int_task, 3);
@@ -122,8 +132,10 @@ static void interrupts(void)
 	prepare(gp_task, 3);
 	in.bx = 0x1f8;
 	go();
-	CHECK("vol 3 6.13, 6.12.2 error code on the new task's stack", t.vec == END && t.r.sp == (ul)(stack2 + 4092) && *(u32 *)(stack2 + 4092) == 0x1f8 && str() == NEW);
-	CHECK("vol 3 6.12.2 saved state of the fault: RF set, EIP at it", ONE->eip == (ul)gt_at && ONE->eflags & RF && ONE->ebx == 0x1f8);
+	CHECK("vol 3 6.13, 6.12.2 error code on the new task's stack", t.vec == END && t.r.sp == (ul)(stack2 + 4092) &&
+		*(u32 *)(stack2 + 4092) == 0x1f8 && str() == NEW);
+	CHECK("vol 3 6.12.2 saved state of the fault: RF set, EIP at it", ONE->eip == (ul)gt_at && ONE->eflags & RF &&
+		ONE->ebx == 0x1f8);
 	copy(idt + GP * 8, &old, 8);
 	/* a double fault from a bad inner stack reaches a task gate (vol 3 6.15, #DF) */
 	copy(&old, idt + DF * 8, 8);
@@ -166,7 +178,8 @@ static void errors(void)
 	/* from here on in the new task: its context, its TR (vol 3 7.3 step 12 and after) */
 	two.cs = 0x1f8;
 	run_far(jmp_task, 0, NEW);
-	CHECK("vol 3 table 7-1 CS beyond the GDT: #TS(CS) in the new task", t.vec == TS && t.err == 0x1f8 && str() == NEW && t.r.ip == (ul)in_two && t.r.ax == 0xaaaa);
+	CHECK("vol 3 table 7-1 CS beyond the GDT: #TS(CS) in the new task", t.vec == TS && t.err == 0x1f8 &&
+		str() == NEW && t.r.ip == (ul)in_two && t.r.ax == 0xaaaa);
 	reset_tasks();
 	two.cs = UCS32, two.ss = 0; /* at CPL 3, so that the fault finds a stack */
 	run_far(jmp_task, 0, NEW);
@@ -187,7 +200,8 @@ static void errors(void)
 	reset_tasks();
 	two.trap = 1;
 	run_far(jmp_task, 0, NEW);
-	CHECK("vol 3 17.3.1.5 T flag: #DB before the first instruction, DR6.BT", t.vec == DB && t.dr6 == 0xffff8ff0 && t.r.ip == (ul)in_two && str() == NEW);
+	CHECK("vol 3 17.3.1.5 T flag: #DB before the first instruction, DR6.BT", t.vec == DB && t.dr6 == 0xffff8ff0 &&
+		t.r.ip == (ul)in_two && str() == NEW);
 	reset_tasks();
 	two.eflags |= TF;
 	run_far(jmp_task, 0, NEW);
@@ -224,10 +238,12 @@ static void sixteen(void)
 	set_desc(NEW, (u32)(ul)&small, 0x2b, 0x81);
 	set_desc(FREE + 16, (u32)(ul)in_two, 0xffff, 0x409a);
 	set_desc(FREE + 24, (u32)(ul)stack2, 0xffff, 0x0092);
-	small.ip = 0, small.cs = FREE + 16, small.ss = FREE + 24, small.ds = KDS, small.es = KDS, small.sp = 0x1000, small.flags = 2 | CF;
+	small.ip = 0, small.cs = FREE + 16, small.ss = FREE + 24, small.ds = KDS, small.es = KDS, small.sp = 0x1000,
+		small.flags = 2 | CF;
 	small.ax = 0x1111, small.bx = 0x2222;
 	run_far(jmp_task, 0, NEW);
-	CHECK("vol 3 7.6 16-bit TSS", t.vec == END && (u16)t.r.ax == 0x1111 && (u16)t.r.bx == 0x2222 && t.r.cs == FREE + 16 && t.r.ip == 3 && t.r.flags & CF && t.r.fs == 0 && t.r.gs == 0);
+	CHECK("vol 3 7.6 16-bit TSS", t.vec == END && (u16)t.r.ax == 0x1111 && (u16)t.r.bx == 0x2222 &&
+		t.r.cs == FREE + 16 && t.r.ip == 3 && t.r.flags & CF && t.r.fs == 0 && t.r.gs == 0);
 	reset_tasks();
 	set_desc(NEW, (u32)(ul)&small, 0x2a, 0x81);
 	run_far(jmp_task, 0, NEW);
@@ -247,8 +263,10 @@ static void virtual_8086(void)
 		two.eip = 0, two.cs = 0x800, two.ss = 0x900, two.esp = 0x700;
 		two.ds = 0x1234, two.es = 0x2345, two.fs = 0x3456, two.gs = 0xffff;
 		run_far(jmp_task, 0, k ? GATE : NEW);
-		CHECK("vol 3 20.2.5 a task switch enters virtual-8086 mode: EFLAGS.VM of the TSS", t.vec == END && t.r.flags == (2 | VM | IOPL3 | CF) && t.r.cs == 0x800 && t.r.ip == 3 && str() == NEW);
-		CHECK("vol 3 20.2.5 selectors are taken as segments, stack too", t.r.ds == 0x1234 && t.r.es == 0x2345 && t.r.fs == 0x3456 && t.r.gs == 0xffff && t.r.ss == 0x900 && t.r.sp == 0x700);
+		CHECK("vol 3 20.2.5 a task switch enters virtual-8086 mode: EFLAGS.VM of the TSS", t.vec == END &&
+			t.r.flags == (2 | VM | IOPL3 | CF) && t.r.cs == 0x800 && t.r.ip == 3 && str() == NEW);
+		CHECK("vol 3 20.2.5 selectors are taken as segments, stack too", t.r.ds == 0x1234 && t.r.es == 0x2345 &&
+			t.r.fs == 0x3456 && t.r.gs == 0xffff && t.r.ss == 0x900 && t.r.sp == 0x700);
 	}
 	copy(code, v86_int, 16);
 	reset_tasks();
@@ -256,11 +274,14 @@ static void virtual_8086(void)
 	*(u64 *)(idt + 0x41 * 8) = (u64)NEW << 16 | (u64)0xe5 << 40;
 	prepare(0, 3);
 	in.flags = 2 | VM | IOPL3 | ZF;
-	in.cs = 0x800, in.ss = 0x900, in.sp = 0x700, in.ds = 0x4321, in.es = 0x5432, in.fs = 0x6543, in.gs = 0x7654, in.bx = 6;
+	in.cs = 0x800, in.ss = 0x900, in.sp = 0x700, in.ds = 0x4321, in.es = 0x5432, in.fs = 0x6543, in.gs = 0x7654,
+		in.bx = 6;
 	go();
-	CHECK("vol 3 20.3.2 INT through a task gate saves the virtual-8086 task", ONE->eflags == (2 | VM | IOPL3 | ZF) && ONE->cs == 0x800 &&
+	CHECK("vol 3 20.3.2 INT through a task gate saves the virtual-8086 task", ONE->eflags == (2 | VM | IOPL3 | ZF) &&
+		ONE->cs == 0x800 &&
 	      ONE->eip == 2 && ONE->ds == 0x4321 && ONE->gs == 0x7654 && ONE->esp == 0x700);
-	CHECK("vol 3 20.3.2 and IRET goes back into it", t.vec == END && t.r.flags & VM && t.r.bx == 7 && t.r.cs == 0x800 && t.r.ds == 0x4321 && t.r.fs == 0x6543 && str() == TSS && two.eax == 0xaaab);
+	CHECK("vol 3 20.3.2 and IRET goes back into it", t.vec == END && t.r.flags & VM && t.r.bx == 7 &&
+		t.r.cs == 0x800 && t.r.ds == 0x4321 && t.r.fs == 0x6543 && str() == TSS && two.eax == 0xaaab);
 	reset_tasks();
 }
 

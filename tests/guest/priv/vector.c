@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* what: who may run AVX and AVX-512 (CR4.OSXSAVE, XCR0, CR0.TS, prefixes), and the headers that XSAVE, XSAVEC, XSAVEOPT and XRSTOR keep */
+/* what: who may run AVX and AVX-512 (CR4.OSXSAVE, XCR0, CR0.TS, prefixes), and the headers that XSAVE, XSAVEC,
+ * XSAVEOPT and XRSTOR keep */
 #include "guest.h"
 
 #ifdef __x86_64__
@@ -99,8 +100,10 @@ static void one(const struct row *r, const char *sdm, unsigned line, int expect)
 }
 #define ROW(name, kind) { name, name##_at, #name, kind }
 static const struct row rows[] = {
-	ROW(v_add, VEX), ROW(v_add128, VEX), ROW(v_zero, VEX), ROW(v_move, VEX), ROW(v_moveu, VEX), ROW(v_addm, VEX), ROW(v_mxcsr, VEX),
-	ROW(v_insr, VEX), ROW(b_andn, GPR), ROW(b_blsr, GPR), ROW(e_add, EVEX), ROW(e_kmov, EVEX), ROW(e_mask, EVEX), ROW(s_add, SSE_),
+	ROW(v_add, VEX), ROW(v_add128, VEX), ROW(v_zero, VEX), ROW(v_move, VEX), ROW(v_moveu, VEX), ROW(v_addm, VEX),
+		ROW(v_mxcsr, VEX),
+	ROW(v_insr, VEX), ROW(b_andn, GPR), ROW(b_blsr, GPR), ROW(e_add, EVEX), ROW(e_kmov, EVEX), ROW(e_mask, EVEX),
+		ROW(s_add, SSE_),
 };
 
 static int present(int kind)
@@ -120,7 +123,8 @@ static void who_may(void)
 		xcr0(xcr0_all);
 		one(r, "vol 2 table 2-18: enabled", __LINE__, END);
 		WR_CR(0, (cr0 | 8) & ~2ul);
-		one(r, "vol 2 2.4, 2.8 CR0.TS: #NM, but not for general registers (type 13)", __LINE__, r->kind == GPR ? END : NM);
+		one(r, "vol 2 2.4, 2.8 CR0.TS: #NM, but not for general registers (type 13)", __LINE__, r->kind == GPR ?
+			END : NM);
 		WR_CR(0, cr0 | 4);
 		one(r, "vol 2 table 2-18 CR0.EM is looked at for legacy SSE only", __LINE__, r->kind == SSE_ ? UD : END);
 		WR_CR(0, cr0);
@@ -149,7 +153,8 @@ static void who_may(void)
 static void encodings(void)
 {
 	static const struct row bad[] = {
-		ROW(bad_lock, VEX), ROW(bad_66, VEX), ROW(bad_f3, VEX), ROW(bad_f2, VEX), ROW(bad_vvvv, VEX), ROW(bad_zero, VEX), ROW(bad_l, VEX),
+		ROW(bad_lock, VEX), ROW(bad_66, VEX), ROW(bad_f3, VEX), ROW(bad_f2, VEX), ROW(bad_vvvv, VEX),
+			ROW(bad_zero, VEX), ROW(bad_l, VEX),
 		ROW(bad_map, VEX), ROW(bad_evex66, EVEX),
 #ifdef __x86_64__
 		ROW(bad_rex, VEX),
@@ -205,20 +210,24 @@ static void saves(void)
 	in_use();
 	fill(area, 0xee, sizeof(area));
 	with(xsv, 7, (ul)area);
-	CHECK("vol 1 13.7 XSAVE: XSTATE_BV in RFBM is what is in use, else as it was", FINE && BV == (0xeeeeeeeeeeeeeeee & ~7ull) + 7);
+	CHECK("vol 1 13.7 XSAVE: XSTATE_BV in RFBM is what is in use, else as it was", FINE &&
+		BV == (0xeeeeeeeeeeeeeeee & ~7ull) + 7);
 	CHECK("vol 1 13.7 XSAVE writes no other byte of the header", all(area + 520, 56, 0xee));
 	CHECK("vol 1 13.4.1 bytes 464 to 511 of the legacy area are not written", all(area + 464, 48, 0xee));
-	CHECK("vol 1 13.4.3 AVX state at the offset that CPUID tells", all(area + 576 + 16, 16, 0xff) && area[576 + 256] == 0xee);
+	CHECK("vol 1 13.4.3 AVX state at the offset that CPUID tells", all(area + 576 + 16, 16, 0xff) &&
+		area[576 + 256] == 0xee);
 	int low = all(area + 288, 128, 0xee) && all(area + 576 + 128, 128, 0xee) && !all(area + 160, 128, 0xee);
 	CHECK("vol 1 13.5.2, 13.5.3 registers 8 to 15 are saved in 64-bit mode only", low == (sizeof(ul) == 4));
 	fill(area, 0xee, sizeof(area));
 	BV = 6, COMP = 0;
 	with(xsv, 1, (ul)area);
-	CHECK("vol 1 13.7 XSAVE of x87 alone keeps the other bits", FINE && BV == 7 && all(area + 160, 304, 0xee) && all(area + 576, 256, 0xee));
+	CHECK("vol 1 13.7 XSAVE of x87 alone keeps the other bits", FINE && BV == 7 && all(area + 160, 304, 0xee) &&
+		all(area + 576, 256, 0xee));
 	fill(area, 0xee, sizeof(area));
 	asm volatile("ldmxcsr mxcsr");
 	with(xsv, 4, (ul)area);
-	CHECK("vol 1 13.7 XSAVE of AVX alone: MXCSR too (13.5.2), not the x87 part, not XMM", FINE && *(u32 *)(area + 24) == 0x1f80 && all(area, 24, 0xee) && all(area + 32, 432, 0xee));
+	CHECK("vol 1 13.7 XSAVE of AVX alone: MXCSR too (13.5.2), not the x87 part, not XMM", FINE &&
+		*(u32 *)(area + 24) == 0x1f80 && all(area, 24, 0xee) && all(area + 32, 432, 0xee));
 	with(xsv, 3, (ul)area + 32);
 	CHECK("vol 2 XSAVE: 64-byte alignment, #GP(0)", FAULTS(GP, xsv_at));
 	with(xs_lock, 3, (ul)area);
@@ -229,10 +238,12 @@ static void saves(void)
 	with(xsv, 7, (ul)area);
 	fill(area + 576, 0x5a, 256);
 	with(xrs, 4, (ul)area);
-	CHECK("vol 1 13.8 XRSTOR of AVX alone leaves XMM", FINE && !ymm_is(0xff) && all(area2, 16, 0xff) && all(area2 + 16, 16, 0x5a));
+	CHECK("vol 1 13.8 XRSTOR of AVX alone leaves XMM", FINE && !ymm_is(0xff) && all(area2, 16, 0xff) &&
+		all(area2 + 16, 16, 0x5a));
 	BV = 3;
 	with(xrs, 7, (ul)area);
-	CHECK("vol 1 13.8 XRSTOR: a component absent from XSTATE_BV is initialized", FINE && !ymm_is(0xff) && all(area2, 16, 0xff) && all(area2 + 16, 16, 0));
+	CHECK("vol 1 13.8 XRSTOR: a component absent from XSTATE_BV is initialized", FINE && !ymm_is(0xff) &&
+		all(area2, 16, 0xff) && all(area2 + 16, 16, 0));
 	run(set_ymm, 3);
 	BV = 0, *(u32 *)(area + 24) = 0xffc0;
 	with(xrs, 6, (ul)area);
@@ -269,13 +280,16 @@ static void compacted(void)
 	CHECK("vol 1 13.10 XSAVEC: XSTATE_BV whole, XCOMP_BV", FINE && BV == 7 && COMP == (7 | 1ull << 63));
 	CHECK("vol 1 13.10 XSAVEC writes no other byte of the header", all(area + 528, 48, 0xee));
 	if (sizeof(ul) == 4)
-		CHECK("vol 1 13.5.3 XSAVEC outside 64-bit mode", all(area + 288, 128, 0xee) && all(area + 576 + 128, 128, 0xee));
+		CHECK("vol 1 13.5.3 XSAVEC outside 64-bit mode", all(area + 288, 128, 0xee) &&
+			all(area + 576 + 128, 128, 0xee));
 	with(xsvc, 4, (ul)area);
-	CHECK("vol 1 13.4.3 compacted: AVX alone follows the header", FINE && BV == 4 && COMP == (4 | 1ull << 63) && all(area + 576 + 16, 16, 0xff));
+	CHECK("vol 1 13.4.3 compacted: AVX alone follows the header", FINE && BV == 4 && COMP == (4 | 1ull << 63) &&
+		all(area + 576 + 16, 16, 0xff));
 	fill(area + 576, 0x33, 256);
 	fill(area + 528, 0, 48);
 	with(xrs, 7, (ul)area);
-	CHECK("vol 1 13.8.2 compacted: what XCOMP_BV lacks is initialized, MXCSR as part of SSE", FINE && !ymm_is(1) && all(area2, 16, 0) && all(area2 + 16, 16, 0x33));
+	CHECK("vol 1 13.8.2 compacted: what XCOMP_BV lacks is initialized, MXCSR as part of SSE", FINE && !ymm_is(1) &&
+		all(area2, 16, 0) && all(area2 + 16, 16, 0x33));
 	BV = 6;
 	with(xrs, 7, (ul)area);
 	CHECK("vol 1 13.8.2 XSTATE_BV not within XCOMP_BV: #GP", FAULTS(GP, xrs_at));
@@ -299,7 +313,8 @@ static void compacted(void)
 	CHECK("vol 1 13.8.2 nothing in the image: all initial", FINE && ymm_is(0));
 	fill(area, 0xee, sizeof(area));
 	with(xsvc, 4, (ul)area);
-	CHECK("vol 1 13.10 XSAVEC does not save what is in its initial state", FINE && (BV == 4 || (BV == 0 && all(area + 576, 256, 0xee))));
+	CHECK("vol 1 13.10 XSAVEC does not save what is in its initial state", FINE &&
+		(BV == 4 || (BV == 0 && all(area + 576, 256, 0xee))));
 }
 
 static void optimized(void)
@@ -357,7 +372,8 @@ static void others(void)
 	prepare(xgb, 3);
 	in.cx = 1;
 	go();
-	CHECK("vol 2 XGETBV ECX = 1: in use, if CPUID 0DH.1:EAX[2]", has_xgb1 ? FINE && ((u32)t.r.ax & 5) == 5 && !(t.r.ax & ~(ul)xcr0_all) : FAULTS(GP, xgb_at));
+	CHECK("vol 2 XGETBV ECX = 1: in use, if CPUID 0DH.1:EAX[2]", has_xgb1 ? FINE && ((u32)t.r.ax & 5) == 5 &&
+		!(t.r.ax & ~(ul)xcr0_all) : FAULTS(GP, xgb_at));
 	if (!has_s) {
 		at(xsvs, (ul)area, 0);
 		CHECK("vol 2 XSAVES: #UD without CPUID 0DH.1:EAX[3]", FAULTS(UD, xsvs_at));

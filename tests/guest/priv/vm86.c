@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* what: virtual-8086 mode (32-bit guest): frames, IOPL, limits, instructions that fault, the I/O map, VME; flags at every IOPL and CPL */
+/* what: virtual-8086 mode (32-bit guest): frames, IOPL, limits, instructions that fault, the I/O map, VME; flags at
+ * every IOPL and CPL */
 #include "guest.h"
 
 #define CODE 0x8000u
@@ -71,7 +72,8 @@ static void v_run(const void *code, unsigned iopl)
 static void frame(int err)
 {
 	CHECK("vol 3 figure 20-2 frame on the inner stack", t.entry_sp + 36 + 4 * err == (ul)stack0_top);
-	CHECK("vol 3 20.3.1 segments pushed", t.r.es == 0x2345 && t.r.ds == 0x1234 && t.r.fs == 0x3456 && t.r.gs == 0x4567 && t.r.ss == STACK >> 4 && t.r.cs == CODE >> 4);
+	CHECK("vol 3 20.3.1 segments pushed", t.r.es == 0x2345 && t.r.ds == 0x1234 && t.r.fs == 0x3456 &&
+		t.r.gs == 0x4567 && t.r.ss == STACK >> 4 && t.r.cs == CODE >> 4);
 	CHECK("vol 3 20.3.1 VM in the image, cleared in the handler", t.r.flags & VM && !(t.entry_flags & VM));
 }
 
@@ -103,17 +105,20 @@ static void modes(unsigned iopl)
 	v_run(v_pushf, iopl);
 	CHECK("vol 3 20.2.7 PUSHF", iopl < 3 ? GP_AT(0) : t.vec == END && *(u16 *)low(STACK + 0x7fe) == (2 | 0x3000));
 	v_run(v_pushfl, iopl);
-	CHECK("vol 2 PUSHFD: VM and RF read 0", iopl < 3 ? GP_AT(0) : t.vec == END && *(u32 *)low(STACK + 0x7fc) == (2 | 0x3000));
+	CHECK("vol 2 PUSHFD: VM and RF read 0", iopl < 3 ? GP_AT(0) : t.vec == END &&
+		*(u32 *)low(STACK + 0x7fc) == (2 | 0x3000));
 	*(u32 *)low(STACK + 0x800) = 0x247fd7 & ~TF;
 	v_run(v_popf, iopl);
 	CHECK("vol 3 20.2.7 POPF keeps IOPL", iopl < 3 ? GP_AT(0) : t.vec == END && t.r.flags == (VM | ((0x7fd7 & ~TF))));
 	*(u32 *)low(STACK + 0x800) = 0x240fd7 & ~TF;
 	v_run(v_popfl, iopl);
-	CHECK("vol 2 POPFD in VM86: VM, IOPL kept, AC and ID set", iopl < 3 ? GP_AT(0) : t.vec == END && t.r.flags == (VM | 0x3000 | (0x240fd7 & ~TF)));
+	CHECK("vol 2 POPFD in VM86: VM, IOPL kept, AC and ID set", iopl < 3 ? GP_AT(0) : t.vec == END &&
+		t.r.flags == (VM | 0x3000 | (0x240fd7 & ~TF)));
 	*(u16 *)low(STACK + 0x800) = 0, *(u16 *)low(STACK + 0x802) = 0xa00, *(u16 *)low(STACK + 0x804) = 0x0dd7 & ~TF;
 	copy(low(0xa000), v_nop, 16);
 	v_run(v_iret, iopl);
-	CHECK("vol 3 20.2.7 IRET", iopl < 3 ? GP_AT(0) : t.vec == END && t.r.cs == 0xa00 && t.r.ip == 3 && t.r.sp == 0x806 && t.r.flags == (VM | 0x3000 | (0x0dd7 & ~TF)));
+	CHECK("vol 3 20.2.7 IRET", iopl < 3 ? GP_AT(0) : t.vec == END && t.r.cs == 0xa00 && t.r.ip == 3 &&
+		t.r.sp == 0x806 && t.r.flags == (VM | 0x3000 | (0x0dd7 & ~TF)));
 }
 
 static void privileged(void)
@@ -241,8 +246,10 @@ static void vme(void)
 	for (unsigned iopl = 0; iopl < 4; iopl += 3) {
 		stage = iopl;
 		v_run(v_int, iopl);
-		CHECK("vol 3 20.3.3.4 INT n redirected to the 8086 program", t.vec == UD && t.r.cs == 0xa00 && t.r.ip == 0 && t.r.sp == 0x7fa);
-		CHECK("vol 3 20.3.3.4 its frame", *(u16 *)low(STACK + 0x7fa) == 2 && *(u16 *)low(STACK + 0x7fc) == CODE >> 4 && *(u16 *)low(STACK + 0x7fe) == (2 | 0x3000));
+		CHECK("vol 3 20.3.3.4 INT n redirected to the 8086 program", t.vec == UD && t.r.cs == 0xa00 && t.r.ip == 0 &&
+			t.r.sp == 0x7fa);
+		CHECK("vol 3 20.3.3.4 its frame", *(u16 *)low(STACK + 0x7fa) == 2 &&
+			*(u16 *)low(STACK + 0x7fc) == CODE >> 4 && *(u16 *)low(STACK + 0x7fe) == (2 | 0x3000));
 	}
 	tss[0x68 + 0x41 / 8] |= 1 << (0x41 & 7);
 	v_run(v_int, 0);
