@@ -168,16 +168,24 @@ static bool same_event(const struct ores *a, const struct ores *b, const struct 
 	return a->vector == EXC_BP || a->error == b->error;
 }
 
-/* A store whose value raises an unmasked x87 exception does not take place; CPUs then do not look at its address either. */
+static bool is_x87_store(const struct ocase *c, unsigned at)
+{
+	ZydisDecoder d;
+	ZydisDecodedInstruction zi;
+	ZydisDecodedOperand ops[ZYDIS_MAX_OPERAND_COUNT];
+	decoder(c, &d);
+	if (!ZYAN_SUCCESS(ZydisDecoderDecodeFull(&d, c->code + c->start[at], c->start[at + 1] - c->start[at], &zi, ops)))
+		return false;
+	return zi.opcode_map == ZYDIS_OPCODE_MAP_DEFAULT && (zi.opcode & 0xf8) == 0xd8 && ops[0].type == ZYDIS_OPERAND_TYPE_MEMORY && ops[0].actions & ZYDIS_OPERAND_ACTION_MASK_WRITE;
+}
+
+/* A store whose value raises an unmasked x87 exception does not take place; CPUs then do not look at its address either. The exception is
+ * pending afterwards, unless a later instruction (FNINIT, FNCLEX) has cleared it. */
 static bool x87_store_suppressed(const struct ocase *c, const struct ores *n, const struct ores *e)
 {
 	unsigned at = check_insn_at(c, e->rip);
-	if (!address_fault(e) || at == c->n || !(n->x[2] & 0x80))
-		return false;
-	for (unsigned k = c->start[at]; k < c->start[at + 1]; k++)
-		if ((c->code[k] & 0xf8) == 0xd8)
-			return true;
-	return false;
+	bool unmasked = get_le64(e->x + XSAVE_HEADER) & 1 && (e->x[0] & 0x3f) != 0x3f;
+	return address_fault(e) && at < c->n && unmasked && (n->x[2] & 0x80 || at + 1 < c->n) && is_x87_store(c, at);
 }
 
 /* No instruction, and by what its opcode would take longer than 15 bytes: CPUs see the length first (docs/xlate.md). Prefixes alone are at
