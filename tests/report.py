@@ -22,6 +22,7 @@ BY_NAME = [(re.compile(pattern), area, part) for pattern, area, part in (
     (r"(style|check-.*)", "house rules", r"\1"))]
 # The rest are guests on the whole machine: by the file in tests/boot that holds them.
 BY_FILE = {"boot_testdev": ("devices", "testdev"), "boot_faults": ("privileged semantics", "triple faults, garbage"),
+           "boot_oracle": ("instructions", "oracle, an hour"),
            "boot_options": ("user interface", "command line"), "boot_input": ("user interface", "bad input")}
 # What a test prints about itself: checks, then (where it says so) how many of them failed.
 PRINTED = [re.compile(pattern, re.M) for pattern in (
