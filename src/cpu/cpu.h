@@ -195,8 +195,10 @@ struct cpu_span {
 	} part[2];
 };
 
-/* Jump caches: host code by guest RIP, one array for each live mode key (keyspace). */
-#define KS_COUNT 16
+/* Keyspaces: numbers of the mode keys that blocks were translated for. Those of code with a flat CS come first and have a jump cache,
+ * host code by guest RIP. Firmware runs through dozens of the other kind. */
+#define KS_FLAT 16
+#define KS_COUNT 256
 #define JC_BITS 16
 #define JC_SIZE (1u << JC_BITS)
 #define JC_PAGE 1024u /* slots for one page */
@@ -301,7 +303,7 @@ struct cpu {
 	struct cpu_span span;    /* where the bounce buffer belongs */
 	_Alignas(64) uint8_t bounce[CPU_BOUNCE];
 	_Alignas(64) uint8_t fpu[CPU_BOUNCE]; /* XSAVE area while !fpu_live */
-	_Alignas(64) uint64_t jc[KS_COUNT][JC_SIZE];
+	_Alignas(64) uint64_t jc[KS_FLAT][JC_SIZE];
 	struct stats stats;
 };
 

@@ -187,14 +187,14 @@ void xlate_cache_flush(struct xlate *x)
 			mem_code_map(x->mem)[page] = 0;
 		}
 	memset(x->hash, 0, sizeof(x->hash));
-	for (uint32_t ks = 0; ks < KS_COUNT; ks++)
+	for (uint32_t ks = 0; ks < KS_FLAT; ks++)
 		xlate_link_jc_clear(x, ks);
 	x->nblocks = 0;
 	x->used = 64;
 	x->cold_used = COLD_START;
 	xlate_perfmap_flushed(x);
 	x->arena_used = 0;
-	x->nkeys = 0;
+	x->nflat = x->nother = 0;
 	x->cpu->mode_dirty = true;
 	x->flush_wanted = false;
 	x->cpu->stats.count[STAT_FLUSHES]++;
@@ -206,15 +206,17 @@ void xlate_cache_flush(struct xlate *x)
 
 uint32_t xlate_keyspace(struct xlate *x, uint32_t key)
 {
-	for (unsigned k = 0; k < x->nkeys; k++)
+	bool flat = key & KEY_FLAT_CS;
+	unsigned *n = flat ? &x->nflat : &x->nother, first = flat ? 0 : KS_FLAT, size = flat ? KS_FLAT : KS_COUNT - KS_FLAT;
+	for (unsigned k = first; k < first + *n; k++)
 		if (x->keys[k] == key)
 			return k;
-	if (x->nkeys == KS_COUNT) {
+	if (*n == size) {
 		x->flush_wanted = true;
-		return 0;
+		return first;
 	}
-	if (!x->jc_made[x->nkeys])
-		xlate_link_jc_make(x, x->nkeys);
-	x->keys[x->nkeys] = key;
-	return x->nkeys++;
+	if (flat && !x->jc_made[*n])
+		xlate_link_jc_make(x, *n);
+	x->keys[first + *n] = key;
+	return first + (*n)++;
 }

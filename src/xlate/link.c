@@ -60,6 +60,8 @@ void xlate_link_jc_fill(struct xlate *x, struct block *b)
 
 void xlate_link_jc_drop(struct xlate *x, struct block *b)
 {
+	if (b->ks >= KS_FLAT)
+		return;
 	uint64_t *slot = &x->cpu->jc[b->ks][xlate_jc_slot(x, b->rip)];
 	if (*slot == (uint64_t)(uintptr_t)xlate_rx(x, b->checked_off))
 		*slot = (uint64_t)(uintptr_t)x->jc_empty;
@@ -93,7 +95,7 @@ void xlate_link_jc_make(struct xlate *x, uint32_t ks)
 
 static void clear_all(struct xlate *x)
 {
-	for (uint32_t ks = 0; ks < KS_COUNT; ks++)
+	for (uint32_t ks = 0; ks < KS_FLAT; ks++)
 		xlate_link_jc_clear(x, ks);
 	for (unsigned k = 0; k < ARRAY_LEN(x->exec_filter); k++)
 		x->exec_filter[k] = 0;
@@ -101,7 +103,7 @@ static void clear_all(struct xlate *x)
 
 static void clear_nonglobal(struct xlate *x)
 {
-	for (uint32_t ks = 0; ks < x->nkeys; ks++)
+	for (uint32_t ks = 0; ks < x->nflat; ks++)
 		clear_log(x, ks, 0);
 }
 
@@ -109,7 +111,7 @@ static void clear_nonglobal(struct xlate *x)
 static void clear_starting(struct xlate *x, gla_t page)
 {
 	uint32_t n = x->pext ? JC_PAGE : JC_SIZE, first = x->pext ? (page >> 12) % (JC_SIZE / JC_PAGE) * JC_PAGE : 0;
-	for (uint32_t ks = 0; ks < x->nkeys; ks++)
+	for (uint32_t ks = 0; ks < x->nflat; ks++)
 		for (uint32_t slot = first; slot < first + n; slot++)
 			if ((x->jc_rip[ks][slot] & ~4095ull) == page)
 				x->cpu->jc[ks][slot] = (uint64_t)(uintptr_t)x->jc_empty;

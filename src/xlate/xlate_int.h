@@ -101,16 +101,16 @@ struct xlate {
 	uint8_t *arena;               /* blocks, exits, maps, sites: freed together on a flush */
 	size_t arena_used, arena_size;
 	uint32_t keys[KS_COUNT];
-	unsigned nkeys;
-	uint64_t jc_rip[KS_COUNT][JC_SIZE]; /* which RIP an occupied slot is for */
-	uint8_t jc_in[KS_COUNT][JC_SIZE];   /* which logs hold the slot: bit 0 non-global, bit 1 global; bit 2: occupant is global */
-	uint16_t jc_log[KS_COUNT][2][JC_SIZE]; /* slots that were filled since the last flush of their kind of page */
-	uint32_t jc_used[KS_COUNT][2];
+	unsigned nflat, nother;       /* keyspaces in use from 0 on, and from KS_FLAT on */
+	uint64_t jc_rip[KS_FLAT][JC_SIZE]; /* which RIP an occupied slot is for */
+	uint8_t jc_in[KS_FLAT][JC_SIZE];   /* which logs hold the slot: bit 0 non-global, bit 1 global; bit 2: occupant is global */
+	uint16_t jc_log[KS_FLAT][2][JC_SIZE]; /* slots that were filled since the last flush of their kind of page */
+	uint32_t jc_used[KS_FLAT][2];
 	uint64_t exec_filter[1024];   /* hashed: pages that have jump cache entries; sparse, as INVLPG of data pages is frequent */
 	const void *jc_empty;
 	uint64_t far[FAR_BITS / 64];  /* hashed: instructions that do not try the near entry */
 	uint64_t near_looked;         /* host TSC at the last look for them */
-	bool jc_made[KS_COUNT];       /* jc of the keyspace holds jc_empty where nothing else */
+	bool jc_made[KS_FLAT];       /* jc of the keyspace holds jc_empty where nothing else */
 	/* set by the signal handler */
 	bool sig_event;
 	uint8_t sig_vector;
