@@ -10,7 +10,7 @@
 
 #include "xlate/xlate_int.h"
 
-#define META_SIZE (96u << 20)
+#define META_SIZE (192u << 20)
 
 static size_t arena_size(void)
 {
@@ -40,6 +40,15 @@ static void *map_anon(size_t size)
 	return p == MAP_FAILED ? NULL : p;
 }
 
+/* What is looked up at random asks for large pages: the host's TLB holds few small ones. */
+static void *map_large(size_t size)
+{
+	void *p = map_anon(size);
+	if (p)
+		madvise(p, size, MADV_HUGEPAGE);
+	return p;
+}
+
 static int map_code(struct xlate *x, struct err *err)
 {
 	x->fd = memfd_create("ring3-code", MFD_CLOEXEC);
@@ -63,11 +72,12 @@ struct xlate *xlate_new(struct cpu *cpu, struct err *err)
 	x->npages = mem_ram_size(cpu->mem) >> 12;
 	x->pages = map_anon(x->npages * sizeof(*x->pages));
 	x->arena_size = META_SIZE;
-	x->arena = map_anon(META_SIZE);
+	x->arena = map_large(META_SIZE);
+	x->hash = map_large(sizeof(*x->hash) << HASH_BITS);
 	x->cap_blocks = 1u << 19;
 	x->by_host = map_anon(x->cap_blocks * sizeof(*x->by_host));
 	x->tr = xalloc(sizeof(*x->tr));
-	if (!x->pages || !x->arena || !x->by_host) {
+	if (!x->pages || !x->arena || !x->hash || !x->by_host) {
 		err_set(err, -ENOMEM, "not enough memory for the translator's tables");
 		goto fail;
 	}
@@ -99,6 +109,8 @@ void xlate_free(struct xlate *x)
 		munmap(x->pages, x->npages * sizeof(*x->pages));
 	if (x->arena)
 		munmap(x->arena, x->arena_size);
+	if (x->hash)
+		munmap(x->hash, sizeof(*x->hash) << HASH_BITS);
 	if (x->by_host)
 		munmap(x->by_host, x->cap_blocks * sizeof(*x->by_host));
 	free(x->tr);

@@ -186,7 +186,7 @@ void xlate_cache_flush(struct xlate *x)
 			x->pages[page] = (struct code_page){ 0 };
 			mem_code_map(x->mem)[page] = 0;
 		}
-	memset(x->hash, 0, sizeof(x->hash));
+	memset(x->hash, 0, sizeof(*x->hash) << HASH_BITS);
 	for (uint32_t ks = 0; ks < KS_FLAT; ks++)
 		xlate_link_jc_clear(x, ks);
 	x->nblocks = 0;

@@ -22,7 +22,7 @@ enum xlate_thunk { XT_EXIT_DIRECT, XT_EXIT_INDIRECT, XT_HELPER, XT_SLOW, XT_SEGM
 #define STACK_RUN_MAX 8
 /* Host bytes one guest instruction may take at most, cold part included: reserved before translating. */
 #define INSN_MAX_HOST 512
-#define CODE_SIZE (64u << 20)
+#define CODE_SIZE (128u << 20)
 #define STEP_SIZE (16u << 10)
 /* What is seldom executed, miss and exit stubs, lies apart from the rest: dense code is what the host's caches hold most of. */
 #define COLD_START (CODE_SIZE / 2)
@@ -47,22 +47,23 @@ struct xmap {
 };
 
 struct block {
+	/* what the look-up reads, in one line of the host's cache */
 	uint64_t rip;             /* guest RIP of the first instruction */
-	uint64_t cs_base;
-	uint32_t cs_limit;        /* checked unless CS is flat */
-	uint32_t ks;
+	struct block *next_hash;
 	const uint8_t *host[2];   /* host address of the page it starts on, and of the second one if it crosses */
 	uint32_t page_off;        /* of the first byte in its page */
+	uint32_t ks;
+	uint32_t entry_off, checked_off; /* in the code cache, like all offsets */
+	uint32_t chain_off;       /* where chained jumps go: the entry, or for a block on two pages the way through the jump cache */
+	uint32_t cs_limit;        /* checked unless CS is flat */
+	uint64_t cs_base;
 	uint64_t ram[2];          /* RAM offsets of the pages it lies on, UINT64_MAX: not RAM */
-	struct block *next_hash;
 	struct block *next_page[2];
 	struct xexit *in;         /* exits linked to this block */
 	struct xexit *exits;
 	struct xmap *map;
-	uint32_t host_off, host_len; /* in the code cache */
+	uint32_t host_off, host_len;
 	uint32_t cold_off, cold_len;
-	uint32_t checked_off, entry_off;
-	uint32_t chain_off;       /* where chained jumps go: the entry, or for a block on two pages the way through the jump cache */
 	uint16_t guest_len, nexits, nmap, ninsns;
 	bool dead;
 };
@@ -79,7 +80,8 @@ struct code_page {
 	uint64_t granules; /* 64-byte pieces of the page that hold code */
 };
 
-#define HASH_BITS 16
+/* A compiler's run makes 300,000 blocks. */
+#define HASH_BITS 19
 
 /* One near miss in so many is looked at; it is dear if they came less than so many TSC ticks apart. */
 #define NEAR_BUDGET 1024u
@@ -93,7 +95,7 @@ struct xlate {
 	int fd;
 	int perf_fd;                  /* /tmp/perf-PID.map, -1: none */
 	uint32_t used, cold_used;     /* where the next block's code goes */
-	struct block *hash[1 << HASH_BITS];
+	struct block **hash;
 	struct block **by_host;       /* blocks in order of host_off */
 	uint32_t nblocks, cap_blocks;
 	struct code_page *pages;      /* by RAM page */
