@@ -147,11 +147,15 @@ static uint8_t *probe_tlb(struct tr *t, const struct cold *c, unsigned size)
 	return emit_jcc(e, t->key & KEY_ALIGN ? -1 : 7);
 }
 
+/* Kernel code meets another object at each step, so it seldom finds the near entry right, but for its stack and its per-CPU data. What
+ * runs below is no kernel: firmware, boot loaders, kernels' decompressors. They loop. */
+#define LOADER_END (1ull << 31)
+
 static void check(struct tr *t, struct cold *c, unsigned base, bool write, unsigned size)
 {
 	c->view_rw = key_view(t->key) * TLB_RW_COUNT + (write ? TLB_WRITE : TLB_READ);
 	uint32_t far = xlate_far_bit(t->rip);
-	bool likely = key_view(t->key) == VIEW_USER || base == RSP || base == NEAR_GS;
+	bool likely = key_view(t->key) == VIEW_USER || base == RSP || base == NEAR_GS || t->rip < LOADER_END;
 	bool seldom = t->x->far[far / 64] >> far % 64 & 1;
 	c->near = (uint8_t)(t->step || t->key & KEY_ALIGN || !likely || seldom ? NEAR_SIZE : base);
 	c->size = (uint16_t)size;

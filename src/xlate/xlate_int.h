@@ -85,7 +85,7 @@ struct code_page {
 
 /* One near miss in so many is looked at; it is dear if they came less than so many TSC ticks apart. */
 #define NEAR_BUDGET 1024u
-#define NEAR_DENSE 100u
+#define NEAR_DENSE 300u
 #define FAR_BITS 65536u
 
 struct xlate {
