@@ -10,7 +10,7 @@
 
 #include "xlate/xlate_int.h"
 
-#define META_SIZE (192u << 20)
+#define META_SIZE (40u << 20)
 
 static size_t arena_size(void)
 {
