@@ -195,8 +195,8 @@ struct cpu_span {
 	} part[2];
 };
 
-/* Keyspaces: numbers of the mode keys that blocks were translated for. Those of code with a flat CS come first and have a
- * jump cache, host code by guest RIP. Firmware runs through dozens of the other kind. */
+/* Keyspaces: numbers of the mode keys that blocks were translated for. Those of code with a flat CS come first and have
+ * a jump cache, host code by guest RIP. Firmware runs through dozens of the other kind. */
 #define KS_FLAT 16
 #define KS_COUNT 256
 #define JC_BITS 16

@@ -113,7 +113,7 @@ def host_lacks(test):
         raise Skip("the reference machine has its own statuses")
     # AddressSanitizer's shadow memory alone takes terabytes of address space
     watched = b"__asan_init" in Path(test.program).read_bytes()
-    for limit in ("--nofile=6",) if watched else ("--as=300000000", "--nofile=6"):
+    for limit in ("--nofile=6",) if watched else ("--as=100000000", "--nofile=6"):
         done = subprocess.run(["prlimit", limit, test.program, "run", *map(str, hello(test)), "--display", "none",
                                "--serial", "none", "--timeout", "5"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                               stderr=subprocess.PIPE, text=True)
