@@ -344,6 +344,13 @@ static uint64_t cmps_chunk_raise(struct cpu *cpu, const struct insn *in, const s
 	return 1;
 }
 
+/* CMPS and SCAS between iterations: flags are those of the beginning, as at a fault (SDM vol 2 "REP"). */
+static void suspended_flags(struct cpu *cpu, uint64_t flags)
+{
+	if (cpu->next_rip == cpu->s.rip)
+		cpu->s.rflags = (cpu->s.rflags & ~(uint64_t)FL_ARITH) | (flags & FL_ARITH);
+}
+
 /* REPE goes on while ZF is set, REPNE while it is clear; a condition that fails ends the instruction for good. */
 static bool next_compare(struct cpu *cpu, const struct insn *in, struct str *st, uint64_t n)
 {
@@ -370,6 +377,7 @@ void insn_cmps(struct cpu *cpu, const struct insn *in)
 		advance(cpu, &st, RSI, n);
 		advance(cpu, &st, RDI, n);
 	} while (next_compare(cpu, in, &st, n));
+	suspended_flags(cpu, flags);
 }
 
 static uint64_t scas_chunk_raise(struct cpu *cpu, const struct insn *in, const struct str *st)
@@ -406,4 +414,5 @@ void insn_scas(struct cpu *cpu, const struct insn *in)
 		n = scas_chunk_raise(cpu, in, &st);
 		advance(cpu, &st, RDI, n);
 	} while (next_compare(cpu, in, &st, n));
+	suspended_flags(cpu, flags);
 }
