@@ -111,10 +111,8 @@ void xlate_block_lower(struct tr *t)
 	}
 }
 
-/* Whoever comes through a jump cache has the target in S0; another block may share the slot, and its flags may be alive:
- * compare without touching them. */
-/* S0 = RIP wanted. Not this block's: the run loop finds the right one, which may need flags that this block does not. So the comparison
- * leaves flags alone whatever liveness says. */
+/* Whoever comes through a jump cache has the RIP wanted in S0. Another block may share the slot: then xlate_dispatch finds the right one,
+ * which may need flags that this block does not. So the comparison leaves flags alone whatever liveness says. */
 static void emit_checked_entry(struct tr *t)
 {
 	struct emit *e = &t->e;
