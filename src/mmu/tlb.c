@@ -39,17 +39,20 @@ static void used_clear(struct cpu_tlb_used *u, unsigned id)
 	u->bits[id / 64] &= ~(1ull << id % 64);
 }
 
+static void near_kill(struct cpu *cpu, unsigned view, unsigned rw)
+{
+	cpu->near_live[view][rw] = false;
+	for (unsigned k = 0; k < NEAR_SIZE; k++)
+		cpu->near[view][rw][k] = (struct cpu_tlbe){ .tag = NEAR_NONE, .host = NEAR_NONE };
+}
+
 /* Near entries are copies of TLB entries: they go whenever any of those does. */
 static void near_clear(struct cpu *cpu)
 {
-	for (unsigned v = 0; v < VIEW_COUNT; v++)
-		for (unsigned rw = 0; rw < TLB_RW_COUNT; rw++) {
-			if (!cpu->near_live[v][rw])
-				continue;
-			cpu->near_live[v][rw] = false;
-			for (unsigned k = 0; k < NEAR_SIZE; k++)
-				cpu->near[v][rw][k] = (struct cpu_tlbe){ .tag = NEAR_NONE, .host = NEAR_NONE };
-		}
+	for (unsigned view = 0; view < VIEW_COUNT; view++)
+		for (unsigned rw = 0; rw < TLB_RW_COUNT; rw++)
+			if (cpu->near_live[view][rw])
+				near_kill(cpu, view, rw);
 }
 
 static void entry_kill(struct cpu *cpu, unsigned id)
@@ -326,10 +329,9 @@ void mmu_init(struct cpu *cpu)
 {
 	for (unsigned id = 0; id < TLB_ALL; id++)
 		entry_kill(cpu, id);
-	for (unsigned v = 0; v < VIEW_COUNT; v++)
+	for (unsigned view = 0; view < VIEW_COUNT; view++)
 		for (unsigned rw = 0; rw < TLB_RW_COUNT; rw++)
-			for (unsigned k = 0; k < NEAR_SIZE; k++)
-				cpu->near[v][rw][k] = (struct cpu_tlbe){ .tag = NEAR_NONE, .host = NEAR_NONE };
+			near_kill(cpu, view, rw);
 	bytes_fill(cpu->tlb_used, 0, sizeof(cpu->tlb_used));
 	bytes_fill(cpu->tlb_large, 0, sizeof(cpu->tlb_large));
 	bytes_fill(cpu->exec, 0, sizeof(cpu->exec));
