@@ -228,8 +228,14 @@ struct cpu_hooks {
 	void (*ferr)(void *opaque, bool level);
 };
 
-/* Called by mmu when translations die, for the engine's own caches. scope: one page, non-global, all. */
-enum cpu_flush { FLUSH_PAGE, FLUSH_NONGLOBAL, FLUSH_ALL };
+/* Called by mmu when translations die or give way, for the engine's own caches. */
+enum cpu_flush {
+	FLUSH_PAGE,      /* those of gla: the current context's and global ones */
+	FLUSH_NONGLOBAL, /* the current context's, all but global ones */
+	FLUSH_ALL,       /* of all contexts, global ones too */
+	FLUSH_SWITCH,    /* none: context gla becomes the current one instead of cpu->ctx, with what it had */
+	FLUSH_CONTEXT,   /* those of context gla, which is not the current one */
+};
 
 struct cpu_model; /* CPUID policy, cpuid.h */
 struct mem;
@@ -300,6 +306,7 @@ struct cpu {
 	struct cpu_exec exec[CPU_EXEC_SIZE];
 	struct cpu_pde pde[CPU_PDE_SIZE];
 	uint32_t pde_gen;        /* every flush, INVLPG too, moves it on */
+	uint32_t ctx;            /* number of the current context: whose non-global translations these are */
 	struct cpu_span span;    /* where the bounce buffer belongs */
 	_Alignas(64) uint8_t bounce[CPU_BOUNCE];
 	_Alignas(64) uint8_t fpu[CPU_BOUNCE]; /* XSAVE area while !fpu_live */

@@ -134,8 +134,8 @@ void xlate_link_flushed(struct cpu *cpu, enum cpu_flush scope, gla_t gla)
 	struct xlate *x = cpu->engine;
 	if (scope == FLUSH_PAGE)
 		clear_page(x, gla & ~4095ull);
-	else if (scope == FLUSH_NONGLOBAL)
+	else if (scope == FLUSH_NONGLOBAL || scope == FLUSH_SWITCH)
 		clear_nonglobal(x);
-	else
+	else if (scope == FLUSH_ALL)
 		clear_all(x);
 }
