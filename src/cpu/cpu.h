@@ -170,8 +170,8 @@ struct cpu_pde {
 	uint64_t region;   /* linear address >> 21 */
 	uint8_t *table;    /* host address of the page table */
 	uint64_t reserved; /* bits that must be 0 in its entries */
-	uint32_t gen;      /* alive while equal to pde_gen */
-	bool user, write, nx;
+	uint64_t gen : 61; /* alive while equal to pde_gen */
+	uint64_t user : 1, write : 1, nx : 1;
 };
 
 /* Translations for execution, kept for the look-up of blocks; a compiler runs through a thousand pages of code. tag:
@@ -180,8 +180,19 @@ struct cpu_pde {
 struct cpu_exec {
 	uint64_t tag, gpa;
 	const uint8_t *host; /* of the page; NULL: not memory */
-	uint32_t gen;
-	bool global;
+	uint64_t gen : 63, global : 1;
+};
+
+/* What is kept of an address space that is not the current one, by PCID: mmu/context.c. */
+#define CPU_CTX 8
+#define CPU_CTX_TLB 2048
+struct cpu_ctx {
+	bool live;                          /* has pcid; always so for the current one */
+	uint16_t pcid;
+	uint32_t n;                         /* of saved, while it is not current, as are the generations */
+	uint64_t exec_gen, pde_gen;
+	uint64_t left;                      /* when it was current last, on the counter of generations */
+	struct cpu_tlbe saved[CPU_CTX_TLB]; /* tag | view * 2 + rw */
 };
 
 /* A checked access: the one or two pages it touches. host: NULL where mem_read and mem_write must do it. */
@@ -302,11 +313,13 @@ struct cpu {
 	uint64_t tlb_large[CPU_LARGE];
 	uint32_t tlb_large_n;
 	uint64_t tlb_huge;       /* hashes, by bit, of the 1 GiB pages that have entries */
-	uint32_t exec_gen[2];    /* exec entries of another generation are dead: [0] non-global, [1] global */
+	uint64_t exec_gen[2];    /* exec entries of another generation are dead: [0] non-global, [1] global */
 	struct cpu_exec exec[CPU_EXEC_SIZE];
 	struct cpu_pde pde[CPU_PDE_SIZE];
-	uint32_t pde_gen;        /* every flush, INVLPG too, moves it on */
+	uint64_t pde_gen;        /* every flush, INVLPG too, moves it on */
+	uint64_t gen_last;       /* the newest generation of anything */
 	uint32_t ctx;            /* number of the current context: whose non-global translations these are */
+	struct cpu_ctx context[CPU_CTX];
 	struct cpu_span span;    /* where the bounce buffer belongs */
 	_Alignas(64) uint8_t bounce[CPU_BOUNCE];
 	_Alignas(64) uint8_t fpu[CPU_BOUNCE]; /* XSAVE area while !fpu_live */

@@ -11,6 +11,11 @@ uint8_t *mem_ram_base(const struct mem *mem)
 	return mem->ram;
 }
 
+uint64_t mem_ram_size(const struct mem *mem)
+{
+	return mem->size;
+}
+
 uint8_t *mem_code_map(struct mem *mem)
 {
 	return mem->code;

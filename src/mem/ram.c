@@ -75,11 +75,6 @@ void mem_free(struct mem *mem)
 	free(mem);
 }
 
-uint64_t mem_ram_size(const struct mem *mem)
-{
-	return mem->size;
-}
-
 uint64_t mem_ram_below4g(const struct mem *mem)
 {
 	return mem->below4g;

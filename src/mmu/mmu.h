@@ -54,9 +54,12 @@ bool mmu_exec_global(const struct cpu *cpu, gla_t gla);
 void mmu_watch_port(struct cpu *cpu, uint16_t port, unsigned size);
 
 /* Forget translations. Each tells cpu->flushed. */
-void mmu_flush_all(struct cpu *cpu);       /* global pages too: CR0.PG/WP, CR4.PGE/PAE/PSE/SMEP.., EFER.NXE, DR0-3 and DR7, A20 and map changes */
-void mmu_flush_nonglobal(struct cpu *cpu); /* MOV CR3 */
-void mmu_flush_page(struct cpu *cpu, gla_t gla); /* INVLPG: any size of page that holds gla */
+/* Those of all PCIDs, global ones too: CR0.PG/WP, CR4.PGE/PAE/PSE/PCIDE/SMEP.., EFER.NXE, DR0-3 and DR7, A20 and map changes. */
+void mmu_flush_all(struct cpu *cpu);
+/* Those of the current PCID. */
+void mmu_flush_nonglobal(struct cpu *cpu);
+/* INVLPG: those of the current PCID and global ones, any size of page that holds gla. */
+void mmu_flush_page(struct cpu *cpu, gla_t gla);
 /* MOV CR3 with PCID: val is the full operand (bit 63 = keep). Loads s.cr3, PDPTEs (raises #GP on bad PAE PDPTEs). */
 void mmu_set_cr3_raise(struct cpu *cpu, uint64_t val);
 /* Load s.pdpte from cr3 as MOV to CR0 and CR4 do when they switch PAE paging on; false and nothing changed: #GP is due. */

@@ -73,6 +73,41 @@ const struct cpu_exec *mmu_exec_find(const struct cpu *cpu, gla_t gla, unsigned 
 /* Does the RAM page behind a writable host page hold translated code? */
 bool mmu_holds_code(struct cpu *cpu, const struct mem_page *page);
 
+/* Move all non-global TLB entries to to[], as far as n goes, as struct cpu_ctx holds them; returns how many. */
+uint32_t mmu_tlb_take(struct cpu *cpu, struct cpu_tlbe *to, uint32_t n);
+/* Bring them back, but for write entries of pages that hold translated code by now. */
+void mmu_tlb_give(struct cpu *cpu, const struct cpu_tlbe *from, uint32_t n);
+
+/* Tell the engine. */
+static inline void mmu_told(struct cpu *cpu, enum cpu_flush scope, gla_t gla)
+{
+	if (cpu->flushed)
+		cpu->flushed(cpu, scope, gla);
+}
+
+/* A number for cached translations that no others have had. 0 is nobody's. */
+static inline uint64_t mmu_gen_new(struct cpu *cpu)
+{
+	return ++cpu->gen_last;
+}
+
+/* PCID that translations are cached for: 0 without CR4.PCIDE, SDM vol 3 4.10.1. */
+static inline uint16_t mmu_pcid(const struct cpu *cpu)
+{
+	return cpu->s.cr4 & CR4_PCIDE ? cpu->s.cr3 & 0xfff : 0;
+}
+
+/* At start. */
+void mmu_context_init(struct cpu *cpu);
+/* Make pcid's context the current one, with what it had if keep. */
+void mmu_context_load(struct cpu *cpu, uint16_t pcid, bool keep);
+/* Forget the context of pcid, which is not current, if there is one. */
+void mmu_context_drop(struct cpu *cpu, uint16_t pcid);
+/* Forget all contexts but the current one. */
+void mmu_context_drop_others(struct cpu *cpu);
+/* The same without telling the engine, and the current one is now PCID's. */
+void mmu_context_reset(struct cpu *cpu);
+
 /* Any data breakpoint enabled in DR7? */
 bool mmu_watching(const struct cpu *cpu);
 /* May an enabled data breakpoint match in the page of gla? */

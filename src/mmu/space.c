@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* what: changing address spaces: CR3, the PAE directory pointers, INVPCID
  *
- * The TLB keeps entries of the current PCID only, so every load of CR3 drops the non-global ones, whatever bit 63
- * says: forgetting more than asked is always allowed (SDM vol 3 4.10.4.1).
+ * SDM vol 3 4.10.4.1 says what each must forget; more is always allowed.
  */
 #include "mmu/mmu_int.h"
 #include "cpu/cpuid.h"
 
 #define CR3_NOFLUSH (1ull << 63)
-#define CR3_PCID 0xfffull
+#define PCID_MAX 0xfffu
 
 static uint64_t above_phys(const struct cpu *cpu)
 {
@@ -39,8 +38,10 @@ bool mmu_load_pdptes(struct cpu *cpu, uint64_t cr3)
 
 void mmu_set_cr3_raise(struct cpu *cpu, uint64_t val)
 {
+	bool pcids = cpu->s.cr4 & CR4_PCIDE, keep = val & CR3_NOFLUSH;
+
 	if (cpu_long_mode(cpu)) {
-		if (cpu->s.cr4 & CR4_PCIDE)
+		if (pcids)
 			val &= ~CR3_NOFLUSH;
 		if (val & above_phys(cpu))
 			cpu_raise(cpu, EXC_GP, 0);
@@ -48,21 +49,30 @@ void mmu_set_cr3_raise(struct cpu *cpu, uint64_t val)
 		cpu_raise(cpu, EXC_GP, 0);
 	}
 	cpu->s.cr3 = val;
-	mmu_flush_nonglobal(cpu);
+	if (pcids)
+		mmu_context_load(cpu, mmu_pcid(cpu), keep);
+	else
+		mmu_flush_nonglobal(cpu);
 }
 
-/* SDM vol 2, INVPCID */
+/* SDM vol 2, INVPCID. Of a PCID that is not current everything goes where one address is asked for. */
 void mmu_invpcid_raise(struct cpu *cpu, uint64_t type, uint64_t pcid, gla_t gla)
 {
-	uint64_t current = cpu->s.cr4 & CR4_PCIDE ? cpu->s.cr3 & CR3_PCID : 0;
+	bool current = pcid == mmu_pcid(cpu);
 
-	if (type > 3 || pcid > CR3_PCID || (type < 2 && pcid && !(cpu->s.cr4 & CR4_PCIDE)) ||
+	if (type > 3 || pcid > PCID_MAX || (type < 2 && pcid && !(cpu->s.cr4 & CR4_PCIDE)) ||
 	    (type == 0 && !cpu_canonical(gla)))
 		cpu_raise(cpu, EXC_GP, 0);
-	if (type == 0 && pcid == current)
-		mmu_flush_page(cpu, gla);
-	else if (type == 2)
+	if (type == 2) {
 		mmu_flush_all(cpu);
-	else if (type == 3 || (type == 1 && pcid == current))
+		return;
+	}
+	if (type == 3)
+		mmu_context_drop_others(cpu);
+	else if (!current)
+		mmu_context_drop(cpu, (uint16_t)pcid);
+	if (type == 0 && current)
+		mmu_flush_page(cpu, gla);
+	else if (type == 3 || current)
 		mmu_flush_nonglobal(cpu);
 }

@@ -7,7 +7,8 @@
  *
  * Guests switch address spaces often, so two bitmaps say which entries are filled, with non-global and with
  * global pages; a flush visits only those. An INVLPG has to drop every entry of a large page; a table of the
- * 2 MiB regions in which large pages were entered says when that matters.
+ * 2 MiB regions in which large pages were entered says when that matters. It is emptied by mmu_flush_all() only, so it
+ * speaks for the entries that context.c has taken out and brings back, too.
  *
  * I1  The bit of an entry in one of the two maps is set iff the entry is valid.
  * I2  A write entry exists only for RAM or plain memory that is read and written at the same place, holds no
@@ -200,12 +201,6 @@ bool mmu_exec_global(const struct cpu *cpu, gla_t gla)
 
 /* --- flush --- */
 
-static void told(struct cpu *cpu, enum cpu_flush scope, gla_t gla)
-{
-	if (cpu->flushed)
-		cpu->flushed(cpu, scope, gla);
-}
-
 typedef bool match_fn(struct cpu *cpu, unsigned id, uint64_t arg);
 
 /* Kill the entries of u for which match says so (NULL: all). */
@@ -233,15 +228,15 @@ static void used_flush(struct cpu *cpu, struct cpu_tlb_used *u, match_fn *match,
 static void flush_nonglobal(struct cpu *cpu)
 {
 	used_flush(cpu, &cpu->tlb_used[0], NULL, 0);
-	cpu->exec_gen[0]++;
-	cpu->pde_gen++;
+	cpu->exec_gen[0] = mmu_gen_new(cpu);
+	cpu->pde_gen = mmu_gen_new(cpu);
 }
 
 void mmu_flush_nonglobal(struct cpu *cpu)
 {
 	cpu->stats.count[STAT_TLB_NONGLOBAL]++;
 	flush_nonglobal(cpu);
-	told(cpu, FLUSH_NONGLOBAL, 0);
+	mmu_told(cpu, FLUSH_NONGLOBAL, 0);
 }
 
 void mmu_flush_all(struct cpu *cpu)
@@ -249,9 +244,10 @@ void mmu_flush_all(struct cpu *cpu)
 	cpu->stats.count[STAT_TLB_ALL]++;
 	flush_nonglobal(cpu);
 	used_flush(cpu, &cpu->tlb_used[1], NULL, 0);
-	cpu->exec_gen[1]++;
+	cpu->exec_gen[1] = mmu_gen_new(cpu);
 	large_clear(cpu);
-	told(cpu, FLUSH_ALL, 0);
+	mmu_context_reset(cpu);
+	mmu_told(cpu, FLUSH_ALL, 0);
 }
 
 static bool same_region(struct cpu *cpu, unsigned id, uint64_t gla)
@@ -290,9 +286,9 @@ static void flush_region(struct cpu *cpu, gla_t gla, match_fn *match)
 {
 	used_flush(cpu, &cpu->tlb_used[0], match, gla);
 	used_flush(cpu, &cpu->tlb_used[1], match, gla);
-	cpu->exec_gen[0]++;
-	cpu->exec_gen[1]++;
-	told(cpu, FLUSH_ALL, 0);
+	cpu->exec_gen[0] = mmu_gen_new(cpu);
+	cpu->exec_gen[1] = mmu_gen_new(cpu);
+	mmu_told(cpu, FLUSH_ALL, 0);
 }
 
 void mmu_flush_page(struct cpu *cpu, gla_t gla)
@@ -301,7 +297,7 @@ void mmu_flush_page(struct cpu *cpu, gla_t gla)
 
 	cpu->stats.count[STAT_TLB_PAGE]++;
 	gla = mmu_wrap(cpu, gla);
-	cpu->pde_gen++;
+	cpu->pde_gen = mmu_gen_new(cpu);
 	if (cpu->tlb_huge & huge_bit(gla)) {
 		flush_region(cpu, gla, same_gib);
 		return;
@@ -313,8 +309,8 @@ void mmu_flush_page(struct cpu *cpu, gla_t gla)
 	flush_one(cpu, gla);
 	x = exec_at(cpu, gla);
 	if ((x->tag & PAGE_MASK) == (gla & PAGE_MASK))
-		x->gen = cpu->exec_gen[x->global] - 1;
-	told(cpu, FLUSH_PAGE, gla);
+		x->gen = 0;
+	mmu_told(cpu, FLUSH_PAGE, gla);
 }
 
 void mmu_protect_code(struct cpu *cpu, uint64_t ram_off)
@@ -323,6 +319,52 @@ void mmu_protect_code(struct cpu *cpu, uint64_t ram_off)
 
 	used_flush(cpu, &cpu->tlb_used[0], same_host_write, host);
 	used_flush(cpu, &cpu->tlb_used[1], same_host_write, host);
+}
+
+/* --- switching contexts --- */
+
+struct bag {
+	struct cpu_tlbe *to;
+	uint32_t n, max;
+};
+
+static bool bag_put(struct cpu *cpu, unsigned id, uint64_t arg)
+{
+	struct bag *bag = (struct bag *)(uintptr_t)arg;
+
+	if (bag->n < bag->max) {
+		struct cpu_tlbe *to = &bag->to[bag->n++];
+
+		to->tag = entry_at(cpu, id)->tag | id / TLB_SIZE;
+		to->host = entry_at(cpu, id)->host;
+	}
+	return true;
+}
+
+uint32_t mmu_tlb_take(struct cpu *cpu, struct cpu_tlbe *to, uint32_t n)
+{
+	struct bag bag = { .to = to, .max = n };
+
+	used_flush(cpu, &cpu->tlb_used[0], bag_put, (uintptr_t)&bag);
+	return bag.n;
+}
+
+/* Does the page at this host address hold translated code? */
+static bool code_at(struct cpu *cpu, uint64_t host)
+{
+	uint64_t off = host - (uintptr_t)mem_ram_base(cpu->mem);
+
+	return off < mem_ram_size(cpu->mem) && mem_code_map(cpu->mem)[off / PAGE];
+}
+
+void mmu_tlb_give(struct cpu *cpu, const struct cpu_tlbe *from, uint32_t n)
+{
+	for (const struct cpu_tlbe *e = from; e < from + n; e++) {
+		unsigned view = (e->tag & (PAGE - 1)) / TLB_RW_COUNT, rw = e->tag % TLB_RW_COUNT;
+
+		if (rw != TLB_WRITE || !code_at(cpu, e->host))
+			entry_put(cpu, view, rw, e->tag, (const uint8_t *)(uintptr_t)e->host, false);
+	}
 }
 
 void mmu_init(struct cpu *cpu)
@@ -338,5 +380,8 @@ void mmu_init(struct cpu *cpu)
 	cpu->tlb_large_n = 0;
 	cpu->tlb_huge = 0;
 	bytes_fill(cpu->pde, 0, sizeof(cpu->pde));
-	cpu->exec_gen[0] = cpu->exec_gen[1] = cpu->pde_gen = 1; /* entries hold 0: dead */
+	mmu_context_init(cpu);
+	cpu->exec_gen[0] = mmu_gen_new(cpu); /* entries hold 0: dead */
+	cpu->exec_gen[1] = mmu_gen_new(cpu);
+	cpu->pde_gen = mmu_gen_new(cpu);
 }

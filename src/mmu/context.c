@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* what: contexts: what is kept of the translations of address spaces that are not the current one, by PCID
+ *
+ * SDM vol 3 4.10.1. Tags of TLB entries name no address space, as translated code has no instruction to spare for
+ * comparing one. So the TLB holds the current space's entries and the global ones, and a guest that loads CR3 with
+ * bit 63 set gets back what the PCID had:
+ *
+ *     TLB --mmu_tlb_take()--> context[old].saved          context[new].saved --mmu_tlb_give()--> TLB
+ *
+ * Entries for execution and page tables of walks, which C looks up, stay where they are: their generation says whose
+ * they are. Eight contexts are enough for Linux, which has six PCIDs in use; a ninth takes the place of the one that
+ * was left longest ago. A context may always forget: its PCID then starts with nothing.
+ *
+ * I1  No two live contexts have one PCID; the current one is live and has the CPU's.
+ * I2  Generations come from one counter of 61 bits and are never used again, so no two contexts share one.
+ * I3  Saved entries are non-global. INVLPG need not look at them: it is about the current PCID and global pages.
+ * I4  What a context may hold dies only by FLUSH_ALL, FLUSH_CONTEXT or, while it is the current one, by the other two; so
+ *     who keeps things by context number has been told.
+ */
+#include "mmu/mmu_int.h"
+
+/* The live context of pcid, or CPU_CTX. */
+static unsigned context_of(const struct cpu *cpu, uint16_t pcid)
+{
+	unsigned k = 0;
+
+	while (k < CPU_CTX && !(cpu->context[k].live && cpu->context[k].pcid == pcid))
+		k++;
+	return k;
+}
+
+/* A context for another PCID: one that is free, or the one left longest ago. */
+static unsigned context_oldest(const struct cpu *cpu)
+{
+	unsigned best = CPU_CTX;
+
+	for (unsigned k = 0; k < CPU_CTX; k++) {
+		const struct cpu_ctx *c = &cpu->context[k];
+
+		if (k == cpu->ctx)
+			continue;
+		if (!c->live)
+			return k;
+		if (best == CPU_CTX || c->left < cpu->context[best].left)
+			best = k;
+	}
+	return best;
+}
+
+static void context_die(struct cpu *cpu, unsigned k)
+{
+	cpu->context[k].live = false;
+	mmu_told(cpu, FLUSH_CONTEXT, k);
+}
+
+static void context_begin(struct cpu *cpu, unsigned k, uint16_t pcid)
+{
+	struct cpu_ctx *c = &cpu->context[k];
+
+	c->live = true;
+	c->pcid = pcid;
+	c->n = 0;
+	c->exec_gen = mmu_gen_new(cpu);
+	c->pde_gen = mmu_gen_new(cpu);
+}
+
+static void context_switch(struct cpu *cpu, unsigned to)
+{
+	struct cpu_ctx *old = &cpu->context[cpu->ctx], *new = &cpu->context[to];
+
+	old->n = mmu_tlb_take(cpu, old->saved, CPU_CTX_TLB);
+	old->exec_gen = cpu->exec_gen[0];
+	old->pde_gen = cpu->pde_gen;
+	old->left = mmu_gen_new(cpu);
+	mmu_told(cpu, FLUSH_SWITCH, to);
+	cpu->ctx = to;
+	cpu->exec_gen[0] = new->exec_gen;
+	cpu->pde_gen = new->pde_gen;
+	mmu_tlb_give(cpu, new->saved, new->n);
+}
+
+void mmu_context_load(struct cpu *cpu, uint16_t pcid, bool keep)
+{
+	unsigned to = context_of(cpu, pcid);
+
+	if (to == cpu->ctx) {
+		if (!keep)
+			mmu_flush_nonglobal(cpu);
+		return;
+	}
+	cpu->stats.count[STAT_TLB_SWITCH]++;
+	cpu->stats.count[STAT_TLB_KEPT] += keep && to < CPU_CTX;
+	if (to == CPU_CTX) {
+		to = context_oldest(cpu);
+		keep = false;
+	}
+	if (!keep) {
+		if (cpu->context[to].live)
+			context_die(cpu, to);
+		context_begin(cpu, to, pcid);
+	}
+	context_switch(cpu, to);
+}
+
+void mmu_context_drop(struct cpu *cpu, uint16_t pcid)
+{
+	unsigned k = context_of(cpu, pcid);
+
+	if (k < CPU_CTX && k != cpu->ctx)
+		context_die(cpu, k);
+}
+
+void mmu_context_drop_others(struct cpu *cpu)
+{
+	for (unsigned k = 0; k < CPU_CTX; k++)
+		if (cpu->context[k].live && k != cpu->ctx)
+			context_die(cpu, k);
+}
+
+void mmu_context_reset(struct cpu *cpu)
+{
+	for (unsigned k = 0; k < CPU_CTX; k++)
+		cpu->context[k].live = k == cpu->ctx;
+	cpu->context[cpu->ctx].pcid = mmu_pcid(cpu);
+}
+
+void mmu_context_init(struct cpu *cpu)
+{
+	cpu->ctx = 0;
+	cpu->gen_last = 0;
+	for (unsigned k = 0; k < CPU_CTX; k++)
+		cpu->context[k].live = false;
+	context_begin(cpu, 0, 0);
+}
