@@ -458,9 +458,9 @@ static void random_spaces(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(comes_back), T(views_kept), T(without_bit63), T(same_pcid), T(globals_stay), T(code_meanwhile), T(near_entries),
-		T(large_kept), T(tables_of_walks), T(table_after_invlpg), T(invpcid_types), T(full_flush), T(pcide_off), T(many), T(too_much),
-		T(random_spaces),
+		T(comes_back), T(views_kept), T(without_bit63), T(same_pcid), T(globals_stay), T(code_meanwhile),
+		T(near_entries), T(large_kept), T(tables_of_walks), T(table_after_invlpg), T(invpcid_types), T(full_flush),
+		T(pcide_off), T(many), T(too_much), T(random_spaces),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
