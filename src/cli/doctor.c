@@ -36,7 +36,7 @@ static void report_cpu(void)
 	printf("Host CPU: %s\n", name + strspn(name, " "));
 	if (max >= 7)
 		__get_cpuid_count(7, 0, &a, &b, &c, &d);
-	say(b & bit_BMI2, "BMI2", b & bit_BMI2 ? "flag-free shifts and pext in address checks" :
+	say(b & bit_BMI2, "BMI2", b & bit_BMI2 ? "returns through a cache of 1024 slots" :
 	    "needed by the translator: Intel since 2013, AMD since 2015");
 	say(b & bit_AVX2, "AVX2", b & bit_AVX2 ? "guests may use it" : "guests will not see it");
 	say(b & bit_AVX512F, "AVX-512", b & bit_AVX512F ? "guests may use it" : "guests will not see it");

@@ -212,7 +212,10 @@ struct cpu_span {
 #define KS_COUNT 256
 #define JC_BITS 16
 #define JC_SIZE (1u << JC_BITS)
-#define JC_PAGE 1024u /* slots for one page */
+/* Return caches: each CALL leaves in its slot where a RET to behind it goes. */
+#define RC_SIZE 1024u
+/* Linear pages of code that may have a number (xlate/live.c); 0 is none. */
+#define VPAGES 65536u
 
 /* An exception or interrupt on its way to delivery. */
 struct cpu_event {
@@ -266,8 +269,8 @@ struct cpu {
 	uint64_t host_flags;     /* arithmetic flags at the last exit, as host EFLAGS image */
 	uint64_t host_pc;        /* host return address in translated code of the running helper; 0: s.rip is right */
 	uint64_t host_rsp;       /* the run loop's stack pointer while translated code runs */
-	uint64_t jc_mask;        /* RIP bits that select a jump cache slot, for pext */
-	const void *thunk[14];   /* enum xlate_thunk: where translated code calls out */
+	uint64_t rc_mask;        /* RIP bits that select a return cache slot, for pext */
+	const void *thunk[15];   /* enum xlate_thunk: where translated code calls out */
 	uint32_t bounce_len;     /* 0: the access went straight to memory */
 	bool bounce_exit;        /* the write hit translated code: leave after this instruction */
 	uint8_t pad_[3];
@@ -323,6 +326,8 @@ struct cpu {
 	struct cpu_span span;    /* where the bounce buffer belongs */
 	_Alignas(64) uint8_t bounce[CPU_BOUNCE];
 	_Alignas(64) uint8_t fpu[CPU_BOUNCE]; /* XSAVE area while !fpu_live */
+	_Alignas(64) uint8_t live[VPAGES]; /* which of them may be executed now */
+	_Alignas(64) uint64_t rc[KS_FLAT][RC_SIZE];
 	_Alignas(64) uint64_t jc[KS_FLAT][JC_SIZE];
 	struct stats stats;
 };

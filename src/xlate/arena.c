@@ -61,7 +61,6 @@ static int map_code(struct xlate *x, struct err *err)
 	return 0;
 }
 
-
 struct xlate *xlate_new(struct cpu *cpu, struct err *err)
 {
 	struct xlate *x = xalloc(sizeof(*x));
@@ -74,10 +73,11 @@ struct xlate *xlate_new(struct cpu *cpu, struct err *err)
 	x->arena_size = META_SIZE;
 	x->arena = map_large(META_SIZE);
 	x->hash = map_large(sizeof(*x->hash) << HASH_BITS);
+	x->vpages = map_anon(VPAGES * sizeof(*x->vpages));
 	x->cap_blocks = 1u << 19;
 	x->by_host = map_anon(x->cap_blocks * sizeof(*x->by_host));
 	x->tr = xalloc(sizeof(*x->tr));
-	if (!x->pages || !x->arena || !x->hash || !x->by_host) {
+	if (!x->pages || !x->vpages || !x->arena || !x->hash || !x->by_host) {
 		err_set(err, -ENOMEM, "not enough memory for the translator's tables");
 		goto fail;
 	}
@@ -85,7 +85,9 @@ struct xlate *xlate_new(struct cpu *cpu, struct err *err)
 		goto fail;
 	x->used = 64;
 	x->cold_used = COLD_START;
-	x->pext = __builtin_cpu_supports("bmi2");
+	x->nvpages = 1;
+	x->bmi2 = __builtin_cpu_supports("bmi2");
+	x->crc32 = __builtin_cpu_supports("sse4.2");
 	xlate_attach(x);
 	return x;
 fail:
@@ -107,6 +109,8 @@ void xlate_free(struct xlate *x)
 		close(x->perf_fd);
 	if (x->pages)
 		munmap(x->pages, x->npages * sizeof(*x->pages));
+	if (x->vpages)
+		munmap(x->vpages, VPAGES * sizeof(*x->vpages));
 	if (x->arena)
 		munmap(x->arena, x->arena_size);
 	if (x->hash)

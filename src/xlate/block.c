@@ -5,7 +5,7 @@
  * jumps that are not taken, up to an unconditional transfer, a helper that ends it, the page's end or
  * BLOCK_MAX_INSNS. It never spans a page, except that its only instruction may cross into the next one.
  *
- *     host code:   [checked entry] [entry] insn insn ... exit   and elsewhere   cold stubs | exit stubs
+ *     host code:   [gate] [entry] insn insn ... exit   and elsewhere   cold stubs | exit stubs
  *
  * I1  Guest state is exact at every instruction boundary, in the places emit.h names.
  * I2  A block is only entered while its key is the CPU's, its CS base too, and its bytes are unchanged.
@@ -111,24 +111,6 @@ void xlate_block_lower(struct tr *t)
 	}
 }
 
-/* Whoever comes through a jump cache has the RIP wanted in S0. Another block may share the slot: then xlate_dispatch finds the right one,
- * which may need flags that this block does not. So the comparison leaves flags alone whatever liveness says. */
-static void emit_checked_entry(struct tr *t)
-{
-	struct emit *e = &t->e;
-	if (t->step || !(t->key & KEY_FLAT_CS))
-		return;
-	emit_mov_imm(e, S1, -t->b->rip);
-	emit_mov(e, 8, S2, H_RCX);
-	emit_lea(e, 8, H_RCX, S0, S1, 1, 0);
-	e2(e, 0xe3, 0); /* jrcxz */
-	uint8_t *miss = e->p;
-	emit_mov(e, 8, H_RCX, S2);
-	emit_jmp_cpu(e, CPU_OFF(thunk) + XT_EXIT_INDIRECT * 8);
-	miss[-1] = (uint8_t)(e->p - miss);
-	emit_mov(e, 8, H_RCX, S2);
-}
-
 static void emit_exit_stubs(struct tr *t)
 {
 	struct block *b = t->b;
@@ -141,15 +123,8 @@ static void emit_exit_stubs(struct tr *t)
 		ex->stub_off = (uint32_t)(t->e.p - t->x->rw);
 		emit_patch(t->x->rw + ex->disp_off, t->e.p);
 		emit_mov_imm(&t->e, S1, (uint64_t)(uintptr_t)ex);
-		emit_jmp_cpu(&t->e, CPU_OFF(thunk) + XT_EXIT_DIRECT * 8);
+		emit_jmp_cpu(&t->e, CPU_OFF(thunk) + (ex->returns ? XT_EXIT_RETURN : XT_EXIT_DIRECT) * 8);
 	}
-}
-
-/* Whether the second page still is what it was only the jump cache knows. */
-static void emit_two_page_entry(struct tr *t)
-{
-	t->b->chain_off = (uint32_t)(t->e.p - t->x->rw);
-	xlate_exit_via_cache(t, t->b->rip, false);
 }
 
 static void copy_map(struct tr *t)
@@ -159,14 +134,17 @@ static void copy_map(struct tr *t)
 	memcpy(t->b->map, t->map, sizeof(struct xmap) * t->nmap);
 }
 
-static void emit_block(struct tr *t, uint32_t host_off, uint32_t cold_off)
+static void emit_block(struct tr *t, uint32_t host_off, uint32_t cold_off, enum gate want)
 {
 	struct block *b = t->b;
 	t->e.p = t->x->rw + host_off;
-	b->host_off = b->checked_off = host_off;
+	b->host_off = host_off;
 	b->cold_off = cold_off;
-	emit_checked_entry(t);
-	b->entry_off = b->chain_off = (uint32_t)(t->e.p - t->x->rw);
+	if (want == GATE_CHECKED)
+		xlate_gate_checked(t->x, &t->e, b);
+	else if (want == GATE_PAGE)
+		xlate_gate_page(t->x, &t->e, b);
+	b->entry_off = (uint32_t)(t->e.p - t->x->rw);
 	for (unsigned i = 0; i < t->n; i++) {
 		t->i = i;
 		t->rip = t->rips[i];
@@ -183,8 +161,6 @@ static void emit_block(struct tr *t, uint32_t host_off, uint32_t cold_off)
 	t->e.p = t->x->rw + cold_off;
 	xlate_lower_cold(t);
 	emit_exit_stubs(t);
-	if (b->host[1] && t->key & KEY_FLAT_CS && !t->step)
-		emit_two_page_entry(t);
 	b->cold_len = (uint32_t)(t->e.p - t->x->rw) - cold_off;
 	copy_map(t);
 	b->ninsns = (uint16_t)t->n;
@@ -216,18 +192,25 @@ static struct tr *begin(struct xlate *x, struct block *b, bool step)
 
 static void finish(struct tr *t, struct fetch *f)
 {
-	t->b->host[1] = f->host[1];
-	t->b->ram[0] = f->ram[0];
-	t->b->ram[1] = f->ram[1];
+	struct block *b = t->b;
+	bool user = key_view(t->key) == VIEW_USER;
+	b->host[1] = f->host[1];
+	b->ram[0] = f->ram[0];
+	b->ram[1] = f->ram[1];
+	if (t->step || !(t->key & KEY_FLAT_CS))
+		return;
+	b->live[0] = xlate_live_number(t->x, b->rip, b->host[0], user);
+	if (b->host[1])
+		b->live[1] = xlate_live_number(t->x, key_code64(t->key) ? b->rip + 4096 : (uint32_t)(b->rip + 4096), b->host[1], user);
 }
 
-struct block *xlate_block_translate(struct xlate *x, struct fetch *f)
+struct block *xlate_block_translate(struct xlate *x, struct fetch *f, enum gate want)
 {
 	stats_enter(&x->cpu->stats, PHASE_TRANSLATION);
 	cpu_fpu_park(x->cpu);
 	if (x->used + BLOCK_MAX_INSNS * INSN_MAX_HOST > COLD_START || x->nblocks == x->cap_blocks ||
 	    x->cold_used + BLOCK_MAX_INSNS * INSN_MAX_HOST > CODE_SIZE - STEP_SIZE ||
-	    x->arena_used + 65536 > x->arena_size)
+	    x->arena_used + 65536 > x->arena_size || xlate_live_full(x))
 		xlate_cache_flush(x);
 	struct block *b = xlate_cache_alloc(x, sizeof(*b));
 	struct tr *t = begin(x, b, false);
@@ -235,7 +218,7 @@ struct block *xlate_block_translate(struct xlate *x, struct fetch *f)
 	decode_block(t, f);
 	finish(t, f);
 	flag_liveness(t);
-	emit_block(t, x->used, x->cold_used);
+	emit_block(t, x->used, x->cold_used, t->key & KEY_FLAT_CS ? want : GATE_NONE);
 	xlate_cache_publish(x, b);
 	xlate_perfmap_block(x, b);
 	x->cpu->stats.count[STAT_BLOCKS]++;
@@ -261,7 +244,7 @@ struct block *xlate_block_step(struct xlate *x)
 	decode_block(t, &f);
 	finish(t, &f);
 	flag_liveness(t);
-	emit_block(t, CODE_SIZE - STEP_SIZE, CODE_SIZE - STEP_SIZE / 2);
+	emit_block(t, CODE_SIZE - STEP_SIZE, CODE_SIZE - STEP_SIZE / 2, GATE_NONE);
 	x->cpu->stats.count[STAT_STEPS]++;
 	x->step_op = t->dec[0].cls == DC_HELPER ? t->dec[0].in.op : OP_COUNT;
 	return b;

@@ -120,7 +120,7 @@ void xlate_cache_kill(struct xlate *x, struct block *b)
 	for (unsigned k = 0; k < b->nexits; k++)
 		if (b->exits[k].to)
 			xlate_link_unchain(x, &b->exits[k]);
-	xlate_link_jc_drop(x, b);
+	xlate_link_drop(x, b);
 	remove_from_hash(x, b);
 	remove_from_page(x, b, 0);
 	remove_from_page(x, b, 1);
@@ -187,8 +187,7 @@ void xlate_cache_flush(struct xlate *x)
 			mem_code_map(x->mem)[page] = 0;
 		}
 	memset(x->hash, 0, sizeof(*x->hash) << HASH_BITS);
-	for (uint32_t ks = 0; ks < KS_FLAT; ks++)
-		xlate_link_jc_clear(x, ks);
+	xlate_live_reset(x);
 	x->nblocks = 0;
 	x->used = 64;
 	x->cold_used = COLD_START;
@@ -215,8 +214,8 @@ uint32_t xlate_keyspace(struct xlate *x, uint32_t key)
 		x->flush_wanted = true;
 		return first;
 	}
-	if (flat && !x->jc_made[*n])
-		xlate_link_jc_make(x, *n);
+	if (flat)
+		xlate_link_clear(x, *n);
 	x->keys[first + *n] = key;
 	return first + (*n)++;
 }

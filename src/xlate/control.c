@@ -2,10 +2,11 @@
 /* what: control transfers: exits of a block, calls, returns, conditional jumps, loops
  *
  * Three ways out of a block, cheapest first:
- *   chained     a jump within the page whose target is known: rel32, patched once the target exists (link.c)
- *   jump cache  S0 = target RIP, jump through cpu->jc: another page, or a computed target. Every block has a
- *               checked entry that compares S0 with its own RIP, so a slot never needs a tag
- *   run loop    everything else, and all jumps of code whose CS is not flat
+ *   chained     the target is known: rel32, patched once the target exists (link.c)
+ *   jump cache  S0 = target RIP, jump through cpu->jc: a computed target. What a slot holds compares S0 with the RIP
+ *               of its block, so a slot never needs a tag
+ *   return      a RET: the same through cpu->rc, a small cache that the CALL has filled
+ *   run loop    everything else, and jumps to other pages of code whose CS is not flat
  *
  * Safe points: before a jump backwards and before a computed jump the code loads from *cpu->poll. A kick
  * makes that 0; the fault brings the vCPU back with guest state exact (fault_sig.c).
@@ -28,18 +29,19 @@ static uint32_t here(const struct tr *t)
 	return (uint32_t)(t->e.p - t->x->rw);
 }
 
-static struct xexit *new_exit(struct tr *t, uint64_t target)
-{
-	must(t->nexits < BLOCK_MAX_EXITS);
-	struct xexit *ex = &t->exits[t->nexits++];
-	*ex = (struct xexit){ .target = target };
-	return ex;
-}
-
 static bool same_page(const struct tr *t, uint64_t target)
 {
 	uint64_t a = t->b->rip + t->b->cs_base, b = target + t->b->cs_base;
 	return !((a ^ b) & (key_code64(t->key) ? ~0xfffull : 0xfffff000u));
+}
+
+static struct xexit *new_exit(struct tr *t, uint64_t target)
+{
+	must(t->nexits < BLOCK_MAX_EXITS);
+	struct xexit *ex = &t->exits[t->nexits++];
+	*ex = (struct xexit){ .target = target, .near = same_page(t, target) };
+	ex->linkable = !t->step && (ex->near || flat_code(t));
+	return ex;
 }
 
 /* Say where a jump to a RIP that may not be valid is: its #GP belongs to it, not to the target. */
@@ -58,60 +60,90 @@ static bool beyond_limit(const struct tr *t, uint64_t target)
 	return !flat_code(t) && target > t->b->cs_limit && target != t->rips[t->i + 1];
 }
 
-/* S0 = target RIP, already truncated. */
+/* S1 = slot for S0 in a jump cache. S1 is 0 before: poll_target. */
+static void emit_jc_slot(struct tr *t)
+{
+	struct emit *e = &t->e;
+	if (!t->x->crc32) {
+		emit_movzx(e, 1, S1, S0);
+		return;
+	}
+	e3(e, 0xf2, 0x4d, 0x0f); /* crc32 S1, S0 */
+	e3(e, 0x38, 0xf1, 0xc0 | (S1 & 7) << 3 | (S0 & 7));
+	emit_movzx(e, 2, S1, S1);
+}
+
+/* S1 = slot for S0 in a return cache. */
+static void emit_rc_slot(struct tr *t)
+{
+	struct emit *e = &t->e;
+	if (!t->x->bmi2) {
+		emit_movzx(e, 1, S1, S0);
+		return;
+	}
+	e3(e, 0xc4, 0x62, 0x80 | (~S0 & 15u) << 3 | 2); /* pext S1, S0, [rc_mask] */
+	e1(e, 0xf5);
+	emit_modrm_mem(e, S1, H_RSP, H_NONE, 1, (int32_t)CPU_OFF(rc_mask));
+}
+
+/* S0 = target RIP, already truncated: to the run loop if it has to be; else a safe point is passed. */
+static bool exit_unknown(struct tr *t)
+{
+	note_source(t);
+	if (t->step || !flat_code(t)) {
+		emit_jmp_cpu(&t->e, CPU_OFF(thunk) + XT_EXIT_INDIRECT * 8);
+		return true;
+	}
+	emit_poll(t);
+	return false;
+}
+
 static void exit_indirect(struct tr *t)
 {
 	struct emit *e = &t->e;
-	note_source(t);
-	if (t->step || !flat_code(t)) {
-		emit_jmp_cpu(e, CPU_OFF(thunk) + XT_EXIT_INDIRECT * 8);
+	if (exit_unknown(t))
 		return;
-	}
-	emit_poll(t);
-	if (t->x->pext) {
-		/* pext S1, S0, [jc_mask] */
-		e2(e, 0xc4, 0x42 | 0x20); /* R'=0 (S1 is R10), X'=1, B'=1, map 0F38 */
-		e3(e, 0x80 | (~S0 & 15u) << 3 | 2, 0xf5, 0x80 | (S1 & 7) << 3 | 4);
-		e1(e, 0x24);
-		e_32(e, CPU_OFF(jc_mask));
-	} else {
-		emit_rex(e, false, S1, H_NONE, S0, true);
-		e3(e, 0x0f, 0xb6, 0xc0 | (S1 & 7) << 3 | (S0 & 7)); /* movzx S1d, S0b */
-	}
+	emit_jc_slot(t);
 	emit_rex(e, false, 0, S1, H_RSP, false);
-	e1(e, 0xff);
+	e1(e, 0xff); /* jmp */
 	emit_modrm_mem(e, 4, H_RSP, S1, 8, (int32_t)(CPU_OFF(jc) + t->b->ks * JC_SIZE * 8));
 }
 
-void xlate_exit_via_cache(struct tr *t, uint64_t target, bool poll)
+void xlate_exit_return_to(struct tr *t)
 {
-	emit_mov_imm(&t->e, S0, target);
-	if (poll)
-		emit_poll(t);
-	emit_jmp_cpu(&t->e, CPU_OFF(jc) + t->b->ks * JC_SIZE * 8 + xlate_jc_slot(t->x, target) * 8);
+	struct emit *e = &t->e;
+	if (exit_unknown(t))
+		return;
+	emit_rc_slot(t);
+	emit_rex(e, false, 0, S1, H_RSP, false);
+	e1(e, 0xff); /* jmp */
+	emit_modrm_mem(e, 4, H_RSP, S1, 8, (int32_t)(CPU_OFF(rc) + t->b->ks * RC_SIZE * 8));
 }
 
-void xlate_exit_indirect_from(struct tr *t)
+/* Leave the way to the instruction behind a call in the return cache. */
+static void offer_return(struct tr *t, uint64_t ret)
 {
-	exit_indirect(t);
+	struct emit *e = &t->e;
+	if (t->step || !flat_code(t))
+		return;
+	struct xexit *ex = new_exit(t, ret);
+	ex->returns = true;
+	e3(e, 0x4c, 0x8d, (S1 & 7) << 3 | 5); /* lea S1, [rip + disp] */
+	ex->disp_off = here(t);
+	e_32(e, 0);
+	emit_st_cpu(e, 8, CPU_OFF(rc) + (t->b->ks * RC_SIZE + xlate_rc_slot(t->x, ret)) * 8, S1);
 }
 
 void xlate_exit_to(struct tr *t, uint64_t target)
 {
-	bool near = !t->step && same_page(t, target);
 	if (beyond_limit(t, target)) {
 		emit_mov_imm(&t->e, S0, target);
 		note_source(t);
 		emit_jmp_cpu(&t->e, CPU_OFF(thunk) + XT_EXIT_INDIRECT * 8);
 		return;
 	}
-	if (!t->step && !near && flat_code(t)) {
-		xlate_exit_via_cache(t, target, target <= t->rip);
-		return;
-	}
 	struct xexit *ex = new_exit(t, target);
-	ex->linkable = near;
-	if (near && target <= t->rip) {
+	if (ex->linkable && target <= t->rip) {
 		ex->poll_off = here(t);
 		emit_poll(t);
 		ex->poll_off = here(t) - 3; /* the load that faults */
@@ -129,10 +161,8 @@ static void truncate_s0(struct tr *t, unsigned size)
 {
 	if (size == 4)
 		emit_mov(&t->e, 4, S0, S0);
-	if (size == 2) {
-		emit_rex(&t->e, false, S0, H_NONE, S0, false);
-		e3(&t->e, 0x0f, 0xb7, 0xc0 | (S0 & 7) << 3 | (S0 & 7));
-	}
+	if (size == 2)
+		emit_movzx(&t->e, 2, S0, S0);
 }
 
 static void load_target(struct emit *e, unsigned size, unsigned dst)
@@ -159,7 +189,7 @@ void xlate_insn_ret(struct tr *t, const struct dec *d)
 	if (st == 2)
 		truncate_s0(t, 2);
 	xlate_lower_checked(t, SEG_SS, RSP, false, true, d->in.opsize, ret_body);
-	exit_indirect(t);
+	xlate_exit_return_to(t);
 	t->ended = true;
 }
 
@@ -169,12 +199,17 @@ static void target_to_tmp(struct tr *t, const struct dec *d)
 	emit_st_cpu(&t->e, 8, CPU_OFF(tmp), S1);
 }
 
+static uint64_t return_rip(const struct tr *t, const struct dec *d)
+{
+	uint64_t ret = t->rip + d->in.len;
+	return d->in.opsize == 8 ? ret : d->in.opsize == 4 ? (uint32_t)ret : (uint16_t)ret;
+}
+
 static void push_return_body(struct tr *t, const struct dec *d)
 {
 	struct emit *e = &t->e;
 	unsigned size = d->in.opsize;
-	uint64_t ret = t->rip + d->in.len;
-	emit_mov_imm(e, S1, size == 8 ? ret : size == 4 ? (uint32_t)ret : (uint16_t)ret);
+	emit_mov_imm(e, S1, return_rip(t, d));
 	emit_op_mem(e, size, 0x89, S1, S0, H_NONE, 1, 0);
 	xlate_stack_add(t, -(int32_t)size);
 }
@@ -193,6 +228,7 @@ void xlate_insn_call(struct tr *t, const struct dec *d)
 	if (st == 2)
 		truncate_s0(t, 2);
 	xlate_lower_checked(t, SEG_SS, RSP, true, false, d->in.opsize, push_return_body);
+	offer_return(t, return_rip(t, d));
 	t->ended = true;
 	if (d->imm_target) {
 		xlate_exit_to(t, branch_target(t, d));
@@ -227,9 +263,8 @@ void xlate_insn_jmp(struct tr *t, const struct dec *d)
 void xlate_insn_jcc(struct tr *t, const struct dec *d)
 {
 	uint64_t target = branch_target(t, d);
-	if (!t->step && same_page(t, target) && target > t->rip && !beyond_limit(t, target)) {
+	if (!t->step && (same_page(t, target) || flat_code(t)) && target > t->rip && !beyond_limit(t, target)) {
 		struct xexit *ex = new_exit(t, target);
-		ex->linkable = true;
 		ex->disp_off = (uint32_t)(emit_jcc(&t->e, d->cc) - t->x->rw);
 		return;
 	}

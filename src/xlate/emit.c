@@ -83,6 +83,12 @@ void emit_mov(struct emit *e, unsigned width, unsigned dst, unsigned src)
 	emit_op_reg(e, width, 0x8b, dst, src);
 }
 
+void emit_movzx(struct emit *e, unsigned width, unsigned dst, unsigned src)
+{
+	emit_rex(e, false, dst, H_NONE, src, width == 1);
+	e3(e, 0x0f, width == 1 ? 0xb6 : 0xb7, 0xc0 | (dst & 7) << 3 | (src & 7));
+}
+
 void emit_lea(struct emit *e, unsigned width, unsigned reg, unsigned base, unsigned index, unsigned scale, int32_t disp)
 {
 	if (index == H_NONE && disp == 0 && base != H_NONE)

@@ -66,6 +66,8 @@ void emit_ld_cpu(struct emit *e, unsigned width, unsigned reg, uint32_t off);
 void emit_st_cpu(struct emit *e, unsigned width, uint32_t off, unsigned reg);
 void emit_mov_imm(struct emit *e, unsigned reg, uint64_t val);
 void emit_mov(struct emit *e, unsigned width, unsigned dst, unsigned src);
+/* movzx to 32 bits from width 1 or 2. */
+void emit_movzx(struct emit *e, unsigned width, unsigned dst, unsigned src);
 /* lea reg, [base + index*scale + disp] with 32- or 64-bit result. */
 void emit_lea(struct emit *e, unsigned width, unsigned reg, unsigned base, unsigned index, unsigned scale, int32_t disp);
 /* call/jmp through a pointer in struct cpu. */

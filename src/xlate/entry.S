@@ -70,7 +70,7 @@ xlate_exit_direct:
 	jmp back
 
 /* Indirect exit: S0 (R15) = guest RIP. xlate_jc_empty is the same under an address of its own: a slot never used. Most targets
- * have a block whose slot another one took, or whose slot a flush of the TLB emptied: these go on at once. */
+ * have a block whose slot another one took, or whose page a flush of the TLB made unknown: these go on at once. */
 	.globl xlate_jc_empty
 xlate_jc_empty:
 	nop
@@ -80,12 +80,32 @@ xlate_exit_indirect:
 	movq %r15, OFF_RIP(%rsp)
 	movq %rsp, %rdi
 	call xlate_dispatch
+dispatched:
 	leaq xlate_leave(%rip), %rcx
 	cmpq %rcx, %rax
 	je xlate_leave
 	movq %rax, OFF_TMP(%rsp)
 	LOAD 0
 	jmp *OFF_TMP(%rsp)
+
+/* A page gate found its page not live: S0 (R15) = guest RIP. */
+	.globl xlate_exit_page
+xlate_exit_page:
+	SAVE 0
+	movq %r15, OFF_RIP(%rsp)
+	movq %rsp, %rdi
+	call xlate_dispatch_page
+	jmp dispatched
+
+/* A RET to where a call offered a way that is not chained: S0 (R15) = guest RIP, S1 (R10) = exit record. */
+	.globl xlate_exit_return
+xlate_exit_return:
+	SAVE 0
+	movq %r15, OFF_RIP(%rsp)
+	movq %rsp, %rdi
+	movq %r10, %rsi
+	call xlate_dispatch_return
+	jmp dispatched
 
 /* Registers are in cpu already: a helper or the signal handler put them there. RSP = cpu. */
 	.globl xlate_leave

@@ -6,7 +6,6 @@
  */
 #include "xlate/xlate_int.h"
 
-
 static gla_t linear_rip(const struct cpu *cpu, uint64_t rip)
 {
 	gla_t gla = rip + (cpu_code64(cpu) ? 0 : cpu->s.seg[SEG_CS].base);
@@ -93,19 +92,31 @@ static bool second_page_matches(struct xlate *x, const struct block *b)
 	return pg.read == b->host[1];
 }
 
+/* The CPU's state has just been seen to lead to b. */
+static struct block *set_live(struct xlate *x, struct block *b)
+{
+	xlate_live_set(x, b->live[0]);
+	xlate_live_set(x, b->live[1]);
+	return b;
+}
+
 struct block *xlate_find_known(struct xlate *x)
 {
 	const struct cpu *cpu = x->cpu;
 	const uint8_t *page = mmu_exec_page(cpu, linear_rip(cpu, cpu->s.rip));
 	if (!page)
 		return NULL;
-	for (struct block *b = x->hash[xlate_cache_hash(cpu->s.rip, cpu->ks)]; b; b = b->next_hash)
-		if (b->rip == cpu->s.rip && b->ks == cpu->ks && b->host[0] == page && !b->host[1])
-			return b;
+	for (struct block *b = x->hash[xlate_cache_hash(cpu->s.rip, cpu->ks)]; b; b = b->next_hash) {
+		if (b->rip != cpu->s.rip || b->ks != cpu->ks || b->host[0] != page)
+			continue;
+		if (b->host[1] && b->host[1] != mmu_exec_page(cpu, linear_rip(cpu, x->vpages[b->live[1]].gla)))
+			continue;
+		return set_live(x, b);
+	}
 	return NULL;
 }
 
-struct block *xlate_find_block(struct xlate *x)
+struct block *xlate_find_block(struct xlate *x, enum gate want)
 {
 	struct fetch f;
 	xlate_find_fetch(x, &f);
@@ -115,6 +126,6 @@ struct block *xlate_find_block(struct xlate *x)
 	}
 	for (struct block *b = x->hash[xlate_cache_hash(x->cpu->s.rip, x->cpu->ks)]; b; b = b->next_hash)
 		if (matches(x, b, &f) && second_page_matches(x, b))
-			return b;
-	return xlate_block_translate(x, &f);
+			return set_live(x, b);
+	return set_live(x, xlate_block_translate(x, &f, want));
 }

@@ -1,18 +1,102 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* what: chaining of blocks, and the jump caches
+/* what: ways into blocks: chained jumps, gates and the jump caches
  *
- * I1  A chained jump stays within one page, so whoever executes the jump's block may execute the target's. A target whose
- *     bytes go on in the next page is reached through the jump cache.
- * I2  A jump cache slot holds the checked entry of a block that the current address space may execute, or
- *     jc_empty. Whoever drops a translation of linear addresses clears the slots that depend on it.
+ *     entry          the block's first instruction. For jumps from the same page, when the block lies on one page:
+ *                    whoever executes the jump may execute the target
+ *     page gate      is the block's page still there for execution (live.c)? For jumps from other pages
+ *     checked gate   is S0 the block's RIP, and its page still there? What jump and return caches hold
+ *
+ * A gate is made when it is first needed: with the block, then it lies before the entry, or later, then it
+ * lies elsewhere and jumps there. Gates leave flags alone whatever liveness says: they may lead to
+ * another block than this, which may need flags that this one does not.
  */
 #include "xlate/xlate_int.h"
 
+#define GATE_MAX 96
+
+static void jump_here(uint8_t *short_end, const uint8_t *here)
+{
+	short_end[-1] = (uint8_t)(here - short_end);
+}
+
+static void jrcxz_to(struct emit *e, const uint8_t *target)
+{
+	e2(e, 0xe3, 0);
+	jump_here(e->p, target);
+}
+
+/* RCX is in S2. On to dead unless the block's pages are live. */
+static void ask_live(struct emit *e, const struct block *b, const uint8_t *dead)
+{
+	for (unsigned k = 0; k < 2 && b->live[k]; k++) {
+		e2(e, 0x0f, 0xb6); /* movzx ecx, byte [live] */
+		emit_modrm_mem(e, H_RCX, H_RSP, H_NONE, 1, (int32_t)(CPU_OFF(live) + b->live[k]));
+		jrcxz_to(e, dead);
+	}
+	emit_mov(e, 8, H_RCX, S2);
+}
+
+void xlate_gate_checked(struct xlate *x, struct emit *e, struct block *b)
+{
+	int64_t minus = -(int64_t)b->rip;
+	bool small = minus == (int32_t)minus;
+
+	b->checked_off = (uint32_t)(e->p - x->rw);
+	emit_mov(e, 8, S2, H_RCX);
+	if (!small)
+		emit_mov_imm(e, S1, (uint64_t)minus);
+	emit_lea(e, 8, H_RCX, S0, small ? H_NONE : S1, 1, small ? (int32_t)minus : 0);
+	e2(e, 0xe3, 0); /* jrcxz */
+	uint8_t *equal = e->p, *dead = e->p;
+	emit_mov(e, 8, H_RCX, S2);
+	emit_jmp_cpu(e, CPU_OFF(thunk) + XT_EXIT_INDIRECT * 8);
+	jump_here(equal, e->p);
+	ask_live(e, b, dead);
+}
+
+void xlate_gate_page(struct xlate *x, struct emit *e, struct block *b)
+{
+	uint8_t *dead = e->p;
+
+	emit_mov(e, 8, H_RCX, S2);
+	emit_mov_imm(e, S0, b->rip);
+	emit_jmp_cpu(e, CPU_OFF(thunk) + XT_EXIT_PAGE * 8);
+	b->gate_off = (uint32_t)(e->p - x->rw);
+	emit_mov(e, 8, S2, H_RCX);
+	ask_live(e, b, dead);
+}
+
+/* A gate for a block that was made without. */
+static bool add_gate(struct xlate *x, struct block *b, void (*gate)(struct xlate *x, struct emit *e, struct block *b))
+{
+	struct emit e = { x->rw + x->used };
+
+	if (x->used + GATE_MAX > COLD_START) {
+		x->flush_wanted = true;
+		return false;
+	}
+	gate(x, &e, b);
+	emit_jcc_to(&e, -1, x->rw + b->entry_off);
+	x->used = ((uint32_t)(e.p - x->rw) + 15u) & ~15u;
+	return true;
+}
+
 void xlate_link_chain(struct xlate *x, struct xexit *ex, struct block *to)
 {
+	uint32_t at = to->entry_off;
+
 	if (!ex->linkable || ex->to || ex->from->dead || to->dead || to->ks != ex->from->ks || to == &x->step_block)
 		return;
-	emit_patch(x->rw + ex->disp_off, x->rw + to->chain_off);
+	if (ex->returns) {
+		if (!to->live[0] || (!to->checked_off && !add_gate(x, to, xlate_gate_checked)))
+			return;
+		at = to->checked_off;
+	} else if (!ex->near || to->host[1]) {
+		if (!to->live[0] || (!to->gate_off && !add_gate(x, to, xlate_gate_page)))
+			return;
+		at = to->gate_off;
+	}
+	emit_patch(x->rw + ex->disp_off, x->rw + at);
 	ex->to = to;
 	ex->next_in = to->in;
 	to->in = ex;
@@ -29,113 +113,36 @@ void xlate_link_unchain(struct xlate *x, struct xexit *ex)
 	ex->to = NULL;
 }
 
-static uint64_t filter_bit(uint64_t rip, unsigned *word)
+static uint64_t *slot_of(struct xlate *x, const struct block *b)
 {
-	uint32_t h = (uint32_t)((rip >> 12) * 0x9e3779b1u);
-	*word = h >> 22;
-	return 1ull << (h >> 16 & 63);
-}
-
-/* Remember that slot was filled, in the log of its kind of page. */
-static void log_slot(struct xlate *x, uint32_t ks, unsigned slot, bool global)
-{
-	uint8_t *in = &x->jc_in[ks][slot];
-	if (!(*in & (1u << global)))
-		x->jc_log[ks][global][x->jc_used[ks][global]++] = (uint16_t)slot;
-	*in = (uint8_t)((*in & 3u) | 1u << global | (unsigned)global << 2);
+	return &x->cpu->jc[b->ks][xlate_jc_slot(x, b->rip)];
 }
 
 void xlate_link_jc_fill(struct xlate *x, struct block *b)
 {
-	struct cpu *cpu = x->cpu;
-	if (!(cpu->key & KEY_FLAT_CS) || b == &x->step_block || b->dead)
+	if (!b->live[0] || b->dead || (!b->checked_off && !add_gate(x, b, xlate_gate_checked)))
 		return;
-	unsigned slot = xlate_jc_slot(x, b->rip), word;
-	log_slot(x, b->ks, slot, !b->host[1] && mmu_exec_global(cpu, b->rip));
-	cpu->jc[b->ks][slot] = (uint64_t)(uintptr_t)xlate_rx(x, b->checked_off);
-	x->jc_rip[b->ks][slot] = b->rip;
-	uint64_t bit = filter_bit(b->rip, &word);
-	x->exec_filter[word] |= bit;
+	*slot_of(x, b) = (uint64_t)(uintptr_t)xlate_rx(x, b->checked_off);
 }
 
-void xlate_link_jc_drop(struct xlate *x, struct block *b)
+void xlate_link_drop(struct xlate *x, struct block *b)
 {
-	if (b->ks >= KS_FLAT)
+	uint64_t gate = (uint64_t)(uintptr_t)xlate_rx(x, b->checked_off), *jc, *rc;
+
+	if (!b->checked_off)
 		return;
-	uint64_t *slot = &x->cpu->jc[b->ks][xlate_jc_slot(x, b->rip)];
-	if (*slot == (uint64_t)(uintptr_t)xlate_rx(x, b->checked_off))
-		*slot = (uint64_t)(uintptr_t)x->jc_empty;
+	jc = slot_of(x, b);
+	rc = &x->cpu->rc[b->ks][xlate_rc_slot(x, b->rip)];
+	if (*jc == gate)
+		*jc = (uint64_t)(uintptr_t)x->jc_empty;
+	if (*rc == gate)
+		*rc = (uint64_t)(uintptr_t)x->jc_empty;
 }
 
-/* Empty the logged slots whose occupant is of the log's kind. */
-static void clear_log(struct xlate *x, uint32_t ks, unsigned global)
-{
-	for (uint32_t k = 0; k < x->jc_used[ks][global]; k++) {
-		unsigned slot = x->jc_log[ks][global][k];
-		uint8_t *in = &x->jc_in[ks][slot];
-		if (*in >> 2 == global)
-			x->cpu->jc[ks][slot] = (uint64_t)(uintptr_t)x->jc_empty;
-		*in &= (uint8_t)~(1u << global);
-	}
-	x->jc_used[ks][global] = 0;
-}
-
-void xlate_link_jc_clear(struct xlate *x, uint32_t ks)
-{
-	clear_log(x, ks, 0);
-	clear_log(x, ks, 1);
-}
-
-void xlate_link_jc_make(struct xlate *x, uint32_t ks)
+void xlate_link_clear(struct xlate *x, uint32_t ks)
 {
 	for (unsigned k = 0; k < JC_SIZE; k++)
 		x->cpu->jc[ks][k] = (uint64_t)(uintptr_t)x->jc_empty;
-	x->jc_made[ks] = true;
-}
-
-static void clear_all(struct xlate *x)
-{
-	for (uint32_t ks = 0; ks < KS_FLAT; ks++)
-		xlate_link_jc_clear(x, ks);
-	for (unsigned k = 0; k < ARRAY_LEN(x->exec_filter); k++)
-		x->exec_filter[k] = 0;
-}
-
-static void clear_nonglobal(struct xlate *x)
-{
-	for (uint32_t ks = 0; ks < x->nflat; ks++)
-		clear_log(x, ks, 0);
-}
-
-/* Slots of blocks that start on page. Where RIP's bits from 2 on select the slot, those of the page leave 1024 of them. */
-static void clear_starting(struct xlate *x, gla_t page)
-{
-	uint32_t n = x->pext ? JC_PAGE : JC_SIZE, first = x->pext ? (page >> 12) % (JC_SIZE / JC_PAGE) * JC_PAGE : 0;
-	for (uint32_t ks = 0; ks < x->nflat; ks++)
-		for (uint32_t slot = first; slot < first + n; slot++)
-			if ((x->jc_rip[ks][slot] & ~4095ull) == page)
-				x->cpu->jc[ks][slot] = (uint64_t)(uintptr_t)x->jc_empty;
-}
-
-/* Blocks that start on page, or on the one before and may cross into it. */
-static void clear_page(struct xlate *x, gla_t page)
-{
-	unsigned word;
-	uint64_t bit = filter_bit(page, &word);
-	if (x->exec_filter[word] & bit)
-		clear_starting(x, page);
-	bit = filter_bit(page - 4096, &word);
-	if (x->exec_filter[word] & bit)
-		clear_starting(x, page - 4096);
-}
-
-void xlate_link_flushed(struct cpu *cpu, enum cpu_flush scope, gla_t gla)
-{
-	struct xlate *x = cpu->engine;
-	if (scope == FLUSH_PAGE)
-		clear_page(x, gla & ~4095ull);
-	else if (scope == FLUSH_NONGLOBAL || scope == FLUSH_SWITCH)
-		clear_nonglobal(x);
-	else if (scope == FLUSH_ALL)
-		clear_all(x);
+	for (unsigned k = 0; k < RC_SIZE; k++)
+		x->cpu->rc[ks][k] = (uint64_t)(uintptr_t)x->jc_empty;
 }

@@ -45,12 +45,6 @@ static uint64_t truncate(uint64_t v, unsigned size)
 	return size == 8 ? v : size == 4 ? (uint32_t)v : (uint16_t)v;
 }
 
-static void movzx16(struct emit *e, unsigned dst, unsigned src)
-{
-	emit_rex(e, false, dst, H_NONE, src, false);
-	e3(e, 0x0f, 0xb7, 0xc0 | (dst & 7) << 3 | (src & 7));
-}
-
 void xlate_lower_ea(struct tr *t, const struct dec *d, int32_t extra)
 {
 	const struct insn *in = &d->in;
@@ -64,7 +58,7 @@ void xlate_lower_ea(struct tr *t, const struct dec *d, int32_t extra)
 	unsigned index = in->index == INSN_NOREG ? H_NONE : xlate_lower_reg(t, in->index, S1);
 	emit_lea(&t->e, in->adsize == 8 ? 8 : 4, S0, base, index, in->scale, (int32_t)disp);
 	if (in->adsize == 2)
-		movzx16(&t->e, S0, S0);
+		emit_movzx(&t->e, 2, S0, S0);
 }
 
 unsigned xlate_lower_base(const struct dec *d)

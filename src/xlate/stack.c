@@ -39,10 +39,8 @@ static void stack_offset(struct tr *t, unsigned reg, int32_t n)
 {
 	unsigned st = t->dec[t->i].in.stsize;
 	emit_lea(&t->e, st == 8 ? 8 : 4, S0, reg, H_NONE, 1, n);
-	if (st == 2) {
-		emit_rex(&t->e, false, S0, H_NONE, S0, false);
-		e3(&t->e, 0x0f, 0xb7, 0xc0 | (S0 & 7) << 3 | (S0 & 7));
-	}
+	if (st == 2)
+		emit_movzx(&t->e, 2, S0, S0);
 }
 
 static void store_imm(struct tr *t, unsigned width, uint64_t imm)
@@ -311,7 +309,7 @@ unsigned xlate_insn_stack_run(struct tr *t)
 		t->i += pops;
 		t->rip = t->rips[t->i];
 		xlate_lower_map(t, t->i);
-		xlate_exit_indirect_from(t);
+		xlate_exit_return_to(t);
 		t->ended = true;
 	}
 	return n;

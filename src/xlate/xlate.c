@@ -102,18 +102,41 @@ static const void *next_block(struct xlate *x)
 	return (const void *)(uintptr_t)cpu->jc[cpu->ks][xlate_jc_slot(x, cpu->s.rip)];
 }
 
-const void *xlate_dispatch(struct cpu *cpu)
+/* The block to go on with at once, or NULL. */
+static struct block *dispatched(struct cpu *cpu)
 {
 	struct xlate *x = cpu->engine;
 	stats_enter(&cpu->stats, PHASE_DISPATCH);
 	if (bad_rip(cpu) || leave_now(cpu) || cpu->mode_dirty || x->flush_wanted || x->stepping || !(cpu->key & KEY_FLAT_CS))
-		return (const void *)xlate_leave;
-	struct block *b = xlate_find_known(x);
+		return NULL;
+	cpu->stats.count[STAT_EXITS]++;
+	return xlate_find_known(x);
+}
+
+const void *xlate_dispatch(struct cpu *cpu)
+{
+	struct xlate *x = cpu->engine;
+	struct block *b = dispatched(cpu);
 	if (!b)
 		return (const void *)xlate_leave;
 	xlate_link_jc_fill(x, b);
-	cpu->stats.count[STAT_EXITS]++;
 	return xlate_rx(x, b->entry_off);
+}
+
+const void *xlate_dispatch_page(struct cpu *cpu)
+{
+	struct xlate *x = cpu->engine;
+	struct block *b = dispatched(cpu);
+	cpu->stats.count[STAT_EXIT_PAGE]++;
+	return b ? xlate_rx(x, b->entry_off) : (const void *)xlate_leave;
+}
+
+const void *xlate_dispatch_return(struct cpu *cpu, struct xexit *ex)
+{
+	struct block *b = dispatched(cpu);
+	if (b && b->rip == ex->target)
+		xlate_link_chain(cpu->engine, ex, b);
+	return b ? xlate_rx(cpu->engine, b->entry_off) : (const void *)xlate_leave;
 }
 
 const void *xlate_helper(struct cpu *cpu, const struct xsite *site)
@@ -336,7 +359,7 @@ void xlate_run(struct xlate *x)
 	do {
 		x->stepping = false;
 		refresh_mode(x);
-		struct block *b = xlate_find_block(x);
+		struct block *b = xlate_find_block(x, !from ? GATE_CHECKED : from->near ? GATE_NONE : GATE_PAGE);
 		if (!from)
 			xlate_link_jc_fill(x, b);
 		else if (before == *flushes)
@@ -403,14 +426,16 @@ void xlate_attach(struct xlate *x)
 {
 	struct cpu *cpu = x->cpu;
 	cpu->engine = x;
-	cpu->flushed = xlate_link_flushed;
+	cpu->flushed = xlate_live_flushed;
 	cpu->code_written = code_written;
 	cpu->guest_rip_of = guest_rip_of;
 	cpu->guest_cs_base_of = guest_cs_base_of;
-	cpu->jc_mask = (JC_SIZE - 1) << 2;
 	cpu->near_budget = NEAR_BUDGET;
+	cpu->rc_mask = RC_SIZE - 1;
 	cpu->thunk[XT_EXIT_DIRECT] = (const void *)xlate_exit_direct;
 	cpu->thunk[XT_EXIT_INDIRECT] = (const void *)xlate_exit_indirect;
+	cpu->thunk[XT_EXIT_PAGE] = (const void *)xlate_exit_page;
+	cpu->thunk[XT_EXIT_RETURN] = (const void *)xlate_exit_return;
 	cpu->thunk[XT_HELPER] = (const void *)xlate_thunk_helper;
 	cpu->thunk[XT_SLOW] = (const void *)xlate_thunk_slow;
 	cpu->thunk[XT_SEGMENT] = (const void *)xlate_thunk_segment;

@@ -11,7 +11,7 @@
 #include "xlate/xlate.h"
 
 /* Order of cpu->thunk[]. */
-enum xlate_thunk { XT_EXIT_DIRECT, XT_EXIT_INDIRECT, XT_HELPER, XT_SLOW, XT_SEGMENT, XT_COMMIT, XT_LEAVE, XT_NEAR };
+enum xlate_thunk { XT_EXIT_DIRECT, XT_EXIT_INDIRECT, XT_EXIT_PAGE, XT_EXIT_RETURN, XT_HELPER, XT_SLOW, XT_SEGMENT, XT_COMMIT, XT_LEAVE, XT_NEAR };
 
 /* cpu->tmp[] that holds the host offset at which a computed jump left, 0: left another way. */
 #define TMP_LEFT_AT 3
@@ -28,16 +28,18 @@ enum xlate_thunk { XT_EXIT_DIRECT, XT_EXIT_INDIRECT, XT_HELPER, XT_SLOW, XT_SEGM
 /* What is seldom executed, miss and exit stubs, lies apart from the rest: dense code is what the host's caches hold most of. */
 #define COLD_START (CODE_SIZE / 2)
 
-/* A direct way out of a block: a rel32 jump, to its stub until it is linked. */
+/* A way out of a block to a known RIP: the displacement of a jump, or of the LEA of a return, to its stub until it is linked. */
 struct xexit {
 	struct block *from;
 	struct block *to;         /* linked to, or NULL */
 	struct xexit *next_in;    /* others linked to the same block */
 	uint64_t target;          /* guest RIP */
-	uint32_t disp_off;        /* where the jump's displacement is, in the code cache */
+	uint32_t disp_off;        /* where the displacement is, in the code cache */
 	uint32_t stub_off;        /* what it points to while unlinked */
 	uint32_t poll_off;        /* safe point before the jump, 0: none */
-	bool linkable;            /* same page: may be chained */
+	bool returns;             /* where the RET of a call goes on: comes with its RIP in S0 */
+	bool near;                /* the target lies on the page of the jump */
+	bool linkable;            /* may be chained */
 };
 
 /* Host offset (from the block's start; cold code is further up) at which code for a guest instruction begins. */
@@ -54,8 +56,9 @@ struct block {
 	const uint8_t *host[2];   /* host address of the page it starts on, and of the second one if it crosses */
 	uint32_t page_off;        /* of the first byte in its page */
 	uint32_t ks;
-	uint32_t entry_off, checked_off; /* in the code cache, like all offsets */
-	uint32_t chain_off;       /* where chained jumps go: the entry, or for a block on two pages the way through the jump cache */
+	uint32_t entry_off;       /* in the code cache, like all offsets */
+	uint32_t gate_off, checked_off; /* gates (link.c), 0: none yet */
+	uint16_t live[2];         /* numbers of its pages (live.c), 0: CS is not flat, or no second page */
 	uint32_t cs_limit;        /* checked unless CS is flat */
 	uint64_t cs_base;
 	uint64_t ram[2];          /* RAM offsets of the pages it lies on, UINT64_MAX: not RAM */
@@ -76,6 +79,9 @@ struct xsite {
 	bool ends; /* nothing follows in the block: always leave */
 };
 
+/* The gate that a new block is made with (link.c). */
+enum gate { GATE_NONE, GATE_PAGE, GATE_CHECKED };
+
 struct code_page {
 	struct block *list;
 	uint64_t granules; /* 64-byte pieces of the page that hold code */
@@ -88,6 +94,20 @@ struct code_page {
 #define NEAR_BUDGET 1024u
 #define NEAR_DENSE 300u
 #define FAR_BITS 65536u
+
+/* A linear page of code and the host page behind it (live.c). */
+struct vpage {
+	gla_t gla;
+	const uint8_t *host;
+	uint16_t next; /* of its hash chain */
+	bool user;
+};
+
+/* Numbers of pages whose bytes were set. */
+struct live_log {
+	unsigned n;
+	uint16_t id[4096];
+};
 
 struct xlate {
 	struct cpu *cpu;
@@ -105,21 +125,19 @@ struct xlate {
 	size_t arena_used, arena_size;
 	uint32_t keys[KS_COUNT];
 	unsigned nflat, nother;       /* keyspaces in use from 0 on, and from KS_FLAT on */
-	uint64_t jc_rip[KS_FLAT][JC_SIZE]; /* which RIP an occupied slot is for */
-	uint8_t jc_in[KS_FLAT][JC_SIZE];   /* which logs hold the slot: bit 0 non-global, bit 1 global; bit 2: occupant is global */
-	uint16_t jc_log[KS_FLAT][2][JC_SIZE]; /* slots that were filled since the last flush of their kind of page */
-	uint32_t jc_used[KS_FLAT][2];
-	uint64_t exec_filter[1024];   /* hashed: pages that have jump cache entries; sparse, as INVLPG of data pages is frequent */
+	struct vpage *vpages;         /* by number, VPAGES of them, nvpages used */
+	unsigned nvpages;
+	uint16_t vpage_hash[4096];    /* by linear address */
+	struct live_log live_log[2];  /* of non-global and of global pages */
 	const void *jc_empty;
 	uint64_t far[FAR_BITS / 64];  /* hashed: instructions that do not try the near entry */
 	uint64_t near_looked;         /* host TSC at the last look for them */
-	bool jc_made[KS_FLAT];       /* jc of the keyspace holds jc_empty where nothing else */
 	/* set by the signal handler */
 	bool sig_event;
 	uint8_t sig_vector;
 	uint32_t sig_error;
 	struct block step_block;      /* the block in the step buffer */
-	bool pext;                    /* host has BMI2 */
+	bool crc32, bmi2;             /* host has SSE4.2, BMI2 */
 	bool sig_retry;               /* #GP that the strict translation of one instruction has to confirm */
 	bool flush_wanted;
 	bool stepping;                /* leave after one instruction, whatever it is */
@@ -197,17 +215,17 @@ struct fetch {
 	bool crosses, cacheable;
 };
 
-/* find.c: the block for the CPU's state, if it exists, lies on one page and that is known to be executable; else NULL. CS is flat. */
+/* find.c: the block for the CPU's state, if it exists and its pages are known to be executable; else NULL. CS is flat. */
 struct block *xlate_find_known(struct xlate *x);
 /* The block for the CPU's state, made if need be; raises guest exceptions of the fetch. FPU parked when it translates. */
-struct block *xlate_find_block(struct xlate *x);
+struct block *xlate_find_block(struct xlate *x, enum gate want);
 /* Find the page at s.rip. */
 void xlate_find_fetch(struct xlate *x, struct fetch *f);
 /* The first instruction crosses into the next page: append it. FPU parked. */
 void xlate_find_second(struct xlate *x, struct fetch *f);
 
 /* block.c, FPU parked by it */
-struct block *xlate_block_translate(struct xlate *x, struct fetch *f);
+struct block *xlate_block_translate(struct xlate *x, struct fetch *f, enum gate want);
 struct block *xlate_block_step(struct xlate *x);
 
 /* A near branch at rip has led nowhere: put its stack pointer back and raise its #GP(0). */
@@ -233,18 +251,39 @@ static inline uint32_t xlate_far_bit(uint64_t rip)
 	return (uint32_t)(rip * 0x9e3779b97f4a7c15ull >> 32) % FAR_BITS;
 }
 
-/* link.c */
+/* live.c: the number of a page, made if need be */
+uint16_t xlate_live_number(struct xlate *x, gla_t gla, const uint8_t *host, bool user);
+/* No room for the numbers of another block: flush the cache. */
+bool xlate_live_full(const struct xlate *x);
+/* The current address space has page id, and may execute it. */
+void xlate_live_set(struct xlate *x, uint16_t id);
+/* No page is live nor has a number. */
+void xlate_live_reset(struct xlate *x);
+void xlate_live_flushed(struct cpu *cpu, enum cpu_flush scope, gla_t gla);
+
+/* link.c: emit the gate; the block's entry is to follow */
+void xlate_gate_checked(struct xlate *x, struct emit *e, struct block *b);
+void xlate_gate_page(struct xlate *x, struct emit *e, struct block *b);
 void xlate_link_chain(struct xlate *x, struct xexit *ex, struct block *to);
 void xlate_link_unchain(struct xlate *x, struct xexit *ex);
 void xlate_link_jc_fill(struct xlate *x, struct block *b);
-void xlate_link_jc_drop(struct xlate *x, struct block *b);
-void xlate_link_flushed(struct cpu *cpu, enum cpu_flush scope, gla_t gla);
-void xlate_link_jc_clear(struct xlate *x, uint32_t ks);
-/* Before the first use of a keyspace. */
-void xlate_link_jc_make(struct xlate *x, uint32_t ks);
+/* Nobody gets to b through a cache any more. */
+void xlate_link_drop(struct xlate *x, struct block *b);
+/* Empty the jump cache and the return cache of a keyspace. */
+void xlate_link_clear(struct xlate *x, uint32_t ks);
+_Static_assert(JC_BITS == 16, "control.c takes the low word of the sum");
 static inline unsigned xlate_jc_slot(const struct xlate *x, uint64_t rip)
 {
-	return x->pext ? rip >> 2 & (JC_SIZE - 1) : rip & 0xff;
+	uint64_t sum = 0;
+	if (!x->crc32)
+		return rip & 0xff;
+	__asm__("crc32q %1, %0" : "+r"(sum) : "r"(rip));
+	return sum & (JC_SIZE - 1);
+}
+
+static inline unsigned xlate_rc_slot(const struct xlate *x, uint64_t rip)
+{
+	return rip & (x->bmi2 ? RC_SIZE - 1 : 0xff);
 }
 
 /* lower.c: memory operands */
@@ -286,11 +325,9 @@ void xlate_insn_call(struct tr *t, const struct dec *d);
 void xlate_insn_jmp(struct tr *t, const struct dec *d);
 void xlate_insn_jcc(struct tr *t, const struct dec *d);
 void xlate_insn_loop(struct tr *t, const struct dec *d);
-/* Leave for the RIP in S0, or for a known one. */
-void xlate_exit_indirect_from(struct tr *t);
+/* Leave for the RIP in S0 that a RET has popped, or for a known one. */
+void xlate_exit_return_to(struct tr *t);
 void xlate_exit_to(struct tr *t, uint64_t target);
-/* The jump cache's slot for target decides; poll: behind a safe point. CS is flat. */
-void xlate_exit_via_cache(struct tr *t, uint64_t target, bool poll);
 /* Move the stack pointer by n, in its address size. Clobbers S1. */
 void xlate_stack_add(struct tr *t, int32_t n);
 
@@ -302,6 +339,8 @@ void xlate_stats_code(struct xlate *x);
 void *xlate_enter(struct cpu *cpu, const void *code);
 void xlate_exit_direct(void);
 void xlate_exit_indirect(void);
+void xlate_exit_page(void);
+void xlate_exit_return(void);
 void xlate_jc_empty(void);
 void xlate_leave(void);
 void xlate_thunk_helper(void);
@@ -320,6 +359,10 @@ void xlate_gates_end(void);
 /* NULL: go on behind the call; else where to: a checked entry (S0 = RIP), or xlate_leave. */
 /* A jump cache did not hold s.rip: the entry that does, or xlate_leave. */
 const void *xlate_dispatch(struct cpu *cpu);
+/* The same when a page was not live, not the jump cache's fault. */
+const void *xlate_dispatch_page(struct cpu *cpu);
+/* A RET came to the place that a call has for it, and that is not chained. */
+const void *xlate_dispatch_return(struct cpu *cpu, struct xexit *ex);
 void xlate_near_often(struct cpu *cpu, uint64_t host_pc);
 const void *xlate_helper(struct cpu *cpu, const struct xsite *site);
 void *xlate_slow(struct cpu *cpu, gla_t gla, uint32_t desc);

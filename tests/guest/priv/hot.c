@@ -7,10 +7,14 @@
 #define DI "%rdi"
 #define SI "%rsi"
 #define AREG "%rax"
+#define BP "%rbp"
+#define DX "%rdx"
 #else
 #define DI "%edi"
 #define SI "%esi"
 #define AREG "%eax"
+#define BP "%ebp"
+#define DX "%edx"
 #endif
 /* DI: a function in the window; SI: its page table entry; EBP and EDX: the entry's two values. Calls it under each
  * by turns. */
@@ -25,6 +29,11 @@ SNIPPET(patching, "mov $100, %ecx\n1: incb 1(" DI ")\n call *" DI "\n add %eax, 
 SNIPPET(inner, "mov $50, %ecx\n1: mov $100, %edx\n2: add $1, %ebx\ninner_imm = . - 1\n dec %edx\n jnz 2b\n"
 	" incb (" DI ")\n dec %ecx\n jnz 1b");
 extern char inner_imm[];
+/* SI: a function that calls DI and then has a result; DI changes it meanwhile, one time in four: BP is where, DX what. */
+SNIPPET(returning, "mov $100, %ecx\n1: call *" SI "\n add %eax, %ebx\n dec %ecx\n jnz 1b\n jmp 2f\n"
+	"patch_caller: test $3, %ecx\n jnz 3f\n incb (" BP ")\n 3: ret\n"
+	"remap_caller: test $3, %ecx\n jnz 3f\n xor " DX ", (" BP ")\n invlpg (" SI ")\n 3: ret\n2:");
+extern char patch_caller[], remap_caller[];
 asm(".pushsection .text\nbytes: .byte 0x40, 0xb8, 1, 0, 0x90, 0x90, 0x90, 0xcd, 0x40\n.popsection");
 extern u8 bytes[];
 static u8 fa[4096] __attribute__((aligned(4096))), fb[4096] __attribute__((aligned(4096))),
@@ -63,6 +72,35 @@ static void remapped(void)
 	fill(near_end + 4090, 0x90, 6);
 	alternate(by_cr3, WIN(0) + 4000, 1);
 	alternate(by_cr3, WIN(0) + 4090, 1);
+	/* a flag set before the jump and used behind it: mov $0 or $0xff, %eax; adc $0, %eax; ret */
+	near_end[3900] = 0xf9;
+	near_end[3901] = 0xe9;
+	*(u32 *)(near_end + 3902) = 4096 + 0x900 - 3906;
+	function(fa + 0x900, 0), function(fb + 0x900, 0xff);
+	copy(fa + 0x905, "\x83\xd0\x00\xc3", 4), copy(fb + 0x905, "\x83\xd0\x00\xc3", 4);
+	alternate(by_cr3, WIN(0) + 3900, 1);
+}
+
+/* A function's caller changes before it returns. */
+static void returned(void)
+{
+	map(4, (ul)fa, 7);
+	copy(fa, "\xff\xd7", 2), copy(fb, "\xff\xd7", 2); /* call *DI */
+	function(fa + 2, 0), function(fb + 2, 0x100);
+	prepare(returning, 0);
+	in.si = (ul)WIN(4);
+	in.di = (ul)patch_caller;
+	in.bp = (ul)fa + 3;
+	go();
+	CHECK("vol 3 11.6 a caller patched before the return", t.vec == END && t.r.bx == 4 * (25 * 26 / 2));
+	function(fa + 2, 1);
+	prepare(returning, 0);
+	in.si = (ul)WIN(4);
+	in.di = (ul)remap_caller;
+	in.bp = (ul)pte(4);
+	in.dx = (ul)fa ^ (ul)fb;
+	go();
+	CHECK("vol 3 4.10.4.1 a caller remapped before the return", t.vec == END && t.r.bx == 52 * 0x100 + 48);
 }
 
 static void rewritten(void)
@@ -107,6 +145,7 @@ void guest_main(void)
 {
 	paging_on();
 	remapped();
+	returned();
 	rewritten();
 	turns();
 }
