@@ -324,8 +324,208 @@ static void shared(void)
 	CHECK("vol 2 MOV CR4: PCIDE with CR3[11:0] not 0", FAULTS(GP, c4_at));
 	WR_CR(3, boot_pml4);
 }
+
+/* --- what many PCIDs keep, as data and as code --- */
+
+#define LAST 20 /* PCIDs from 2 on have space 2's tables */
+#define PLACE 5 /* window page with one of three pages of code there: mov eax, 1..3; ret */
+static u8 page_of_code[3][4096] __attribute__((aligned(4096)));
+
+static void write_code(volatile u8 *at, u8 result)
+{
+	static const u8 text[6] = { 0xb8, 0, 0, 0, 0, 0xc3 };
+	for (unsigned k = 0; k < sizeof(text); k++)
+		at[k] = k == 1 ? result : text[k];
+}
+
+static void place(unsigned which, u64 flags)
+{
+	ptb[PLACE] = (ul)page_of_code[which - 1] | 7 | flags;
+}
+
+static void to(unsigned pcid, u64 how)
+{
+	WR_CR(3, (ul)pml4b | pcid | how);
+}
+
+/* What PLACE gives, read and called: 1, 2, 3, or 0 if the two differ. */
+static unsigned what(void)
+{
+	unsigned read = peek((ul)WIN(PLACE) + 1), called = ((unsigned (*)(void))WIN(PLACE))();
+	return read == called ? read : 0;
+}
+
+/* All PCIDs to last have entries for `before`; then the table says `after`, and space 1 is current. */
+static void old_and_new(unsigned last, unsigned before, unsigned after)
+{
+	place(before, 0);
+	for (unsigned pcid = 2; pcid <= last; pcid++)
+		to(pcid, 0), what();
+	to_one(NOFLUSH);
+	place(after, 0);
+}
+
+static void by_type(void)
+{
+	for (unsigned k = 0; k < 16; k++) {
+		unsigned type = k & 3, named = 2 + k % 3, before = 1 + k % 3, after = 1 + (k + 1) % 3;
+		stage = k;
+		old_and_new(4, before, after);
+		desc.pcid = named, desc.at = (ul)WIN(PLACE) + 123;
+		code(inv, type, 0);
+		for (unsigned pcid = 4; pcid >= 2; pcid--) {
+			to(pcid, NOFLUSH);
+			unsigned now = what();
+			if (type >= 2 || pcid == named)
+				CHECK("vol 2 INVPCID: what each type drops of three PCIDs", now == after);
+			else /* read and call may differ: each may be kept or not */
+				CHECK("vol 2 INVPCID: the others' may stay, no third appears", now == after || now == before || !now);
+			to(pcid, 0);
+			CHECK("vol 3 4.10.4.1 MOV CR3 without bit 63: the PCID's are gone", what() == after);
+		}
+	}
+	to_one(0);
+}
+
+static void without_bit63(void)
+{
+	unsigned good = 0;
+	old_and_new(LAST, 1, 2);
+	for (unsigned pcid = 2; pcid <= LAST; pcid++)
+		to(pcid, 0), good += what() == 2;
+	CHECK("vol 3 4.10.4.1 MOV CR3 without bit 63, each of 19 PCIDs", good == LAST - 1);
+	for (unsigned type = 2; type < 4; type++) {
+		old_and_new(LAST, 2, 3);
+		code(inv, type, 0);
+		for (unsigned pcid = 2; pcid <= LAST; pcid++)
+			to(pcid, NOFLUSH), good += what() == 3;
+		CHECK("vol 2 INVPCID types 2 and 3: each of 19 PCIDs", good == (LAST - 1) * type);
+	}
+	/* only the one that is loaded: the others must still be told */
+	old_and_new(6, 3, 1);
+	to(4, 0);
+	CHECK("vol 3 4.10.4.1 MOV CR3 without bit 63", what() == 1);
+	for (unsigned pcid = 2; pcid <= 6; pcid++) {
+		to_one(NOFLUSH);
+		desc.pcid = pcid;
+		code(inv, 1, 0);
+		to(pcid, NOFLUSH);
+		CHECK("vol 2 INVPCID type 1, one PCID after the other", what() == 1);
+	}
+	/* dropped, filled again, left and met again */
+	for (unsigned k = 0; k < 6; k++) {
+		to(2, k & 1 ? NOFLUSH : 0), what();
+		place(1 + k % 3, 0);
+		invlpg((ul)WIN(PLACE));
+		to(3, NOFLUSH);
+		to(2, NOFLUSH);
+		CHECK("vol 3 4.10.4.1 what INVLPG dropped is not back with its PCID", what() == 1 + k % 3);
+	}
+	to_one(0);
+}
+
+static void pcide_off_and_on(void)
+{
+	old_and_new(9, 1, 2);
+	WR_CR(3, boot_pml4);
+	WR_CR(4, RD_CR(4) & ~PCIDE);
+	WR_CR(3, pml4b);
+	CHECK("vol 3 4.10.4.1 CR4.PCIDE 1 to 0 drops all", what() == 2);
+	place(3, 0);
+	WR_CR(3, pml4b);
+	CHECK("vol 3 4.10.4.1 MOV CR3 with CR4.PCIDE = 0", what() == 3);
+	WR_CR(4, RD_CR(4) | PCIDE);
+	unsigned good = 0;
+	for (unsigned pcid = 9; pcid >= 2; pcid--)
+		to(pcid, NOFLUSH), good += what() == 3;
+	CHECK("vol 3 4.10.4.1 nor does any PCID have its old ones when it is 1 again", good == 8);
+	to_one(0);
+}
+
+/* A page that one PCID has written to becomes code of another: later writes through the first one's entry change it. */
+static void written_and_run(void)
+{
+	map(PLACE, (ul)page_of_code[0], 7);
+	for (unsigned k = 0; k < 6; k++) {
+		u8 result = (u8)(10 + k);
+		stage = k;
+		place(1, 0);
+		to_one(k ? NOFLUSH : 0);
+		write_code(WIN(PLACE), result);
+		to(2, k ? NOFLUSH : 0);
+		CHECK("vol 3 8.1.3 code written under another PCID", what() == result);
+		to_one(NOFLUSH);
+		WIN(PLACE)[1] = (u8)(result + 50);
+		CHECK("vol 3 8.1.3 seen by the writer", what() == result + 50u);
+		to(2, NOFLUSH);
+		CHECK("vol 3 8.1.3 and by the other one, where it was translated before", what() == result + 50u);
+	}
+	write_code(page_of_code[0], 1);
+}
+
+static void across(void)
+{
+	WR_CR(4, RD_CR(4) | PGE);
+	for (unsigned k = 0; k < 3; k++) { /* a global page, dropped under another PCID */
+		stage = k;
+		place(1, 0x100);
+		to(2, 0), invlpg((ul)WIN(PLACE));
+		CHECK("a global page", what() == 1);
+		to(3, NOFLUSH);
+		CHECK("vol 3 4.10.2.4 global: the same with another PCID", what() == 1);
+		place(2, 0x100);
+		if (k == 0)
+			invlpg((ul)WIN(PLACE));
+		else if (k == 1)
+			code(inv, 2, 0);
+		else
+			WR_CR(4, RD_CR(4) & ~PGE);
+		WR_CR(4, RD_CR(4) | PGE);
+		CHECK("vol 3 4.10.4.1 global pages dropped", what() == 2);
+		to(2, NOFLUSH);
+		CHECK("vol 3 4.10.4.1 and with the PCID that saw it first", what() == 2);
+	}
+	WR_CR(4, RD_CR(4) & ~PGE);
+	/* a large page: another PCID's entries for it go with its own flush */
+	u64 small = pdb[0];
+	ul low = 8 * LARGE;
+	for (unsigned k = 0; k < 4; k++) {
+		stage = k;
+		*(volatile u8 *)(low + PLACE * 4096) = 0x33;
+		pdb[0] = low | 0x87;
+		to(3, 0);
+		CHECK("vol 3 4.10.2.2 a large page", peek((ul)WIN(PLACE)) == 0x33);
+		to_one(NOFLUSH);
+		pdb[0] = small;
+		desc.pcid = 3;
+		if (k < 2)
+			code(inv, 1 + 2 * (k & 1), 0);
+		to(3, k < 2 ? NOFLUSH : 0);
+		CHECK("vol 3 4.10.4.1 a table where another PCID's large page was", what() == 2);
+	}
+	to_one(0);
+}
+
+static void kept(void)
+{
+	for (unsigned k = 0; k < 3; k++)
+		write_code(page_of_code[k], (u8)(k + 1));
+	WR_CR(4, RD_CR(4) | PCIDE);
+	to_one(0);
+	by_type();
+	without_bit63();
+	pcide_off_and_on();
+	written_and_run();
+	across();
+	WR_CR(3, boot_pml4);
+	WR_CR(4, RD_CR(4) & ~PCIDE);
+}
 #else
 static void shared(void)
+{
+}
+
+static void kept(void)
 {
 }
 
@@ -345,6 +545,8 @@ void guest_main(void)
 	globals();
 	refuses();
 	spaces();
-	if (RD_CR(4) & PCIDE)
+	if (RD_CR(4) & PCIDE) {
 		shared();
+		kept();
+	}
 }
