@@ -4,14 +4,17 @@
  * A linear page with the host page behind it, for user or supervisor, has a number and a byte cpu->live[number]: not 0
  * while the current address space has that translation and may execute it. What translated code asks at a jump to
  * another page is one load; what a flush of the TLB does is to clear the bytes that are set, and after it each page is
- * looked at once, not each block. Blocks, chains between them and jump caches stay.
+ * looked at once, not each block. Blocks, chains between them and jump caches stay. A switch to a context that is
+ * kept (mmu/context.c) sets the bytes it had.
  *
  * I1  A byte is set only if the MMU knows the page for execution, and is cleared when it forgets.
- * I2  Every number whose byte is set stands in the log of its kind.
+ * I2  Every number whose byte is set stands in the log of the current context, or of global pages.
+ * I3  The log of another context holds what was live when it was left.
  */
 #include "xlate/xlate_int.h"
 
 enum { DEAD, NONGLOBAL, GLOBAL };
+#define LOG_GLOBAL CPU_CTX
 
 static uint16_t *chain_of(struct xlate *x, gla_t page)
 {
@@ -51,17 +54,24 @@ void xlate_live_set(struct xlate *x, uint16_t id)
 	if (!id || *live)
 		return;
 	bool global = mmu_exec_global(x->cpu, x->vpages[id].gla);
-	struct live_log *log = &x->live_log[global];
+	struct live_log *log = &x->live_log[global ? LOG_GLOBAL : x->cpu->ctx];
 	if (log->n == ARRAY_LEN(log->id))
 		clear_log(x, log);
 	log->id[log->n++] = id;
 	*live = global ? GLOBAL : NONGLOBAL;
 }
 
+static void clear_all(struct xlate *x)
+{
+	clear_log(x, &x->live_log[x->cpu->ctx]);
+	clear_log(x, &x->live_log[LOG_GLOBAL]);
+	for (unsigned k = 0; k < CPU_CTX; k++)
+		x->live_log[k].n = 0;
+}
+
 void xlate_live_reset(struct xlate *x)
 {
-	for (unsigned k = 0; k < ARRAY_LEN(x->live_log); k++)
-		clear_log(x, &x->live_log[k]);
+	clear_all(x);
 	for (unsigned k = 0; k < ARRAY_LEN(x->vpage_hash); k++)
 		x->vpage_hash[k] = 0;
 	x->nvpages = 1; /* 0: no page */
@@ -74,17 +84,43 @@ static void clear_page(struct xlate *x, gla_t page)
 			x->cpu->live[id] = DEAD;
 }
 
+/* What was cleared since does not come back. */
+static void leave_context(struct xlate *x, struct live_log *log)
+{
+	unsigned n = 0;
+
+	for (unsigned k = 0; k < log->n; k++) {
+		uint8_t *live = &x->cpu->live[log->id[k]];
+
+		if (*live != NONGLOBAL)
+			continue;
+		*live = DEAD;
+		log->id[n++] = log->id[k];
+	}
+	log->n = n;
+}
+
+static void enter_context(struct xlate *x, const struct live_log *log)
+{
+	for (unsigned k = 0; k < log->n; k++) {
+		uint8_t *live = &x->cpu->live[log->id[k]];
+
+		*live = *live ? *live : NONGLOBAL;
+	}
+}
+
 void xlate_live_flushed(struct cpu *cpu, enum cpu_flush scope, gla_t gla)
 {
 	struct xlate *x = cpu->engine;
 
-	if (scope == FLUSH_PAGE) {
-		clear_page(x, gla & ~4095ull);
-		return;
+	switch (scope) {
+	case FLUSH_PAGE: clear_page(x, gla & ~4095ull); break;
+	case FLUSH_NONGLOBAL: clear_log(x, &x->live_log[cpu->ctx]); break;
+	case FLUSH_CONTEXT: x->live_log[gla].n = 0; break;
+	case FLUSH_ALL: clear_all(x); break;
+	case FLUSH_SWITCH:
+		leave_context(x, &x->live_log[cpu->ctx]);
+		enter_context(x, &x->live_log[gla]);
+		break;
 	}
-	if (scope == FLUSH_CONTEXT)
-		return;
-	clear_log(x, &x->live_log[0]);
-	if (scope == FLUSH_ALL)
-		clear_log(x, &x->live_log[1]);
 }

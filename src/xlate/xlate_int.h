@@ -128,7 +128,7 @@ struct xlate {
 	struct vpage *vpages;         /* by number, VPAGES of them, nvpages used */
 	unsigned nvpages;
 	uint16_t vpage_hash[4096];    /* by linear address */
-	struct live_log live_log[2];  /* of non-global and of global pages */
+	struct live_log live_log[CPU_CTX + 1]; /* of each context, and of global pages */
 	const void *jc_empty;
 	uint64_t far[FAR_BITS / 64];  /* hashed: instructions that do not try the near entry */
 	uint64_t near_looked;         /* host TSC at the last look for them */

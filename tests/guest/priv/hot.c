@@ -29,7 +29,7 @@ SNIPPET(patching, "mov $100, %ecx\n1: incb 1(" DI ")\n call *" DI "\n add %eax, 
 SNIPPET(inner, "mov $50, %ecx\n1: mov $100, %edx\n2: add $1, %ebx\ninner_imm = . - 1\n dec %edx\n jnz 2b\n"
 	" incb (" DI ")\n dec %ecx\n jnz 1b");
 extern char inner_imm[];
-/* SI: a function that calls DI and then has a result; DI changes it meanwhile, one time in four: BP is where, DX what. */
+/* SI: a function that calls DI and then has a result; DI changes it, one time in four: BP is where, DX what. */
 SNIPPET(returning, "mov $100, %ecx\n1: call *" SI "\n add %eax, %ebx\n dec %ecx\n jnz 1b\n jmp 2f\n"
 	"patch_caller: test $3, %ecx\n jnz 3f\n incb (" BP ")\n 3: ret\n"
 	"remap_caller: test $3, %ecx\n jnz 3f\n xor " DX ", (" BP ")\n invlpg (" SI ")\n 3: ret\n2:");
