@@ -203,6 +203,15 @@ static void cpu_ferr(void *opaque, bool level)
 	loop_unlock(pc->loop);
 }
 
+static void ignne_line(void *opaque, int n, bool level)
+{
+	struct pc *pc = opaque;
+
+	(void)n, (void)level;
+	if (pc->vcpu)
+		vcpu_ask_ignne(pc->vcpu);
+}
+
 static int cpu_ack(void *opaque)
 {
 	struct pc *pc = opaque;
@@ -281,7 +290,7 @@ static void make_interrupt_chips(struct pc *pc)
 
 static void make_chipset(struct pc *pc)
 {
-	struct piix3_config piix = { .states = pc->states, .mem = pc->mem };
+	struct piix3_config piix = { .states = pc->states, .mem = pc->mem, .ignne = { ignne_line, pc, 0 } };
 	/* PIIX3 sets the INTx wires when it joins the bus */
 	const struct wire none[4] = { { NULL, NULL, 0 } };
 

@@ -140,10 +140,12 @@ void cpu_reset(struct cpu *cpu, bool init)
 		init_common(cpu, (cpu->s.cr0 & (CR0_CD | CR0_NW)) | CR0_ET);
 	} else {
 		init_common(cpu, CR0_CD | CR0_NW | CR0_ET);
+		cpu->s.ferr = cpu->s.ignne = false;
 		reset_msrs(cpu);
 		cpu_fpu_reset(cpu);
 	}
 	cpu->event_valid = false;
+	cpu->x87_aside = 0;
 	cpu->host_pc = 0;
 	cpu->bounce_len = 0;
 	cpu->bounce_exit = false;
@@ -187,7 +189,7 @@ static const struct st_field cpu_state_type_fields[] = {
 	S(tsc_aux), S(tsc_adjust), S(tsc_offset),
 	S(pat), S(misc_enable), S(mtrr_def_type), A(mtrr_phys), A(mtrr_fix),
 	A(pdpte), S(spec_ctrl), S(cpl),
-	S(halted), S(int_shadow), S(nmi_blocked), S(nmi_pending), S(shadow_ss), A(pad_),
+	S(halted), S(int_shadow), S(nmi_blocked), S(nmi_pending), S(shadow_ss), S(ferr), S(ignne),
 	S(pending_dbg),
 };
 ST_TYPE(cpu_state_type, struct cpu_state, 1, state_check);

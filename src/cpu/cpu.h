@@ -132,7 +132,8 @@ struct cpu_state {
 	bool nmi_blocked;
 	bool nmi_pending;
 	bool shadow_ss;         /* the shadow comes from MOV SS/POP SS: holds off #DB as well */
-	uint8_t pad_[2];
+	bool ferr;              /* FERR#: an x87 error was reported with CR0.NE = 0, and stands as far as we saw */
+	bool ignne;             /* IGNNE#: such errors are ignored, SDM vol 1 8.7.2 */
 	uint64_t pending_dbg;   /* DR6 bits of a #DB that waits for the instruction boundary */
 };
 extern const struct st_type cpu_state_type;
@@ -285,6 +286,7 @@ struct cpu {
 	/* mode */
 	bool mode_dirty;
 	bool fpu_live;
+	uint8_t x87_aside;       /* exception flags kept out of the x87 status while one instruction ignores them */
 	uint8_t view;            /* enum cpu_view of data accesses now */
 	uint32_t key;            /* mode key of s, see xlate/key.h; valid while !mode_dirty */
 	uint32_t ks;             /* keyspace index of key */
@@ -333,7 +335,7 @@ struct cpu {
 };
 
 /* Request bits. */
-enum { REQ_FLUSH = 1, REQ_CODE = 2, REQ_NMI = 4, REQ_RESET = 8, REQ_STOP = 16, REQ_PAUSE = 32 };
+enum { REQ_FLUSH = 1, REQ_CODE = 2, REQ_NMI = 4, REQ_RESET = 8, REQ_STOP = 16, REQ_PAUSE = 32, REQ_IGNNE = 64 };
 
 /* Power-on state after RESET (SDM vol 3 table 9-1) or INIT. Keeps hooks, model and engine members. */
 void cpu_reset(struct cpu *cpu, bool init);

@@ -384,7 +384,7 @@ static void wait_x87_raise(struct cpu *cpu)
 
 	fpu_live_now(cpu);
 	__asm__ volatile("fnstsw %0" : "=a"(fsw));
-	if (fsw & 0x80 && cpu->s.cr0 & CR0_NE)
+	if (fsw & 0x80)
 		cpu_raise(cpu, EXC_MF, 0);
 }
 
@@ -404,6 +404,7 @@ static void env_load_raise(struct cpu *cpu, const struct insn *in, bool rstor)
 	put_le16(raw + 4, get_le16(img + step));
 	put_le16(raw + 8, get_le16(img + 2 * step));
 	fpu_live_now(cpu);
+	cpu->x87_aside = 0; /* the whole status comes from the image */
 	if (!rstor) {
 		__asm__ volatile("fnclex\n\tfldenv %0" : : "m"(*(uint8_t (*)[28])raw));
 		return;

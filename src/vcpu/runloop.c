@@ -3,7 +3,7 @@
  *
  * One turn of the loop stands at an instruction boundary. It does the first of these that applies (SDM vol 3
  * 6.9, priority among events): requests from outside, delivery of the exception under way, pending debug traps,
- * NMI, external interrupt, sleep in HLT, one instruction (TF, breakpoints, an interrupt shadow), translated code.
+ * NMI, external interrupt, sleep in HLT, one instruction (TF, breakpoints, an interrupt shadow, IGNNE#), translated code.
  *
  * Guest exceptions come back here through cpu->unwind. Compiled with -mgeneral-regs-only: it runs with the
  * guest's FPU state in place.
@@ -34,7 +34,7 @@ static void reset(struct vcpu *v)
 	cpu_fpu_park(v->cpu);
 	cpu_reset(v->cpu, v->init_reset);
 	v->init_reset = true;
-	v->have_event = v->delivering = false;
+	v->have_event = v->delivering = v->ignore_x87 = false;
 	mmu_flush_all(v->cpu);
 	xlate_flush(v->xlate);
 }
@@ -56,6 +56,8 @@ static bool do_requests(struct vcpu *v)
 		vcpu_drain_code(v);
 	if (req & REQ_NMI)
 		cpu->s.nmi_pending = true;
+	if (req & REQ_IGNNE)
+		vcpu_ferr_asked(v);
 	return true;
 }
 
@@ -77,8 +79,10 @@ static void caught(struct vcpu *v)
 	struct cpu *cpu = v->cpu;
 	stats_enter(&cpu->stats, PHASE_RUNLOOP);
 	xlate_sync(v->xlate);
+	if (cpu->s.ignne)
+		vcpu_ferr_after(v);
 	if (!v->delivering && native_fpu_error(v, &cpu->event)) {
-		vcpu_ferr(v);
+		vcpu_ferr_error(v);
 		return;
 	}
 	if (!v->delivering) {
@@ -143,27 +147,42 @@ static uint64_t breakpoint_hits(const struct cpu *cpu)
 	return cpu->s.rflags & FL_RF ? 0 : hits;
 }
 
-/* Exactly one instruction, with what debugging asks for around it. */
-static void one_instruction(struct vcpu *v)
+static void step(struct vcpu *v)
 {
 	struct cpu *cpu = v->cpu;
 	bool tf = cpu->s.rflags & FL_TF;
-	bool shadow = cpu->s.int_shadow;
-	uint64_t hits = cpu->s.dr[7] & DR7_ENABLES ? breakpoint_hits(cpu) : 0;
-	if (hits && !shadow)
-		cpu_raise_db(cpu, hits, false);
 	cpu->s.int_shadow = cpu->s.shadow_ss = false;
 	cpu->s.rflags &= ~(uint64_t)FL_RF;
 	xlate_step(v->xlate);
 	if (tf && !xlate_stepped_int(v->xlate))
 		cpu->s.pending_dbg |= DR6_BS;
+	if (cpu->s.ignne)
+		vcpu_ferr_after(v);
+}
+
+/* Exactly one instruction, with what debugging asks for around it. */
+static void one_instruction(struct vcpu *v)
+{
+	struct cpu *cpu = v->cpu;
+	uint64_t hits = cpu->s.dr[7] & DR7_ENABLES ? breakpoint_hits(cpu) : 0;
+	if (hits && !cpu->s.int_shadow)
+		cpu_raise_db(cpu, hits, false);
+	step(v);
+}
+
+/* The instruction that just reported an x87 error, past its breakpoint already, and now not hindered by that error. */
+static void ignoring_instruction(struct vcpu *v)
+{
+	v->ignore_x87 = false;
+	vcpu_ferr_aside(v);
+	step(v);
 }
 
 static void run_guest(struct vcpu *v)
 {
 	struct cpu *cpu = v->cpu;
 	bool waiting = cpu->s.int_shadow && (__atomic_load_n(&cpu->intr, __ATOMIC_SEQ_CST) || cpu->s.nmi_pending);
-	if (cpu->s.rflags & FL_TF || cpu->s.dr[7] & DR7_ENABLES || waiting) {
+	if (cpu->s.rflags & FL_TF || cpu->s.dr[7] & DR7_ENABLES || waiting || cpu->s.ignne) {
 		one_instruction(v);
 		return;
 	}
@@ -187,6 +206,8 @@ static void turn(struct vcpu *v)
 	stats_enter(&cpu->stats, PHASE_RUNLOOP);
 	if (v->have_event)
 		deliver(v);
+	else if (v->ignore_x87)
+		ignoring_instruction(v);
 	else if (cpu->s.pending_dbg && !cpu->s.shadow_ss)
 		pending_debug(v);
 	else if (take_interrupt(v))

@@ -79,13 +79,6 @@ void vcpu_triple_fault(struct vcpu *v)
 	loop_unlock(v->cfg.loop);
 }
 
-void vcpu_ferr(struct vcpu *v)
-{
-	cpu_fpu_park(v->cpu);
-	if (v->hooks.ferr)
-		v->hooks.ferr(v->hooks.opaque, true);
-}
-
 void vcpu_drain_code(struct vcpu *v)
 {
 	struct { uint64_t off, len; } ring[VCPU_CODE_RING];
@@ -211,6 +204,11 @@ void vcpu_set_intr(struct vcpu *v, bool level)
 void vcpu_nmi(struct vcpu *v)
 {
 	request(v, REQ_NMI);
+}
+
+void vcpu_ask_ignne(struct vcpu *v)
+{
+	request(v, REQ_IGNNE);
 }
 
 void vcpu_request_reset(struct vcpu *v, bool init)

@@ -41,6 +41,8 @@ void vcpu_stop(struct vcpu *v);
 /* Interrupt request level (INTR pin, PIC or APIC). Any thread. */
 void vcpu_set_intr(struct vcpu *v, bool level);
 void vcpu_nmi(struct vcpu *v);
+/* Port F0H was written: IGNNE#, if FERR# stands after the present instruction. Any thread. */
+void vcpu_ask_ignne(struct vcpu *v);
 /* Reset (or INIT) before the next instruction. Any thread, also from device callbacks of the vCPU thread itself. When hard, on_reset of the board ran already. */
 void vcpu_request_reset(struct vcpu *v, bool init);
 /* Drop what was derived from a guest-physical page (translated code, TLB entries) before the next instruction. Any thread. */

@@ -28,6 +28,7 @@ struct vcpu {
 	struct cpu_event event; /* being delivered or to be delivered */
 	bool have_event;
 	bool delivering;        /* an exception now comes from the delivery of event */
+	bool ignore_x87;        /* the next instruction runs as if no x87 error were pending */
 	uint32_t sleeping;      /* futex: 1 while the thread waits in HLT */
 	bool init_reset;
 	/* RAM ranges with translated code that devices wrote; under code_lock */
@@ -44,7 +45,13 @@ void vcpu_sleep(struct vcpu *v);
 int vcpu_ack(struct vcpu *v);
 void vcpu_triple_fault(struct vcpu *v);
 void vcpu_drain_code(struct vcpu *v);
-void vcpu_ferr(struct vcpu *v);
+
+/* ferr.c: x87 errors with CR0.NE = 0. A waiting instruction found one pending; the guest asked for IGNNE#; flags aside
+ * before an instruction that ignores them; after one instruction, or its exception, while IGNNE# is on */
+void vcpu_ferr_error(struct vcpu *v);
+void vcpu_ferr_asked(struct vcpu *v);
+void vcpu_ferr_aside(struct vcpu *v);
+void vcpu_ferr_after(struct vcpu *v);
 
 /* stats.c: by the vCPU's thread, at its beginning and end, and around a sleep */
 void vcpu_stats_thread_begin(struct vcpu *v);

@@ -283,7 +283,8 @@ static void hpet_replaces(void **state)
 	assert_int_equal(board_ack(b), 0x20);
 }
 
-/* FERR# latches line 13; the handler's write to F0H drops it, so that the next error is an edge (290550 CERR). */
+/* FERR# latches line 13; the handler's write to F0H drops it, so that the next error is an edge, and asks the CPU for
+ * IGNNE# (290550 CERR). */
 static void x87_errors(void **state)
 {
 	struct board *b = *state;
@@ -298,6 +299,8 @@ static void x87_errors(void **state)
 		board_eoi(b, 0x2d);
 		assert_false(board_intr(b));
 		board_out(b, 0xf0, 0, 1);
+		assert_int_equal(vcpu_cpu(b->pc->vcpu)->request & REQ_IGNNE, REQ_IGNNE);
+		vcpu_cpu(b->pc->vcpu)->request = 0;
 	}
 }
 

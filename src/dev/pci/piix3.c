@@ -8,8 +8,8 @@
  *   PIRQ A-D --pirq_set--> bits 0-3  --route[]--.
  *   ISA chips -input_set-> bits 4-31 --route[]--+--> lines (OR) --> cfg.irq[16]
  *
- * The x87's error line latches IRQ 13 here; the handler's write to port F0H drops it. IGNNE# is not modelled: a guest
- * that goes on with the error unhandled gets the interrupt again.
+ * The x87's error line latches IRQ 13 here; the handler's write to port F0H drops it and asks for IGNNE#. Whether FERR#
+ * stands, without which there is no IGNNE#, is known to the CPU alone, whose x87 runs on the host's.
  *
  * Sources: Intel 290550 (82371SB), 2.2 PCI to ISA bridge registers, 2.5.5.2 CERR; SDM vol 1 appendix D.2.1.
  */
@@ -93,6 +93,7 @@ static void cerr_write(void *opaque, uint64_t off, uint64_t val, unsigned size)
 
 	if (p->ferr)
 		source_set(p, p->ferr, false);
+	wire_set(&p->cfg.ignne, true);
 }
 
 static const struct mem_ops cerr_ops = { .write = cerr_write, .max_size = 1 };

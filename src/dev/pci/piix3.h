@@ -15,6 +15,7 @@ struct piix3_config {
 	/* The 16 ISA interrupt lines. The board fans each out to the PICs and to the IO-APIC (input n; line 0 to input
 	 * 2). */
 	struct wire irq[16];
+	struct wire ignne;       /* goes high at each write to port F0H; the CPU drops IGNNE# with FERR# */
 };
 
 /* At 00:01.0; connects itself to the bus's INTx lines. Lock held for all of these. */
