@@ -53,7 +53,8 @@ enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
 /* Process-wide threshold; LOG_WARN at start. cli/ sets it from --verbose. */
 void log_set_level(enum log_level level);
 void log_at(enum log_level level, const char *fmt, ...) PRINTF_LIKE(2, 3);
-/* Something the guest did that no sane guest does. Rate limited process-wide; shown at LOG_INFO. */
+/* Something the guest did that no sane guest does. Rate limited process-wide; shown at LOG_INFO. Leaves vector
+ * registers alone. */
 void guest_log(const char *fmt, ...) PRINTF_LIKE(1, 2);
 
 /* Zeroed memory for small fixed objects; aborts when the host has none. Free with free(). */

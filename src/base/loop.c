@@ -17,7 +17,6 @@
  * Descriptors are few (a terminal, sockets, one eventfd for each disk), so poll is as good as epoll and
  * a linear list as good as a table.
  */
-#include "base/loop.h"
 
 #include <poll.h>
 #include <pthread.h>
@@ -29,43 +28,18 @@
 #include <time.h>
 #include <unistd.h>
 
-#define NS_PER_S 1000000000ull
-#define NEVER UINT64_MAX
+#include "base/loop_int.h"
+
 /* Timers fired before the lock is offered to others again. */
 #define TIMER_BATCH 32
 #define MAX_FDS 64
-
-struct loop {
-	pthread_mutex_t lock;
-	bool stepped;
-	uint64_t start;          /* host time of guest time 0 */
-	_Atomic uint64_t now;    /* stepped loops only */
-	struct loop_timer **heap;
-	uint32_t heap_len, heap_cap;
-	struct loop_fd *fds;
-	struct loop_task *tasks, **tasks_end;
-	pthread_t thread;
-	bool running, stopping;
-	bool asleep;
-	uint64_t asleep_until;
-	int wake_fd, timer_fd;
-};
-
-static uint64_t host_now(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * NS_PER_S + (uint64_t)ts.tv_nsec;
-}
 
 static struct loop *loop_make(bool stepped)
 {
 	struct loop *l = xalloc(sizeof(*l));
 
-	must(pthread_mutex_init(&l->lock, NULL) == 0);
 	l->stepped = stepped;
-	l->start = host_now();
+	l->start = loop_host_now();
 	l->tasks_end = &l->tasks;
 	l->wake_fd = l->timer_fd = -1;
 	l->asleep_until = NEVER;
@@ -105,26 +79,7 @@ void loop_free(struct loop *l)
 		close(l->wake_fd);
 	if (l->timer_fd >= 0)
 		close(l->timer_fd);
-	pthread_mutex_destroy(&l->lock);
-	free(l->heap);
 	free(l);
-}
-
-void loop_lock(struct loop *l)
-{
-	pthread_mutex_lock(&l->lock);
-}
-
-void loop_unlock(struct loop *l)
-{
-	pthread_mutex_unlock(&l->lock);
-}
-
-uint64_t loop_now(const struct loop *l)
-{
-	if (l->stepped)
-		return l->now;
-	return host_now() - l->start;
 }
 
 static void wake(struct loop *l)
@@ -137,127 +92,6 @@ static void wake(struct loop *l)
 	l->asleep = false; /* one write is enough; the thread sets it again before it sleeps */
 	n = write(l->wake_fd, &one, sizeof(one));
 	(void)n; /* EAGAIN: the counter is full, so it is readable */
-}
-
-/* Let the timerfd end the sleep at guest time until; it knows no timer slack, which would make guests' timers 50 us
- * late. */
-static void sleep_until(struct loop *l, uint64_t until)
-{
-	uint64_t at = l->start + until;
-	struct itimerspec ts = { .it_value = { .tv_sec = (time_t)(at / NS_PER_S), .tv_nsec = (long)(at % NS_PER_S) } };
-
-	if (until >= NEVER - l->start)
-		ts = (struct itimerspec){ 0 };
-	must(timerfd_settime(l->timer_fd, TFD_TIMER_ABSTIME, &ts, NULL) == 0);
-	l->asleep_until = until;
-}
-
-/* --- the heap --- */
-
-static void heap_put(struct loop *l, uint32_t pos, struct loop_timer *t)
-{
-	l->heap[pos] = t;
-	t->heap_pos = pos;
-}
-
-static void heap_up(struct loop *l, uint32_t pos, struct loop_timer *t)
-{
-	while (pos > 0) {
-		uint32_t parent = (pos - 1) / 2;
-
-		if (l->heap[parent]->when <= t->when)
-			break;
-		heap_put(l, pos, l->heap[parent]);
-		pos = parent;
-	}
-	heap_put(l, pos, t);
-}
-
-static void heap_down(struct loop *l, uint32_t pos, struct loop_timer *t)
-{
-	for (;;) {
-		uint32_t child = 2 * pos + 1;
-
-		if (child + 1 < l->heap_len && l->heap[child + 1]->when < l->heap[child]->when)
-			child++;
-		if (child >= l->heap_len || l->heap[child]->when >= t->when)
-			break;
-		heap_put(l, pos, l->heap[child]);
-		pos = child;
-	}
-	heap_put(l, pos, t);
-}
-
-/* t sits at pos but its key may be out of order either way. */
-static void heap_fix(struct loop *l, uint32_t pos, struct loop_timer *t)
-{
-	if (pos > 0 && l->heap[(pos - 1) / 2]->when > t->when)
-		heap_up(l, pos, t);
-	else
-		heap_down(l, pos, t);
-}
-
-static void heap_add(struct loop *l, struct loop_timer *t)
-{
-	if (l->heap_len == l->heap_cap) {
-		l->heap_cap = l->heap_cap ? 2 * l->heap_cap : 32;
-		l->heap = realloc(l->heap, l->heap_cap * sizeof(struct loop_timer *));
-		must(l->heap != NULL);
-	}
-	heap_up(l, l->heap_len++, t);
-}
-
-static void heap_remove(struct loop *l, struct loop_timer *t)
-{
-	uint32_t pos = t->heap_pos;
-	struct loop_timer *last = l->heap[--l->heap_len];
-
-	dassert(pos <= l->heap_len);
-	if (last != t)
-		heap_fix(l, pos, last);
-}
-
-/* --- timers --- */
-
-void loop_timer_init(struct loop_timer *t, struct loop *loop, void (*fire)(void *), void *opaque)
-{
-	*t = (struct loop_timer){ .loop = loop, .fire = fire, .opaque = opaque };
-}
-
-void loop_timer_set(struct loop_timer *t, uint64_t when)
-{
-	struct loop *l = t->loop;
-
-	t->when = when;
-	if (t->armed)
-		heap_fix(l, t->heap_pos, t);
-	else
-		heap_add(l, t);
-	t->armed = true;
-	if (l->asleep && when < l->asleep_until)
-		sleep_until(l, when);
-}
-
-void loop_timer_cancel(struct loop_timer *t)
-{
-	if (!t->armed)
-		return;
-	heap_remove(t->loop, t);
-	t->armed = false;
-}
-
-/* Fire the earliest timer if it is due by then. */
-static bool timer_run_one(struct loop *l, uint64_t then)
-{
-	struct loop_timer *t = l->heap_len ? l->heap[0] : NULL;
-
-	if (!t || t->when > then)
-		return false;
-	if (l->stepped && t->when > l->now)
-		l->now = t->when;
-	loop_timer_cancel(t);
-	t->fire(t->opaque);
-	return true;
 }
 
 /* --- tasks --- */
@@ -375,7 +209,7 @@ void loop_step(struct loop *l, uint64_t ns)
 	if (ps.n && poll(ps.pfd, ps.n, 0) > 0)
 		poll_set_dispatch(l, &ps);
 	tasks_run(l);
-	while (timer_run_one(l, target))
+	while (loop_fire_one(l, target))
 		tasks_run(l);
 	l->now = target;
 	loop_unlock(l);
@@ -387,7 +221,7 @@ static void timers_run(struct loop *l)
 {
 	uint64_t now = loop_now(l);
 
-	for (int i = 0; i < TIMER_BATCH && timer_run_one(l, now); i++)
+	for (int i = 0; i < TIMER_BATCH && loop_fire_one(l, now); i++)
 		;
 }
 
@@ -432,7 +266,7 @@ static void *loop_main(void *arg)
 	while (!l->stopping) {
 		poll_set_fill(l, &ps);
 		if (l->asleep_until != next_wakeup(l))
-			sleep_until(l, next_wakeup(l));
+			loop_ring_at(l, next_wakeup(l));
 		poll_sleep(l, &ps);
 		poll_set_dispatch(l, &ps);
 		tasks_run(l);

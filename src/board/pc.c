@@ -26,47 +26,10 @@
 
 /* Wires */
 
-static void isa_line(void *opaque, int n, bool level)
-{
-	struct pc *pc = opaque;
-
-	pic_set_irq(pc->pic, n, level);
-	ioapic_set_pin(pc->ioapic, n ? n : 2, level);
-}
-
-static void intr_line(void *opaque, int n, bool level)
-{
-	struct pc *pc = opaque;
-
-	vcpu_set_intr(pc->vcpu, level);
-}
-
-static void nmi_line(void *opaque, int n, bool level)
-{
-	struct pc *pc = opaque;
-
-	if (level)
-		vcpu_nmi(pc->vcpu);
-}
-
-static void init_line(void *opaque, int n, bool level)
-{
-	struct pc *pc = opaque;
-
-	if (level)
-		vcpu_request_reset(pc->vcpu, true);
-}
-
 static void reset_line(void *opaque, int n, bool level)
 {
 	if (level)
 		pc_ask_reset(opaque, false);
-}
-
-static void poweroff_line(void *opaque, int n, bool level)
-{
-	if (level)
-		pc_end_with(opaque, PC_POWEROFF);
 }
 
 /* The keyboard controller's gate (n = 0) and the fast gate (n = 1) are ORed. */
@@ -77,32 +40,6 @@ static void a20_line(void *opaque, int n, bool level)
 	*(n ? &pc->a20_fast : &pc->a20_kbd) = level;
 	if (mem_a20(pc->mem) != (pc->a20_kbd || pc->a20_fast))
 		mem_set_a20(pc->mem, pc->a20_kbd || pc->a20_fast);
-}
-
-/* HPET spec 1.0a 2.3.5: in legacy replacement mode PIT and RTC do not reach lines 0 and 8. */
-static void timer_line(void *opaque, int n, bool level)
-{
-	struct pc *pc = opaque;
-
-	wire_set(n ? &pc->isa_irq8 : &pc->isa_irq0, level && !pc->hpet_legacy);
-}
-
-static void hpet_legacy_line(void *opaque, int n, bool level)
-{
-	struct pc *pc = opaque;
-
-	pc->hpet_legacy = level;
-	if (level) {
-		wire_set(&pc->isa_irq0, false);
-		wire_set(&pc->isa_irq8, false);
-	}
-}
-
-static void ioapic_line(void *opaque, int n, bool level)
-{
-	struct pc *pc = opaque;
-
-	ioapic_set_pin(pc->ioapic, n, level);
 }
 
 static void on_debug_exit(void *opaque, uint32_t code)
@@ -154,46 +91,6 @@ static void on_quit(void *opaque)
 	pc_end_with(opaque, PC_QUIT);
 }
 
-/* What the vCPU asks of the machine. Called by its thread without the lock, but for ack and triple_fault. */
-
-static uint8_t cpu_get_tpr(void *opaque)
-{
-	struct pc *pc = opaque;
-
-	return lapic_get_tpr(pc->lapic);
-}
-
-static void cpu_set_tpr(void *opaque, uint8_t tpr)
-{
-	struct pc *pc = opaque;
-
-	loop_lock(pc->loop);
-	lapic_set_tpr(pc->lapic, tpr);
-	loop_unlock(pc->loop);
-}
-
-static bool cpu_apic_rdmsr(void *opaque, uint32_t msr, uint64_t *val)
-{
-	struct pc *pc = opaque;
-	bool ok;
-
-	loop_lock(pc->loop);
-	ok = lapic_msr_read(pc->lapic, msr, val);
-	loop_unlock(pc->loop);
-	return ok;
-}
-
-static bool cpu_apic_wrmsr(void *opaque, uint32_t msr, uint64_t val)
-{
-	struct pc *pc = opaque;
-	bool ok;
-
-	loop_lock(pc->loop);
-	ok = lapic_msr_write(pc->lapic, msr, &val);
-	loop_unlock(pc->loop);
-	return ok;
-}
-
 static void cpu_ferr(void *opaque, bool level)
 {
 	struct pc *pc = opaque;
@@ -201,22 +98,6 @@ static void cpu_ferr(void *opaque, bool level)
 	loop_lock(pc->loop);
 	wire_set(&pc->isa_irq13, level);
 	loop_unlock(pc->loop);
-}
-
-static void ignne_line(void *opaque, int n, bool level)
-{
-	struct pc *pc = opaque;
-
-	(void)n, (void)level;
-	if (pc->vcpu)
-		vcpu_ask_ignne(pc->vcpu);
-}
-
-static int cpu_ack(void *opaque)
-{
-	struct pc *pc = opaque;
-
-	return lapic_ack(pc->lapic);
 }
 
 static void cpu_triple_fault(void *opaque)
@@ -229,36 +110,22 @@ static void cpu_halted(void *opaque)
 	pc_report_halted(opaque);
 }
 
-static int extint_ack(void *opaque)
-{
-	struct pc *pc = opaque;
-
-	return pic_ack(pc->pic);
-}
-
-static uint64_t tsc_to_ns(void *opaque, uint64_t tsc)
-{
-	struct pc *pc = opaque;
-
-	return vcpu_tsc_to_ns(pc->vcpu, tsc);
-}
-
 /* Chips */
 
 static int make_vcpu(struct pc *pc, struct err *err)
 {
 	const struct cpu_hooks hooks = {
 		.opaque = pc,
-		.get_tpr = cpu_get_tpr,
-		.set_tpr = cpu_set_tpr,
-		.apic_rdmsr = cpu_apic_rdmsr,
-		.apic_wrmsr = cpu_apic_wrmsr,
+		.get_tpr = pc_get_tpr,
+		.set_tpr = pc_set_tpr,
+		.apic_rdmsr = pc_apic_rdmsr,
+		.apic_wrmsr = pc_apic_wrmsr,
 		.ferr = cpu_ferr,
 	};
 
 	pc->vcpu = vcpu_new(&(struct vcpu_config){
 		.mem = pc->mem, .loop = pc->loop, .model = pc->model, .hooks = &hooks, .states = pc->states,
-		.opaque = pc, .ack = cpu_ack, .triple_fault = cpu_triple_fault, .halted = cpu_halted,
+		.opaque = pc, .ack = pc_ack, .triple_fault = cpu_triple_fault, .halted = cpu_halted,
 		.stats = pc->cfg.stats, .perf_map = pc->cfg.perf_map,
 	}, err);
 	return pc->vcpu ? 0 : -EIO;
@@ -275,12 +142,12 @@ static void make_interrupt_chips(struct pc *pc)
 		.x2apic = pc->model->x2apic,
 		.phys_bits = pc->model->phys_bits,
 		.virtual_wire = pc->kernel != NULL,
-		.intr = { intr_line, pc, 0 },
-		.nmi = { nmi_line, pc, 0 },
-		.init = { init_line, pc, 0 },
-		.extint_ack = extint_ack,
+		.intr = { pc_intr_line, pc, 0 },
+		.nmi = { pc_nmi_line, pc, 0 },
+		.init = { pc_init_line, pc, 0 },
+		.extint_ack = pc_extint_ack,
 		.extint_opaque = pc,
-		.tsc_to_ns = pc->model->tsc_deadline ? tsc_to_ns : NULL,
+		.tsc_to_ns = pc->model->tsc_deadline ? pc_tsc_to_ns : NULL,
 		.tsc_opaque = pc,
 	});
 	pc->ioapic = ioapic_new(&(struct ioapic_config){ .set = pc->states, .mem = pc->mem, .bus = pc->lapic_bus });
@@ -290,7 +157,7 @@ static void make_interrupt_chips(struct pc *pc)
 
 static void make_chipset(struct pc *pc)
 {
-	struct piix3_config piix = { .states = pc->states, .mem = pc->mem, .ignne = { ignne_line, pc, 0 } };
+	struct piix3_config piix = { .states = pc->states, .mem = pc->mem, .ignne = { pc_ignne_line, pc, 0 } };
 	/* PIIX3 sets the INTx wires when it joins the bus */
 	const struct wire none[4] = { { NULL, NULL, 0 } };
 
@@ -301,11 +168,11 @@ static void make_chipset(struct pc *pc)
 	});
 	piix.bus = pc->pci;
 	for (int i = 0; i < 16; i++)
-		piix.irq[i] = (struct wire){ isa_line, pc, i };
+		piix.irq[i] = (struct wire){ pc_isa_line, pc, i };
 	pc->piix3 = piix3_new(&piix);
 	pc->pm = piix4_pm_new(&(struct piix4_pm_config){
 		.loop = pc->loop, .mem = pc->mem, .bus = pc->pci, .states = pc->states,
-		.sci = piix3_irq_input(pc->piix3, PIIX4_PM_SCI_IRQ), .poweroff = { poweroff_line, pc, 0 },
+		.sci = piix3_irq_input(pc->piix3, PIIX4_PM_SCI_IRQ), .poweroff = { pc_poweroff_line, pc, 0 },
 	});
 }
 
@@ -316,14 +183,14 @@ static void make_timers(struct pc *pc)
 	pc->isa_irq0 = piix3_irq_input(pc->piix3, 0);
 	pc->isa_irq8 = piix3_irq_input(pc->piix3, 8);
 	pc->pit = pit_new(&(struct pit_config){ .states = pc->states, .loop = pc->loop, .mem = pc->mem,
-		.irq0 = { timer_line, pc, 0 } });
+		.irq0 = { pc_timer_line, pc, 0 } });
 	pc->rtc = rtc_new(&(struct rtc_config){ .states = pc->states, .loop = pc->loop, .mem = pc->mem,
-		.irq8 = { timer_line, pc, 8 } });
+		.irq8 = { pc_timer_line, pc, 8 } });
 	for (int i = 16; i < 24; i++)
-		hpet.irq[i] = (struct wire){ ioapic_line, pc, i };
+		hpet.irq[i] = (struct wire){ pc_ioapic_line, pc, i };
 	hpet.legacy[0] = piix3_irq_input(pc->piix3, 0);
 	hpet.legacy[1] = piix3_irq_input(pc->piix3, 8);
-	hpet.legacy_on = (struct wire){ hpet_legacy_line, pc, 0 };
+	hpet.legacy_on = (struct wire){ pc_hpet_legacy_line, pc, 0 };
 	pc->hpet = hpet_new(&hpet);
 }
 
@@ -387,7 +254,7 @@ static int make_test_chips(struct pc *pc, struct err *err)
 	char where[4096];
 
 	for (int n = 0; n < TESTDEV_LINES; n++)
-		test.line[n] = (struct wire){ n < 16 ? isa_line : ioapic_line, pc, n };
+		test.line[n] = (struct wire){ n < 16 ? pc_isa_line : pc_ioapic_line, pc, n };
 	if (pc->cfg.test_device)
 		pc->testdev = testdev_new(&test);
 	if (pc->cfg.debug_exit)

@@ -100,6 +100,26 @@ void pc_ask_reset(struct pc *pc, bool triple_fault);
 /* The vCPU sleeps with interrupts off: say so once, if nothing can wake it. By its thread. */
 void pc_report_halted(struct pc *pc);
 
+/* wires.c: wires of the struct pc; those with a number: n is it. Lock held. */
+void pc_isa_line(void *opaque, int n, bool level);
+void pc_ioapic_line(void *opaque, int n, bool level);
+void pc_intr_line(void *opaque, int n, bool level);
+void pc_nmi_line(void *opaque, int n, bool level);
+void pc_init_line(void *opaque, int n, bool level);
+void pc_ignne_line(void *opaque, int n, bool level);
+void pc_poweroff_line(void *opaque, int n, bool level);
+/* OUT of the PIT (n = 0) and of the RTC (8); and who may take their place. */
+void pc_timer_line(void *opaque, int n, bool level);
+void pc_hpet_legacy_line(void *opaque, int n, bool level);
+/* What the vCPU and the local APIC ask (struct cpu_hooks, vcpu_config, lapic_config). */
+uint8_t pc_get_tpr(void *opaque);
+void pc_set_tpr(void *opaque, uint8_t tpr);
+bool pc_apic_rdmsr(void *opaque, uint32_t msr, uint64_t *val);
+bool pc_apic_wrmsr(void *opaque, uint32_t msr, uint64_t val);
+int pc_ack(void *opaque);
+int pc_extint_ack(void *opaque);
+uint64_t pc_tsc_to_ns(void *opaque, uint64_t tsc);
+
 /* pc.c: power-on state of all chips. Lock held, vCPU not running. */
 void pc_reset_chips(struct pc *pc);
 

@@ -6,7 +6,7 @@
  * which sends it to C. DPL was checked when the segment was loaded.
  */
 #include "cpu/cpu.h"
-#include "cpu/bytes.h"
+#include "base/bytes.h"
 #include "cpu/cpu_int.h"
 #include "cpu/cpuid.h"
 

@@ -9,7 +9,7 @@
  *     every C function that gets a struct cpu *, s.gpr, s.rip and s.rflags are complete and current; the
  *     FPU and vector state is in the host's registers while fpu_live, else in fpu.
  * I2  C code reachable while fpu_live is compiled with -mgeneral-regs-only. Before it calls anything else
- *     (devices, libc) it calls cpu_fpu_park().
+ *     (devices that are not plain, see mem.h; libc) it calls cpu_fpu_park().
  * I3  Whoever changes anything that mode keys depend on (segments, CR0, CR4, EFER, CPL, VM, AC, XCR0)
  *     sets mode_dirty.
  */
@@ -196,6 +196,14 @@ struct cpu_ctx {
 	struct cpu_tlbe saved[CPU_CTX_TLB]; /* tag | view * 2 + rw */
 };
 
+/* A page of device registers: the walk of an access that the TLB cannot answer. tag: linear address of the page | view
+ * << 1 | write. */
+#define CPU_IO_SIZE 8
+struct cpu_io {
+	uint64_t tag, gpa;
+	uint64_t gen; /* alive while equal to pde_gen */
+};
+
 /* A checked access: the one or two pages it touches. host: NULL where mem_read and mem_write must do it. */
 struct cpu_span {
 	unsigned n;
@@ -231,7 +239,8 @@ struct cpu_event {
 };
 
 struct cpu;
-/* What the machine around gives a vCPU. Called with the FPU parked; functions take the device lock themselves. */
+/* What the machine around gives a vCPU. Functions take the device lock themselves, and leave vector registers alone but
+ * for writes of IA32_APIC_BASE and ferr, which are called with the FPU parked. */
 struct cpu_hooks {
 	void *opaque;
 	uint8_t (*get_tpr)(void *opaque);             /* CR8 */
@@ -321,6 +330,7 @@ struct cpu {
 	uint64_t exec_gen[2];    /* exec entries of another generation are dead: [0] non-global, [1] global */
 	struct cpu_exec exec[CPU_EXEC_SIZE];
 	struct cpu_pde pde[CPU_PDE_SIZE];
+	struct cpu_io io[CPU_IO_SIZE];
 	uint64_t pde_gen;        /* every flush, INVLPG too, moves it on */
 	uint64_t gen_last;       /* the newest generation of anything */
 	uint32_t ctx;            /* number of the current context: whose non-global translations these are */

@@ -9,7 +9,7 @@
  *
  * Only the components a guest of this model can reach are moved, never AMX (8 KiB) or PKRU.
  */
-#include "cpu/bytes.h"
+#include "base/bytes.h"
 #include "cpu/cpu.h"
 #include "cpu/cpu_int.h"
 #include "cpu/cpuid.h"

@@ -78,7 +78,6 @@ static void set_cr8_raise(struct cpu *cpu, uint64_t val)
 		raise_gp0(cpu);
 	if (!cpu->hooks || !cpu->hooks->set_tpr)
 		return;
-	cpu_fpu_park(cpu);
 	cpu->hooks->set_tpr(cpu->hooks->opaque, (uint8_t)val);
 }
 
@@ -111,7 +110,6 @@ static uint64_t get_cr8(struct cpu *cpu)
 {
 	if (!cpu->hooks || !cpu->hooks->get_tpr)
 		return 0;
-	cpu_fpu_park(cpu);
 	return cpu->hooks->get_tpr(cpu->hooks->opaque) & 15;
 }
 

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* what: IN, OUT, INS, OUTS: permission by IOPL and the TSS's I/O map, then port space
  *
- * SDM vol 1 19.5. Devices are not general-regs-only code: the FPU is parked first (cpu.h I2). A port access cannot be
- * taken back, so INS checks its destination before it reads the port, and registers are stored after every element.
+ * SDM vol 1 19.5. Most devices are not general-regs-only code: for those the FPU is parked (cpu.h I2). A port
+ * access cannot be taken back, so INS checks its destination before it reads the port, and registers are stored after
+ * every element.
  */
 #include "insn/insn_int.h"
 
@@ -56,8 +57,10 @@ static uint32_t port_in(struct cpu *cpu, uint16_t port, unsigned size)
 	uint32_t val;
 
 	cpu->stats.count[STAT_PORTS]++;
-	cpu_fpu_park(cpu);
-	val = mem_port_in(cpu->mem, port, size);
+	if (!mem_plain_in(cpu->mem, port, size, &val)) {
+		cpu_fpu_park(cpu);
+		val = mem_port_in(cpu->mem, port, size);
+	}
 	stats_resume(&cpu->stats, was);
 	return val;
 }
@@ -67,8 +70,10 @@ static void port_out(struct cpu *cpu, uint16_t port, uint32_t val, unsigned size
 	uint16_t was = stats_enter(&cpu->stats, PHASE_DEVICE);
 
 	cpu->stats.count[STAT_PORTS]++;
-	cpu_fpu_park(cpu);
-	mem_port_out(cpu->mem, port, val, size);
+	if (!mem_plain_out(cpu->mem, port, val, size)) {
+		cpu_fpu_park(cpu);
+		mem_port_out(cpu->mem, port, val, size);
+	}
 	stats_resume(&cpu->stats, was);
 }
 

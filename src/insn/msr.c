@@ -252,7 +252,6 @@ bool msr_read(struct cpu *cpu, uint32_t number, uint64_t *val)
 
 	if (msr_is_apics(number)) {
 		stats_enter(&cpu->stats, PHASE_DEVICE);
-		cpu_fpu_park(cpu);
 		return cpu->hooks && cpu->hooks->apic_rdmsr && cpu->hooks->apic_rdmsr(cpu->hooks->opaque, number, val);
 	}
 	m = msr_find(cpu, number);
@@ -268,7 +267,8 @@ bool msr_write(struct cpu *cpu, uint32_t number, uint64_t val)
 
 	if (msr_is_apics(number)) {
 		stats_enter(&cpu->stats, PHASE_DEVICE);
-		cpu_fpu_park(cpu);
+		if (number == MSR_APIC_BASE) /* moves the APIC's window */
+			cpu_fpu_park(cpu);
 		return cpu->hooks && cpu->hooks->apic_wrmsr && cpu->hooks->apic_wrmsr(cpu->hooks->opaque, number, val);
 	}
 	m = msr_find(cpu, number);

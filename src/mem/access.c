@@ -67,11 +67,6 @@ static unsigned piece(uint64_t off, size_t len, unsigned max)
 	return size;
 }
 
-static unsigned ops_max(const struct mem_ops *ops)
-{
-	return ops->max_size ? ops->max_size : 4;
-}
-
 void mem_ops_read(const struct mem_ops *ops, void *opaque, uint64_t off, uint8_t *buf, size_t len)
 {
 	if (!ops || !ops->read) {
@@ -79,7 +74,7 @@ void mem_ops_read(const struct mem_ops *ops, void *opaque, uint64_t off, uint8_t
 		return;
 	}
 	while (len) {
-		unsigned size = piece(off, len, ops_max(ops));
+		unsigned size = piece(off, len, mem_ops_max(ops));
 		uint64_t val = ops->read(opaque, off, size);
 
 		memcpy(buf, &val, size);
@@ -94,7 +89,7 @@ void mem_ops_write(const struct mem_ops *ops, void *opaque, uint64_t off, const 
 	if (!ops || !ops->write)
 		return;
 	while (len) {
-		unsigned size = piece(off, len, ops_max(ops));
+		unsigned size = piece(off, len, mem_ops_max(ops));
 		uint64_t val = 0;
 
 		memcpy(&val, buf, size);

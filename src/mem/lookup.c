@@ -101,6 +101,19 @@ void mem_map_find(struct mem *mem, gpa_t gpa, struct mem_range *out)
 	} while (atomic_load_explicit(&mem->gen, memory_order_relaxed) != gen);
 }
 
+const struct mem_range *mem_map_device(struct mem *mem, gpa_t gpa)
+{
+	struct mem_map *map = &mem->maps[atomic_load_explicit(&mem->gen, memory_order_relaxed) & 1];
+	uint32_t n = atomic_load_explicit(&map->n, memory_order_relaxed);
+	const struct mem_range *range = atomic_load_explicit(&map->range, memory_order_relaxed);
+	uint32_t i = map_search(range, n, map->device, gpa);
+
+	if (i == n || range[i].start > gpa || !(range[i].read_io || range[i].write_io))
+		return NULL;
+	map->device = i;
+	return &range[i];
+}
+
 void mem_lookup(struct mem *mem, gpa_t gpa, struct mem_page *out)
 {
 	gpa_t page = gpa & ~(gpa_t)(MEM_PAGE - 1);

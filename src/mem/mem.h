@@ -35,6 +35,9 @@ struct mem_ops {
 	uint64_t (*read)(void *opaque, uint64_t off, unsigned size);
 	void (*write)(void *opaque, uint64_t off, uint64_t val, unsigned size);
 	uint8_t max_size; /* largest access the device takes; 0 means 4 */
+	/* Neither callback, nor what it may call through wires and timers, uses x87 or vector registers: it comes from
+	 * objects built with -mgeneral-regs-only, which tools/check-calls.py looks into. */
+	bool plain;
 };
 
 /* A region, embedded in its owner; mem keeps it in its list while enabled. */
@@ -76,6 +79,11 @@ void mem_lookup(struct mem *mem, gpa_t gpa, struct mem_page *out);
 void mem_read(struct mem *mem, gpa_t gpa, void *buf, size_t len);
 void mem_write(struct mem *mem, gpa_t gpa, const void *buf, size_t len);
 
+/* The same for one naturally aligned access of 1, 2, 4 or 8 bytes to a device whose ops are plain; false, and nothing
+ * was done: it is not one. Leaves vector registers alone. */
+bool mem_plain_read(struct mem *mem, gpa_t gpa, unsigned size, uint64_t *val);
+bool mem_plain_write(struct mem *mem, gpa_t gpa, uint64_t val, unsigned size);
+
 /* DMA by a device: RAM and ROM/video RAM only (never MMIO); returns false if any byte was not memory (reads
  * of those bytes give 0xff). Lock held by the caller. len any. */
 bool mem_dma_read(struct mem *mem, gpa_t gpa, void *buf, size_t len);
@@ -101,6 +109,10 @@ void mem_ports_disable(struct mem *mem, struct mem_ports *p);
 /* By the vCPU; take the device lock. */
 uint32_t mem_port_in(struct mem *mem, uint16_t port, unsigned size);
 void mem_port_out(struct mem *mem, uint16_t port, uint32_t val, unsigned size);
+/* The same for ports of one device whose ops are plain, or of none; false, and nothing was done: they are not. Leave
+ * vector registers alone. */
+bool mem_plain_in(struct mem *mem, uint16_t port, unsigned size, uint32_t *val);
+bool mem_plain_out(struct mem *mem, uint16_t port, uint32_t val, unsigned size);
 
 /* A20 gate: while off, bit 20 of every CPU physical address reads as 0 (applied by mmu, kept here). Tells the
  * listener. */

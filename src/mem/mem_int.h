@@ -26,6 +26,7 @@ struct mem_map {
 	struct mem_range *_Atomic range;
 	_Atomic uint32_t n;
 	_Atomic uint32_t hint; /* index of the largest range of RAM */
+	uint32_t device;       /* index of the range mem_map_device() found last; under the lock */
 	uint32_t cap;
 };
 
@@ -52,8 +53,14 @@ struct mem {
 /* Rebuild the flat map from the regions and tell the listener. Lock held. */
 void mem_map_rebuild(struct mem *mem);
 void mem_map_free(struct mem *mem);
+/* The range of device registers that holds gpa, NULL if it is something else. Lock held while it is used. */
+const struct mem_range *mem_map_device(struct mem *mem, gpa_t gpa);
 /* Copy the range that holds gpa to *out; if there is none, an unmapped range up to the next one. No lock needed. */
 void mem_map_find(struct mem *mem, gpa_t gpa, struct mem_range *out);
+static inline unsigned mem_ops_max(const struct mem_ops *ops)
+{
+	return ops->max_size ? ops->max_size : 4;
+}
 /* One device access after another for len bytes at off, naturally aligned. Lock held. */
 void mem_ops_read(const struct mem_ops *ops, void *opaque, uint64_t off, uint8_t *buf, size_t len);
 void mem_ops_write(const struct mem_ops *ops, void *opaque, uint64_t off, const uint8_t *buf, size_t len);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* what: port space: a table with one pointer for each of the 65536 ports, and the dispatch of IN and OUT
  *
- * Dispatch holds the device lock, and so does every change, so the table is plain. It costs 512 KiB of
+ * Dispatch holds the device lock, and so does every change. The table costs 512 KiB of
  * address space, of which a PC touches a few pages.
  */
 #include <string.h>
@@ -21,7 +21,7 @@ static void table_fill(struct mem *mem, uint32_t base, uint32_t count)
 
 		while (p && !ports_cover(p, port))
 			p = p->next;
-		mem->port_table[port] = p;
+		__atomic_store_n(&mem->port_table[port], p, __ATOMIC_RELAXED); /* plain.c reads without the lock */
 	}
 }
 

@@ -4,8 +4,8 @@
  *   address -> canonical check -> span of one or two pages (TLB, else walk and fill) -> copy
  *
  * All pages of an access are translated before anything is written, so a fault leaves memory untouched. A page without
- * a direct address (MMIO, ROM for writes, logged video RAM) goes through mem_read and mem_write with the FPU parked; a
- * code page is written here, then the engine is told.
+ * a direct address (MMIO, ROM for writes, logged video RAM) goes through mem_read and mem_write, with the FPU parked
+ * unless the device needs no such thing (mem/plain.c); a code page is written here, then the engine is told.
  *
  * Translated code that cannot be given a pointer gets the bounce buffer, and cpu->span remembers where its
  * contents belong until mmu_commit().
@@ -29,6 +29,32 @@ static void walk_raise(struct cpu *cpu, gla_t gla, unsigned kind, unsigned view,
 		cpu_raise_pf(cpu, gla, error);
 }
 
+static struct cpu_io *io_at(struct cpu *cpu, gla_t gla)
+{
+	return &cpu->io[gla / PAGE % CPU_IO_SIZE];
+}
+
+static uint64_t io_tag(gla_t gla, unsigned kind, unsigned view)
+{
+	return (gla & PAGE_MASK) | view << 1 | (kind & MMU_WRITE);
+}
+
+/* Registers of devices have no TLB entries. What is kept is where their page is, not what: the map may change. */
+static void io_keep(struct cpu *cpu, gla_t gla, unsigned kind, unsigned view, gpa_t gpa)
+{
+	*io_at(cpu, gla) = (struct cpu_io){ io_tag(gla, kind, view), gpa & PAGE_MASK, cpu->pde_gen };
+}
+
+static bool io_known(struct cpu *cpu, gla_t gla, unsigned kind, unsigned view, uint64_t *gpa)
+{
+	const struct cpu_io *io = io_at(cpu, gla);
+
+	if (io->tag != io_tag(gla, kind, view) || io->gen != cpu->pde_gen)
+		return false;
+	*gpa = io->gpa | (gla & (PAGE - 1));
+	return true;
+}
+
 /* Translate [gla, gla + len), which lies in one page, to part i of the span. Fills the TLB. */
 static void part_get(struct cpu *cpu, struct cpu_span *sp, unsigned i, gla_t gla, uint32_t len, unsigned kind, unsigned view)
 {
@@ -41,10 +67,12 @@ static void part_get(struct cpu *cpu, struct cpu_span *sp, unsigned i, gla_t gla
 	sp->part[i].gpa = 0; /* not needed with a host address */
 	sp->part[i].code = false;
 	sp->part[i].host = mmu_tlb_find(cpu, view, write ? TLB_WRITE : TLB_READ, gla, len);
-	if (sp->part[i].host)
+	if (sp->part[i].host || io_known(cpu, gla, kind, view, &sp->part[i].gpa))
 		return;
 	walk_raise(cpu, gla, kind, view, &w);
 	mem_lookup(cpu->mem, w.gpa, &page);
+	if (!page.read && !page.write)
+		io_keep(cpu, gla, kind, view, w.gpa);
 	mmu_tlb_fill(cpu, gla, kind, view, &w, &page);
 	sp->part[i].gpa = w.gpa;
 	if (!write) {
@@ -72,21 +100,43 @@ static void span_get(struct cpu *cpu, struct cpu_span *sp, gla_t gla, uint32_t l
 
 /* --- copying --- */
 
+/* What has no host address: device registers, or memory that must not be written directly. */
+static void device_read(struct cpu *cpu, gpa_t gpa, void *to, uint32_t len)
+{
+	uint16_t was = stats_enter(&cpu->stats, PHASE_DEVICE);
+	uint64_t val;
+
+	cpu->stats.count[STAT_MMIO]++;
+	if (bytes_scalar(len) && mem_plain_read(cpu->mem, gpa, len, &val)) {
+		bytes_store(to, val, len);
+	} else {
+		cpu_fpu_park(cpu);
+		mem_read(cpu->mem, gpa, to, len);
+	}
+	stats_resume(&cpu->stats, was);
+}
+
+static void device_write(struct cpu *cpu, gpa_t gpa, const void *from, uint32_t len)
+{
+	uint16_t was = stats_enter(&cpu->stats, PHASE_DEVICE);
+
+	cpu->stats.count[STAT_MMIO]++;
+	if (!bytes_scalar(len) || !mem_plain_write(cpu->mem, gpa, bytes_load(from, len), len)) {
+		cpu_fpu_park(cpu);
+		mem_write(cpu->mem, gpa, from, len);
+	}
+	stats_resume(&cpu->stats, was);
+}
+
 static void span_read(struct cpu *cpu, const struct cpu_span *sp, void *buf)
 {
 	uint8_t *to = buf;
 
 	for (unsigned i = 0; i < sp->n; i++) {
-		if (sp->part[i].host) {
+		if (sp->part[i].host)
 			bytes_copy(to, sp->part[i].host, sp->part[i].len);
-		} else {
-			uint16_t was = stats_enter(&cpu->stats, PHASE_DEVICE);
-
-			cpu->stats.count[STAT_MMIO]++;
-			cpu_fpu_park(cpu);
-			mem_read(cpu->mem, sp->part[i].gpa, to, sp->part[i].len);
-			stats_resume(&cpu->stats, was);
-		}
+		else
+			device_read(cpu, sp->part[i].gpa, to, sp->part[i].len);
 		to += sp->part[i].len;
 	}
 }
@@ -104,12 +154,7 @@ static void span_write(struct cpu *cpu, const struct cpu_span *sp, const void *b
 			if (sp->part[i].code && cpu->code_written)
 				cpu->code_written(cpu, (uint64_t)(host - mem_ram_base(cpu->mem)), sp->part[i].len);
 		} else {
-			uint16_t was = stats_enter(&cpu->stats, PHASE_DEVICE);
-
-			cpu->stats.count[STAT_MMIO]++;
-			cpu_fpu_park(cpu);
-			mem_write(cpu->mem, sp->part[i].gpa, from, sp->part[i].len);
-			stats_resume(&cpu->stats, was);
+			device_write(cpu, sp->part[i].gpa, from, sp->part[i].len);
 		}
 		from += sp->part[i].len;
 	}

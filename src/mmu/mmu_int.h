@@ -3,7 +3,7 @@
 #ifndef MMU_MMU_INT_H
 #define MMU_MMU_INT_H
 
-#include "cpu/bytes.h"
+#include "base/bytes.h"
 #include "mmu/mmu.h"
 
 #define PAGE 4096u

@@ -18,7 +18,7 @@
  * Sources: SDM vol 1 8.7.2, appendix D.2.1; Intel 290550 (82371SB) 2.5.5.2: IGNNE# is not asserted unless FERR# is
  * active.
  */
-#include "cpu/bytes.h"
+#include "base/bytes.h"
 #include "vcpu/vcpu_int.h"
 
 #define FX_SIZE 512

@@ -20,7 +20,8 @@ struct vcpu_config {
 	const struct cpu_hooks *hooks; /* APIC's side; copied */
 	struct state_set *states;
 	void *opaque;
-	/* Take the vector of the interrupt to deliver (PIC/APIC acknowledge); -1: spurious, none. Called by the vCPU thread with the device lock held. */
+	/* Take the vector of the interrupt to deliver (PIC/APIC acknowledge); -1: spurious, none. Called by the vCPU thread with the device lock
+	 * held; leaves vector registers alone. */
 	int (*ack)(void *opaque);
 	/* Triple fault; device lock held. The board resets or stops the machine (by vcpu_request_reset / vcpu_request_stop). */
 	void (*triple_fault)(void *opaque);

@@ -40,9 +40,13 @@ struct vcpu {
 /* loop.c: run until asked to stop. */
 void vcpu_loop(struct vcpu *v);
 
-/* kick.c: services for the loop that call the world outside (FPU parked). */
+/* kick.c: a request, and a kick so that it is seen; any thread */
+void vcpu_request(struct vcpu *v, uint32_t bits);
+
+/* kick.c: services for the loop that call the world outside. */
 void vcpu_sleep(struct vcpu *v);
 int vcpu_ack(struct vcpu *v);
+/* vcpu.c: likewise; they park the FPU. */
 void vcpu_triple_fault(struct vcpu *v);
 void vcpu_drain_code(struct vcpu *v);
 

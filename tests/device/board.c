@@ -19,13 +19,13 @@ static int drive(uint64_t size)
 	return fd;
 }
 
-int board_setup(void **state)
+static int setup(void **state, const char *cpu, bool stepped)
 {
 	static const uint64_t size[FILES] = { KIB(64), KIB(64), KIB(64), KIB(80), KIB(1440) };
 	struct board *b = xalloc(sizeof(*b));
 	char path[FILES][40];
 	struct pc_config cfg = {
-		.memory = MIB(16), .cpu = "x86-64-v2", .ndisks = 2, .stepped = true, .nserials = 1, .quit_fd = -1,
+		.memory = MIB(16), .cpu = cpu, .ndisks = 2, .stepped = stepped, .nserials = 1, .quit_fd = -1,
 	};
 	struct err err = { "" };
 
@@ -44,6 +44,20 @@ int board_setup(void **state)
 		fail_msg("%s", err.msg);
 	*state = b;
 	return 0;
+}
+
+int board_setup(void **state)
+{
+	return setup(state, "x86-64-v2", true);
+}
+
+int board_setup_live(void **state)
+{
+	struct board *b;
+
+	setup(state, "host", false);
+	b = *state;
+	return loop_start(b->pc->loop, NULL);
 }
 
 int board_teardown(void **state)

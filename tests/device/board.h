@@ -22,6 +22,8 @@ struct board {
 
 /* cmocka's setup and teardown: a new machine in *state, 16 MiB, one IDE and one virtio disk, a CD, a floppy. */
 int board_setup(void **state);
+/* The same with all features of this host's CPU, in real time, with the I/O thread. */
+int board_setup_live(void **state);
 int board_teardown(void **state);
 
 uint32_t board_in(struct board *b, unsigned port, unsigned size);

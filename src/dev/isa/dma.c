@@ -267,9 +267,9 @@ static void page_write(void *opaque, uint64_t off, uint64_t val, unsigned size)
 }
 
 static const struct mem_ops dma_ops[3] = {
-	{ .read = low_read, .write = low_write, .max_size = 1 },
-	{ .read = high_read, .write = high_write, .max_size = 1 },
-	{ .read = page_read, .write = page_write, .max_size = 1 },
+	{ .read = low_read, .write = low_write, .max_size = 1, .plain = true },
+	{ .read = high_read, .write = high_write, .max_size = 1, .plain = true },
+	{ .read = page_read, .write = page_write, .max_size = 1, .plain = true },
 };
 static const struct { uint16_t base, count; } dma_ranges[3] = { { 0x00, 16 }, { 0xc0, 32 }, { 0x80, 16 } };
 

@@ -326,9 +326,9 @@ static void elcr_write(void *opaque, uint64_t off, uint64_t val, unsigned size)
 }
 
 static const struct mem_ops pic_ops[3] = {
-	{ .read = master_read, .write = master_write, .max_size = 1 },
-	{ .read = slave_read, .write = slave_write, .max_size = 1 },
-	{ .read = elcr_read, .write = elcr_write, .max_size = 1 },
+	{ .read = master_read, .write = master_write, .max_size = 1, .plain = true },
+	{ .read = slave_read, .write = slave_write, .max_size = 1, .plain = true },
+	{ .read = elcr_read, .write = elcr_write, .max_size = 1, .plain = true },
 };
 static const uint16_t pic_base[3] = { 0x20, 0xa0, 0x4d0 };
 

@@ -460,8 +460,8 @@ static void portb_write(void *opaque, uint64_t off, uint64_t val, unsigned size)
 	pit_portb_write(opaque, (uint8_t)val);
 }
 
-static const struct mem_ops pit_ops = { .read = io_read, .write = io_write, .max_size = 1 };
-static const struct mem_ops portb_ops = { .read = portb_read, .write = portb_write, .max_size = 1 };
+static const struct mem_ops pit_ops = { .read = io_read, .write = io_write, .max_size = 1, .plain = true };
+static const struct mem_ops portb_ops = { .read = portb_read, .write = portb_write, .max_size = 1, .plain = true };
 
 /* The datasheet leaves power-on undefined; mode 3 with the longest count is what a BIOS expects to replace. */
 void pit_reset(struct pit *p)

@@ -17,6 +17,8 @@
 
 #include <stdlib.h>
 
+#include "base/bytes.h"
+
 #define PIRQRC 0x60          /* four route control registers */
 #define PIRQRC_DISABLE 0x80
 #define NPIRQ 4
@@ -96,7 +98,7 @@ static void cerr_write(void *opaque, uint64_t off, uint64_t val, unsigned size)
 	wire_set(&p->cfg.ignne, true);
 }
 
-static const struct mem_ops cerr_ops = { .write = cerr_write, .max_size = 1 };
+static const struct mem_ops cerr_ops = { .write = cerr_write, .max_size = 1, .plain = true };
 
 static void config_written(struct pci_dev *dev, unsigned off, unsigned len)
 {
@@ -131,7 +133,7 @@ struct piix3 *piix3_new(const struct piix3_config *cfg)
 	struct piix3 *p = xalloc(sizeof(*p));
 	struct wire pirq[NPIRQ];
 
-	p->cfg = *cfg;
+	bytes_copy(&p->cfg, cfg, sizeof(p->cfg)); /* no call of memcpy in here */
 	p->nsource = NPIRQ;
 	p->pci.name = "piix3";
 	p->pci.opaque = p;

@@ -159,7 +159,7 @@ static void pm_write(void *opaque, uint64_t off, uint64_t val, unsigned size)
 	}
 }
 
-static const struct mem_ops pm_ops = {.read = pm_read, .write = pm_write, .max_size = 4};
+static const struct mem_ops pm_ops = {.read = pm_read, .write = pm_write, .max_size = 4, .plain = true};
 
 static uint64_t gpe_read(void *opaque, uint64_t off, unsigned size)
 {
@@ -179,7 +179,7 @@ static void gpe_write(void *opaque, uint64_t off, uint64_t val, unsigned size)
 	update_sci(pm);
 }
 
-static const struct mem_ops gpe_ops = {.read = gpe_read, .write = gpe_write, .max_size = 1};
+static const struct mem_ops gpe_ops = {.read = gpe_read, .write = gpe_write, .max_size = 1, .plain = true};
 
 static uint64_t smi_read(void *opaque, uint64_t off, unsigned size)
 {
@@ -204,7 +204,7 @@ static void smi_write(void *opaque, uint64_t off, uint64_t val, unsigned size)
 	update_sci(pm);
 }
 
-static const struct mem_ops smi_ops = {.read = smi_read, .write = smi_write, .max_size = 1};
+static const struct mem_ops smi_ops = {.read = smi_read, .write = smi_write, .max_size = 1, .plain = true};
 
 /* PM 7.1: PMBA bits 15:6 and PMIOSE, bit 0 of PMREGMISC. */
 static void update_mapping(struct piix4_pm *pm)

@@ -18,7 +18,8 @@
 #include "dev/sys/hpet.h"
 
 #include <stdlib.h>
-#include <string.h>
+
+#include "base/bytes.h"
 
 #define TICK_NS 10u
 /* Ten seconds. */
@@ -353,13 +354,13 @@ static void window_write(void *opaque, uint64_t off, uint64_t val, unsigned size
 	hpet_mmio_write(opaque, off, val, size);
 }
 
-static const struct mem_ops window_ops = {.read = window_read, .write = window_write, .max_size = 8};
+static const struct mem_ops window_ops = {.read = window_read, .write = window_write, .max_size = 8, .plain = true};
 
 void hpet_reset(struct hpet *h)
 {
 	bool legacy = h->s.conf & CONF_LEGACY;
 
-	memset(&h->s, 0, sizeof(h->s));
+	bytes_fill(&h->s, 0, sizeof(h->s));
 	if (legacy)
 		wire_set(&h->cfg.legacy_on, false);
 	for (unsigned n = 0; n < HPET_TIMERS; n++) {
@@ -393,7 +394,7 @@ struct hpet *hpet_new(const struct hpet_config *cfg)
 {
 	struct hpet *h = xalloc(sizeof(*h));
 
-	h->cfg = *cfg;
+	bytes_copy(&h->cfg, cfg, sizeof(h->cfg)); /* no call of memcpy in here */
 	h->window = (struct mem_region){
 		.name = "hpet", .base = cfg->base ? cfg->base : HPET_DEFAULT_BASE, .size = 0x400, .priority = 10,
 		.ops = &window_ops, .opaque = h,

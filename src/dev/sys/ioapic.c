@@ -12,7 +12,8 @@
 #include "dev/sys/ioapic.h"
 
 #include <stdlib.h>
-#include <string.h>
+
+#include "base/bytes.h"
 
 enum { IOREGSEL = 0x00, IOWIN = 0x10, IOEOI = 0x40 };                            /* 3.1 */
 enum { IOAPICID = 0, IOAPICVER = 1, IOAPICARB = 2, IOREDTBL = 0x10 };            /* 3.2 */
@@ -179,13 +180,13 @@ static void window_write(void *opaque, uint64_t off, uint64_t val, unsigned size
 		ioapic_mmio_write(opaque, (uint32_t)off, (uint32_t)val);
 }
 
-static const struct mem_ops window_ops = {.read = window_read, .write = window_write, .max_size = 4};
+static const struct mem_ops window_ops = {.read = window_read, .write = window_write, .max_size = 4, .plain = true};
 
 void ioapic_reset(struct ioapic *io)
 {
 	uint32_t pins = io->s.pins;
 
-	memset(&io->s, 0, sizeof(io->s));
+	bytes_fill(&io->s, 0, sizeof(io->s));
 	io->s.pins = pins;
 	io->s.id = io->cfg.id;
 	for (unsigned n = 0; n < IOAPIC_PINS; n++)

@@ -15,7 +15,8 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
+
+#include "base/bytes.h"
 
 /* SDM vol 3 11.4.8: integrated APIC version 0x14, highest LVT entry 5. */
 #define VERSION (0x14u | (LVT_COUNT - 1) << 16)
@@ -397,7 +398,7 @@ void lapic_init_reset(struct lapic *l)
 	bool lint0 = s->lint[0], lint1 = s->lint[1];
 
 	loop_timer_cancel(&l->timer);
-	memset(s, 0, sizeof(*s));
+	bytes_fill(s, 0, sizeof(*s));
 	s->base = base;
 	s->lint[0] = lint0;
 	s->lint[1] = lint1;
@@ -454,7 +455,7 @@ struct lapic *lapic_new(const struct lapic_config *cfg)
 	struct lapic *l = xalloc(sizeof(*l));
 	char name[16];
 
-	l->cfg = *cfg;
+	bytes_copy(&l->cfg, cfg, sizeof(l->cfg)); /* no call of memcpy in here */
 	loop_timer_init(&l->timer, cfg->loop, lapic_timer_fire, l);
 	lapic_bus_add(cfg->bus, l);
 	if (cfg->set) {

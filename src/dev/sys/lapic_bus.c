@@ -48,7 +48,7 @@ static void window_write(void *opaque, uint64_t off, uint64_t val, unsigned size
 		guest_log("lapic: %u-byte write at 0x%x dropped", size, (unsigned)off);
 }
 
-static const struct mem_ops window_ops = {.read = window_read, .write = window_write, .max_size = 4};
+static const struct mem_ops window_ops = {.read = window_read, .write = window_write, .max_size = 4, .plain = true};
 
 struct lapic_bus *lapic_bus_new(struct mem *mem)
 {

@@ -4,8 +4,8 @@
  * libc's memcpy uses vector registers, and compilers turn copy loops and struct copies into calls to it.
  * These cannot become such a call: the short ones move volatile words, the long ones are string instructions.
  */
-#ifndef CPU_BYTES_H
-#define CPU_BYTES_H
+#ifndef BASE_BYTES_H
+#define BASE_BYTES_H
 
 #include "base/base.h"
 

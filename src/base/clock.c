@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* what: the device world's lock, clock and timers: what chips call while the guest's vector registers may be live
+ *
+ * Compiled with -mgeneral-regs-only, and all it calls are system calls and the vDSO's clock, which use no vector
+ * registers: so a chip that calls nothing else can be accessed without parking the guest's FPU state, which costs more
+ * than most accesses (docs/decisions/engine.md). That is why the lock is our own, and the heap an array.
+ *
+ * The lock is a futex word: 0 free, 1 held, 2 held and perhaps waited for. Who waits spins for a microsecond first:
+ * it is held for less than that nearly always, and a sleep costs fifty times as much.
+ */
+#include <linux/futex.h>
+#include <sys/syscall.h>
+#include <sys/timerfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/loop_int.h"
+
+#define LOCK_SPINS 20
+
+uint64_t loop_host_now(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * NS_PER_S + (uint64_t)ts.tv_nsec;
+}
+
+uint64_t loop_now(const struct loop *l)
+{
+	if (l->stepped)
+		return l->now;
+	return loop_host_now() - l->start;
+}
+
+/* --- the lock --- */
+
+static bool lock_try(struct loop *l)
+{
+	uint32_t free = 0;
+
+	return __atomic_compare_exchange_n(&l->lock, &free, 1, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
+}
+
+static __attribute__((noinline)) void lock_wait(struct loop *l)
+{
+	for (int i = 0; i < LOCK_SPINS; i++) {
+		__builtin_ia32_pause();
+		if (!__atomic_load_n(&l->lock, __ATOMIC_RELAXED) && lock_try(l))
+			return;
+	}
+	while (__atomic_exchange_n(&l->lock, 2, __ATOMIC_ACQUIRE))
+		syscall(SYS_futex, &l->lock, FUTEX_WAIT_PRIVATE, 2, NULL, NULL, 0);
+}
+
+void loop_lock(struct loop *l)
+{
+	if (!lock_try(l))
+		lock_wait(l);
+}
+
+void loop_unlock(struct loop *l)
+{
+	if (__atomic_exchange_n(&l->lock, 0, __ATOMIC_RELEASE) == 2)
+		syscall(SYS_futex, &l->lock, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+}
+
+/* The timerfd knows no timer slack, which would make guests' timers 50 us late. */
+void loop_ring_at(struct loop *l, uint64_t until)
+{
+	uint64_t at = l->start + until;
+	struct itimerspec ts = { .it_value = { .tv_sec = (time_t)(at / NS_PER_S), .tv_nsec = (long)(at % NS_PER_S) } };
+
+	if (until >= NEVER - l->start)
+		ts = (struct itimerspec){ 0 };
+	must(timerfd_settime(l->timer_fd, TFD_TIMER_ABSTIME, &ts, NULL) == 0);
+	l->asleep_until = until;
+}
+
+/* --- the heap --- */
+
+static void heap_put(struct loop *l, uint32_t pos, struct loop_timer *t)
+{
+	l->heap[pos] = t;
+	t->heap_pos = pos;
+}
+
+static void heap_up(struct loop *l, uint32_t pos, struct loop_timer *t)
+{
+	while (pos > 0) {
+		uint32_t parent = (pos - 1) / 2;
+
+		if (l->heap[parent]->when <= t->when)
+			break;
+		heap_put(l, pos, l->heap[parent]);
+		pos = parent;
+	}
+	heap_put(l, pos, t);
+}
+
+static void heap_down(struct loop *l, uint32_t pos, struct loop_timer *t)
+{
+	for (;;) {
+		uint32_t child = 2 * pos + 1;
+
+		if (child + 1 < l->heap_len && l->heap[child + 1]->when < l->heap[child]->when)
+			child++;
+		if (child >= l->heap_len || l->heap[child]->when >= t->when)
+			break;
+		heap_put(l, pos, l->heap[child]);
+		pos = child;
+	}
+	heap_put(l, pos, t);
+}
+
+/* t sits at pos but its key may be out of order either way. */
+static void heap_fix(struct loop *l, uint32_t pos, struct loop_timer *t)
+{
+	if (pos > 0 && l->heap[(pos - 1) / 2]->when > t->when)
+		heap_up(l, pos, t);
+	else
+		heap_down(l, pos, t);
+}
+
+static void heap_add(struct loop *l, struct loop_timer *t)
+{
+	must(l->heap_len < MAX_TIMERS);
+	heap_up(l, l->heap_len++, t);
+}
+
+static void heap_remove(struct loop *l, struct loop_timer *t)
+{
+	uint32_t pos = t->heap_pos;
+	struct loop_timer *last = l->heap[--l->heap_len];
+
+	dassert(pos <= l->heap_len);
+	if (last != t)
+		heap_fix(l, pos, last);
+}
+
+/* --- timers --- */
+
+void loop_timer_init(struct loop_timer *t, struct loop *loop, void (*fire)(void *), void *opaque)
+{
+	*t = (struct loop_timer){ .loop = loop, .fire = fire, .opaque = opaque };
+}
+
+void loop_timer_set(struct loop_timer *t, uint64_t when)
+{
+	struct loop *l = t->loop;
+
+	t->when = when;
+	if (t->armed)
+		heap_fix(l, t->heap_pos, t);
+	else
+		heap_add(l, t);
+	t->armed = true;
+	if (l->asleep && when < l->asleep_until)
+		loop_ring_at(l, when);
+}
+
+void loop_timer_cancel(struct loop_timer *t)
+{
+	if (!t->armed)
+		return;
+	heap_remove(t->loop, t);
+	t->armed = false;
+}
+
+bool loop_fire_one(struct loop *l, uint64_t then)
+{
+	struct loop_timer *t = l->heap_len ? l->heap[0] : NULL;
+
+	if (!t || t->when > then)
+		return false;
+	if (l->stepped && t->when > l->now)
+		l->now = t->when;
+	loop_timer_cancel(t);
+	t->fire(t->opaque);
+	return true;
+}

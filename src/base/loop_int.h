@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* what: the inside of struct loop: loop.c is the thread, clock.c what a vCPU asks of it */
+#ifndef BASE_LOOP_INT_H
+#define BASE_LOOP_INT_H
+
+#include <pthread.h>
+
+#include "base/loop.h"
+
+#define NS_PER_S 1000000000ull
+#define NEVER UINT64_MAX
+/* Timers that there is room for at once; a machine has about twenty. */
+#define MAX_TIMERS 256
+
+struct loop {
+	uint32_t lock;           /* 0: free, 1: held, 2: held and perhaps waited for (a futex) */
+	bool stepped;
+	uint64_t start;          /* host time of guest time 0 */
+	_Atomic uint64_t now;    /* stepped loops only */
+	struct loop_timer *heap[MAX_TIMERS];
+	uint32_t heap_len;
+	struct loop_fd *fds;
+	struct loop_task *tasks, **tasks_end;
+	pthread_t thread;
+	bool running, stopping;
+	bool asleep;
+	uint64_t asleep_until;
+	int wake_fd, timer_fd;
+};
+
+/* CLOCK_MONOTONIC in ns. */
+uint64_t loop_host_now(void);
+/* Let the timerfd end the I/O thread's sleep at guest time until; NEVER: not at all. Lock held. */
+void loop_ring_at(struct loop *l, uint64_t until);
+/* Fire the earliest timer if it is due by then. Lock held. */
+bool loop_fire_one(struct loop *l, uint64_t then);
+
+#endif

@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* what: the PC's wires that chips drive while the guest's vector registers may be live: interrupts, timers, power
+ *
+ * A vCPU enters the chips of the interrupt system and the timers without parking its FPU state (mem_ops.plain), and
+ * asks the APIC for MSRs and vectors likewise; what those lead to has to leave vector registers alone as well. So these
+ * functions stand apart from pc.c's others and are compiled with -mgeneral-regs-only.
+ */
+#include "base/shelter.h"
+#include "board/pc_int.h"
+
+void pc_isa_line(void *opaque, int n, bool level)
+{
+	struct pc *pc = opaque;
+
+	pic_set_irq(pc->pic, n, level);
+	ioapic_set_pin(pc->ioapic, n ? n : 2, level);
+}
+
+void pc_intr_line(void *opaque, int n, bool level)
+{
+	struct pc *pc = opaque;
+
+	vcpu_set_intr(pc->vcpu, level);
+}
+
+void pc_nmi_line(void *opaque, int n, bool level)
+{
+	struct pc *pc = opaque;
+
+	if (level)
+		vcpu_nmi(pc->vcpu);
+}
+
+void pc_init_line(void *opaque, int n, bool level)
+{
+	struct pc *pc = opaque;
+
+	if (level)
+		vcpu_request_reset(pc->vcpu, true);
+}
+
+void pc_ignne_line(void *opaque, int n, bool level)
+{
+	struct pc *pc = opaque;
+
+	(void)n, (void)level;
+	if (pc->vcpu)
+		vcpu_ask_ignne(pc->vcpu);
+}
+
+static void power_off(void *pc)
+{
+	pc_end_with(pc, PC_POWEROFF);
+}
+
+void pc_poweroff_line(void *opaque, int n, bool level)
+{
+	if (level)
+		shelter_call(power_off, opaque);
+}
+
+/* HPET spec 1.0a 2.3.5: in legacy replacement mode PIT and RTC do not reach lines 0 and 8. */
+void pc_timer_line(void *opaque, int n, bool level)
+{
+	struct pc *pc = opaque;
+
+	wire_set(n ? &pc->isa_irq8 : &pc->isa_irq0, level && !pc->hpet_legacy);
+}
+
+void pc_hpet_legacy_line(void *opaque, int n, bool level)
+{
+	struct pc *pc = opaque;
+
+	pc->hpet_legacy = level;
+	if (level) {
+		wire_set(&pc->isa_irq0, false);
+		wire_set(&pc->isa_irq8, false);
+	}
+}
+
+void pc_ioapic_line(void *opaque, int n, bool level)
+{
+	struct pc *pc = opaque;
+
+	ioapic_set_pin(pc->ioapic, n, level);
+}
+
+/* What the vCPU asks of the APIC. Called by its thread, without the lock but for ack. */
+
+uint8_t pc_get_tpr(void *opaque)
+{
+	struct pc *pc = opaque;
+
+	return lapic_get_tpr(pc->lapic);
+}
+
+void pc_set_tpr(void *opaque, uint8_t tpr)
+{
+	struct pc *pc = opaque;
+
+	loop_lock(pc->loop);
+	lapic_set_tpr(pc->lapic, tpr);
+	loop_unlock(pc->loop);
+}
+
+bool pc_apic_rdmsr(void *opaque, uint32_t msr, uint64_t *val)
+{
+	struct pc *pc = opaque;
+	bool ok;
+
+	loop_lock(pc->loop);
+	ok = lapic_msr_read(pc->lapic, msr, val);
+	loop_unlock(pc->loop);
+	return ok;
+}
+
+bool pc_apic_wrmsr(void *opaque, uint32_t msr, uint64_t val)
+{
+	struct pc *pc = opaque;
+	bool ok;
+
+	loop_lock(pc->loop);
+	ok = lapic_msr_write(pc->lapic, msr, &val);
+	loop_unlock(pc->loop);
+	return ok;
+}
+
+int pc_ack(void *opaque)
+{
+	struct pc *pc = opaque;
+
+	return lapic_ack(pc->lapic);
+}
+
+int pc_extint_ack(void *opaque)
+{
+	struct pc *pc = opaque;
+
+	return pic_ack(pc->pic);
+}
+
+uint64_t pc_tsc_to_ns(void *opaque, uint64_t tsc)
+{
+	struct pc *pc = opaque;
+
+	return vcpu_tsc_to_ns(pc->vcpu, tsc);
+}
