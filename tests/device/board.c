@@ -176,3 +176,34 @@ void board_ioapic(struct board *b, unsigned pin, uint64_t entry)
 	board_write(b, IOAPIC, 0x10 + 2 * pin, 4);
 	board_write(b, IOAPIC + 0x10, (uint32_t)entry, 4);
 }
+
+uint64_t board_bar_size(struct board *b, unsigned devfn, unsigned off, bool *wide)
+{
+	uint32_t old = board_cfg(b, devfn, off, 4), low, high = 0xffffffffu, old_high;
+
+	board_cfg_set(b, devfn, off, 0xffffffffu, 4);
+	low = board_cfg(b, devfn, off, 4);
+	board_cfg_set(b, devfn, off, old, 4);
+	assert_int_equal(board_cfg(b, devfn, off, 4), old);
+	*wide = !(low & 1) && (low & 6) == 4;
+	if (*wide) {
+		old_high = board_cfg(b, devfn, off + 4, 4);
+		board_cfg_set(b, devfn, off + 4, 0xffffffffu, 4);
+		high = board_cfg(b, devfn, off + 4, 4);
+		board_cfg_set(b, devfn, off + 4, old_high, 4);
+	}
+	if (!low)
+		return 0;
+	if (low & 1) /* upper half of an I/O BAR may be fixed at 0 */
+		return (uint16_t)~(low & 0xfffc) + 1u;
+	return ~((uint64_t)high << 32 | (low & ~15u)) + 1;
+}
+
+void board_route(struct board *b, unsigned line)
+{
+	unsigned isa = board_find(b, 0x70008086);
+
+	for (unsigned k = 0; k < 4; k++)
+		board_cfg_set(b, isa, 0x60 + k, line, 1);
+	board_out(b, 0x4d1, 1u << (line - 8), 1);
+}

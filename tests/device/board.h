@@ -48,6 +48,10 @@ void board_start_pics(struct board *b);
 void board_unmask(struct board *b, uint16_t lines);
 /* Non-specific end of interrupt, to the slave too if it is a slave's vector. */
 void board_eoi(struct board *b, int vector);
+/* What a BAR reads after ones were written to it tells its kind and size (PCI 2.1, 6.2.5.1); 0: there is none. */
+uint64_t board_bar_size(struct board *b, unsigned devfn, unsigned off, bool *wide);
+/* Routes all four PIRQs to a line that is level-triggered (290550 PIRQRC, ELCR). */
+void board_route(struct board *b, unsigned line);
 void board_ioapic(struct board *b, unsigned pin, uint64_t entry);
 
 #endif

@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* what: device tests: PCI as firmware and kernels discover it: configuration, BARs, INTx, MSI-X
  */
-#include "board.h"
+#include "vdisk.h"
 
 #define FUNCTIONS 256
 #define ABSENT 0xffffffffu
-#define VIRTIO_BLK 0x10011af4u
 #define PIIX3_IDE 0x70108086u
-#define PIIX3_ISA 0x70008086u
 
 static bool present(struct board *b, unsigned devfn)
 {
@@ -86,29 +84,6 @@ static void capabilities(void **state)
 	}
 }
 
-/* What a BAR reads after ones were written to it tells its kind and size (PCI 2.1, 6.2.5.1); 0: there is none. */
-static uint64_t size_of(struct board *b, unsigned devfn, unsigned off, bool *wide)
-{
-	uint32_t old = board_cfg(b, devfn, off, 4), low, high = ABSENT, old_high;
-
-	board_cfg_set(b, devfn, off, ABSENT, 4);
-	low = board_cfg(b, devfn, off, 4);
-	board_cfg_set(b, devfn, off, old, 4);
-	assert_int_equal(board_cfg(b, devfn, off, 4), old);
-	*wide = !(low & 1) && (low & 6) == 4;
-	if (*wide) {
-		old_high = board_cfg(b, devfn, off + 4, 4);
-		board_cfg_set(b, devfn, off + 4, ABSENT, 4);
-		high = board_cfg(b, devfn, off + 4, 4);
-		board_cfg_set(b, devfn, off + 4, old_high, 4);
-	}
-	if (!low)
-		return 0;
-	if (low & 1) /* upper half of an I/O BAR may be fixed at 0 */
-		return (uint16_t)~(low & 0xfffc) + 1u;
-	return ~((uint64_t)high << 32 | (low & ~15u)) + 1;
-}
-
 static void sizing(void **state)
 {
 	struct board *b = *state;
@@ -117,7 +92,7 @@ static void sizing(void **state)
 	for (unsigned devfn = 0; devfn < FUNCTIONS; devfn++) {
 		for (unsigned off = 0x10; present(b, devfn) && off < 0x28; off += 4) {
 			bool wide;
-			uint64_t size = size_of(b, devfn, off, &wide);
+			uint64_t size = board_bar_size(b, devfn, off, &wide);
 
 			if (!size)
 				continue;
@@ -204,95 +179,20 @@ static void moving_ports(void **state)
 	}
 }
 
-/* --- a virtio disk by discovery --- */
+/* --- interrupts, by a virtio disk --- */
 
-struct disk {
-	unsigned devfn;
-	uint64_t common, notify, isr;
-	uint32_t notify_step;
-};
-
-/* virtio 1.1, 4.1.4: the structures' places come from vendor capabilities. The device's memory BAR goes to
- * 0xf8000000. */
-static void find_structures(struct board *b, struct disk *d)
+/* Reads a sector with a chain of header, data, status. */
+static void request(struct vdisk *d, uint64_t sector)
 {
-	bool wide;
+	uint16_t turn = d->avail;
 
-	for (unsigned off = 0x10; off < 0x28; off += 4) {
-		uint64_t size = size_of(b, d->devfn, off, &wide);
-
-		if (size && !(board_cfg(b, d->devfn, off, 4) & 1))
-			board_cfg_set(b, d->devfn, off, 0xf8000000 + (off - 0x10) * 0x100000, 4);
-		if (wide)
-			board_cfg_set(b, d->devfn, off += 4, 0, 4);
-	}
-	board_cfg_set(b, d->devfn, 4, 6, 2);
-	for (unsigned at = board_cfg(b, d->devfn, 0x34, 1); at; at = board_cfg(b, d->devfn, at + 1, 1)) {
-		unsigned kind = board_cfg(b, d->devfn, at + 3, 1), bar = board_cfg(b, d->devfn, at + 4, 1);
-		uint64_t place = 0xf8000000 + bar * 0x400000ull + board_cfg(b, d->devfn, at + 8, 4);
-
-		if (board_cfg(b, d->devfn, at, 1) != 9)
-			continue;
-		if (kind == 1)
-			d->common = place;
-		else if (kind == 2)
-			d->notify = place, d->notify_step = board_cfg(b, d->devfn, at + 16, 4);
-		else if (kind == 3)
-			d->isr = place;
-	}
-	assert_true(d->common && d->notify && d->isr);
-}
-
-#define RING 0x100000u
-
-static void start_disk(struct board *b, struct disk *d)
-{
-	board_write(b, d->common + 20, 0, 1);
-	board_write(b, d->common + 20, 3, 1);
-	board_write(b, d->common + 8, 1, 4);
-	board_write(b, d->common + 12, 1, 4); /* VIRTIO_F_VERSION_1 */
-	board_write(b, d->common + 20, 11, 1);
-	assert_int_equal(board_read(b, d->common + 20, 1), 11);
-	board_write(b, d->common + 22, 0, 2);
-	board_write(b, d->common + 24, 8, 2);
-	board_write(b, d->common + 32, RING, 8);
-	board_write(b, d->common + 40, RING + 0x1000, 8);
-	board_write(b, d->common + 48, RING + 0x2000, 8);
-	board_write(b, d->common + 28, 1, 2);
-	board_write(b, d->common + 20, 15, 1);
-}
-
-/* Reads sector n to 0x110000 by one chain of header, data, status. */
-static void request(struct board *b, struct disk *d, unsigned turn, uint64_t sector)
-{
-	static const struct { uint32_t at, len, flags; } parts[] = {
-		{ 0x108000, 16, 1 }, { 0x110000, 512, 3 }, { 0x108100, 1, 2 } };
-
-	board_write(b, 0x108000, 0, 8);
-	board_write(b, 0x108008, sector, 8);
-	board_write(b, 0x108100, 0xff, 1);
-	for (unsigned k = 0; k < 3; k++) {
-		board_write(b, RING + 16 * k, parts[k].at, 8);
-		board_write(b, RING + 16 * k + 8, parts[k].len, 4);
-		board_write(b, RING + 16 * k + 12, parts[k].flags | (k + 1) << 16, 4);
-	}
-	board_write(b, RING + 0x1004 + 2 * (turn & 7), 0, 2);
-	board_write(b, RING + 0x1002, turn + 1, 2);
-	board_write(b, d->notify + (uint64_t)d->notify_step * board_read(b, d->common + 30, 2), 0, 2);
-	board_step(b, MS);
-	assert_int_equal(board_read(b, RING + 0x2002, 2), turn + 1);
-	assert_int_equal(board_read(b, 0x108100, 1), 0);
-	assert_int_equal(board_read(b, 0x110000, 4), (sector + 1) * 0x01010101);
-}
-
-/* Routes all four PIRQs to a line that is level-triggered (290550 PIRQRC, ELCR). */
-static void route(struct board *b, unsigned line)
-{
-	unsigned isa = board_find(b, PIIX3_ISA);
-
-	for (unsigned k = 0; k < 4; k++)
-		board_cfg_set(b, isa, 0x60 + k, line, 1);
-	board_out(b, 0x4d1, 1u << (line - 8), 1);
+	vdisk_request(d, VDISK_READ, sector, 512);
+	vdisk_offer(d, 0);
+	vdisk_kick(d);
+	board_step(d->b, MS);
+	assert_int_equal(vdisk_used(d), (uint16_t)(turn + 1));
+	assert_int_equal(board_read(d->b, VDISK_STATUS, 1), 0);
+	assert_int_equal(board_read(d->b, VDISK_DATA, 4), (sector + 1) * 0x01010101);
 }
 
 /* INTx through PIIX3 to the slave PIC: again after EOI until the ISR byte is read; routing and the disable
@@ -300,20 +200,20 @@ static void route(struct board *b, unsigned line)
 static void intx_to_pic(void **state)
 {
 	struct board *b = *state;
-	struct disk d = { .devfn = board_find(b, VIRTIO_BLK) };
+	struct vdisk d;
 
 	board_start_pics(b);
-	find_structures(b, &d);
-	start_disk(b, &d);
-	route(b, 11);
+	vdisk_find(b, &d);
+	vdisk_start(&d, 0, 8);
+	board_route(b, 11);
 	board_unmask(b, 0x0c00);
-	request(b, &d, 0, 5);
+	request(&d, 5);
 	for (unsigned k = 0; k < 3; k++) {
 		assert_int_equal(board_ack(b), 0x2b);
 		board_eoi(b, 0x2b);
 		assert_true(board_intr(b)); /* level */
 	}
-	route(b, 10);
+	board_route(b, 10);
 	assert_int_equal(board_ack(b), 0x2a);
 	board_eoi(b, 0x2a);
 	board_cfg_set(b, d.devfn, 4, 0x406, 2);
@@ -322,7 +222,7 @@ static void intx_to_pic(void **state)
 	assert_true(board_intr(b));
 	assert_int_equal(board_read(b, d.isr, 1), 1);
 	assert_false(board_intr(b));
-	request(b, &d, 1, 77);
+	request(&d, 77);
 	assert_int_equal(board_ack(b), 0x2a);
 	assert_int_equal(board_read(b, d.isr, 1), 1);
 	board_eoi(b, 0x2a);
@@ -333,15 +233,15 @@ static void intx_to_pic(void **state)
 static void intx_to_ioapic(void **state)
 {
 	struct board *b = *state;
-	struct disk d = { .devfn = board_find(b, VIRTIO_BLK) };
+	struct vdisk d;
 
 	board_write(b, LAPIC + 0xf0, 0x1ff, 4);
-	find_structures(b, &d);
-	start_disk(b, &d);
-	route(b, 11);
+	vdisk_find(b, &d);
+	vdisk_start(&d, 0, 8);
+	board_route(b, 11);
 	board_ioapic(b, 11, 0x8081);
 	for (unsigned k = 0; k < 3; k++) {
-		request(b, &d, k, k * 3);
+		request(&d, k * 3);
 		assert_int_equal(board_ack(b), 0x81);
 		board_write(b, LAPIC + 0xb0, 0, 4); /* EOI before the device is asked: it comes again */
 		assert_int_equal(board_ack(b), 0x81);
@@ -352,7 +252,7 @@ static void intx_to_ioapic(void **state)
 }
 
 /* Where MSI-X's table or pending bits lie: BAR number in the low three bits of the register, offset above. */
-static uint64_t structure(struct board *b, const struct disk *d, unsigned reg)
+static uint64_t structure(struct board *b, const struct vdisk *d, unsigned reg)
 {
 	uint32_t v = board_cfg(b, d->devfn, reg, 4);
 
@@ -363,12 +263,12 @@ static uint64_t structure(struct board *b, const struct disk *d, unsigned reg)
 static void msix(void **state)
 {
 	struct board *b = *state;
-	struct disk d = { .devfn = board_find(b, VIRTIO_BLK) };
+	struct vdisk d;
 	unsigned cap;
 	uint64_t table, pba;
 
 	board_write(b, LAPIC + 0xf0, 0x1ff, 4);
-	find_structures(b, &d);
+	vdisk_find(b, &d);
 	for (cap = board_cfg(b, d.devfn, 0x34, 1); board_cfg(b, d.devfn, cap, 1) != 0x11;)
 		cap = board_cfg(b, d.devfn, cap + 1, 1);
 	table = structure(b, &d, cap + 4);
@@ -377,16 +277,16 @@ static void msix(void **state)
 	board_write(b, table, 0xfee00000, 8);
 	board_write(b, table + 8, 0x91, 4);
 	board_write(b, table + 12, 0, 4);
-	start_disk(b, &d);
+	vdisk_start(&d, 0, 8);
 	board_write(b, d.common + 22, 0, 2);
 	board_write(b, d.common + 26, 0, 2);
 	assert_int_equal(board_read(b, d.common + 26, 2), 0);
-	request(b, &d, 0, 9);
+	request(&d, 9);
 	assert_int_equal(board_ack(b), 0x91);
 	board_write(b, LAPIC + 0xb0, 0, 4);
 	assert_int_equal(board_read(b, d.isr, 1), 0);
 	board_write(b, table + 12, 1, 4);
-	request(b, &d, 1, 10);
+	request(&d, 10);
 	assert_false(board_intr(b));
 	assert_int_equal(board_read(b, pba, 1) & 1, 1);
 	board_write(b, table + 12, 0, 4);
@@ -394,7 +294,7 @@ static void msix(void **state)
 	assert_int_equal(board_read(b, pba, 1) & 1, 0);
 	board_write(b, LAPIC + 0xb0, 0, 4);
 	board_cfg_set(b, d.devfn, cap + 2, 0xc000, 2); /* the function's mask */
-	request(b, &d, 2, 11);
+	request(&d, 11);
 	assert_false(board_intr(b));
 	board_cfg_set(b, d.devfn, cap + 2, 0x8000, 2);
 	assert_int_equal(board_ack(b), 0x91);
@@ -404,16 +304,16 @@ static void msix(void **state)
 static void no_mastering(void **state)
 {
 	struct board *b = *state;
-	struct disk d = { .devfn = board_find(b, VIRTIO_BLK) };
+	struct vdisk d;
 
-	find_structures(b, &d);
-	start_disk(b, &d);
-	request(b, &d, 0, 1);
+	vdisk_find(b, &d);
+	vdisk_start(&d, 0, 8);
+	request(&d, 1);
 	board_cfg_set(b, d.devfn, 4, 2, 2);
-	board_write(b, RING + 0x1002, 2, 2);
-	board_write(b, d.notify + (uint64_t)d.notify_step * board_read(b, d.common + 30, 2), 0, 2);
+	vdisk_offer(&d, 0);
+	vdisk_kick(&d);
 	board_step(b, MS);
-	assert_int_equal(board_read(b, RING + 0x2002, 2), 1);
+	assert_int_equal(vdisk_used(&d), 1);
 }
 
 #define T(name) cmocka_unit_test_setup_teardown(name, board_setup, board_teardown)

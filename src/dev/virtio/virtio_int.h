@@ -12,6 +12,7 @@
 #include "dev/virtio/virtio.h"
 
 /* Virtual I/O Device (VIRTIO) 1.1: 2.1 status, 6 reserved feature bits */
+#define VIRTIO_STATUS_DRIVER_OK 0x04
 #define VIRTIO_STATUS_FEATURES_OK 0x08
 #define VIRTIO_STATUS_NEEDS_RESET 0x40
 #define VIRTIO_F_ANY_LAYOUT (1ull << 27)
@@ -31,8 +32,7 @@ struct virtq_state {
 	uint16_t signalled;         /* used_idx when the driver was last interrupted */
 	uint16_t vector;
 	bool enabled;
-	bool signalled_valid;
-	uint8_t pad_[4];
+	uint8_t pad_[5];
 };
 
 struct virtio_state {
@@ -90,6 +90,13 @@ void virtio_reset(struct virtio_dev *d);
 void virtio_notify_guest(struct virtio_dev *d, unsigned q);
 /* The driver broke the rules: stop until it resets the device. */
 void virtio_broken(struct virtio_dev *d, const char *why);
+
+/* May queues be used? 2.1.2: not before DRIVER_OK; 3.1.2: old drivers begin earlier. */
+static inline bool virtio_running(const struct virtio_dev *d)
+{
+	return !(d->s.status & VIRTIO_STATUS_NEEDS_RESET) &&
+	       (d->s.status & VIRTIO_STATUS_DRIVER_OK || !(d->s.driver_features & VIRTIO_F_VERSION_1));
+}
 
 /* virtqueue.c. Take the next chain; false: none, or the device is now broken. */
 bool virtq_pop(struct virtio_dev *d, unsigned q, struct virtq_elem *e);

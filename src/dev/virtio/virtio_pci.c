@@ -50,7 +50,8 @@ void virtio_broken(struct virtio_dev *d, const char *why)
 {
 	guest_log("%s: %s; device stopped until it is reset", d->name, why);
 	d->s.status |= VIRTIO_STATUS_NEEDS_RESET;
-	interrupt(d, d->s.config_vector, 2);
+	if (d->s.status & VIRTIO_STATUS_DRIVER_OK) /* 2.1.2: no notification before that */
+		interrupt(d, d->s.config_vector, 2);
 }
 
 void virtio_reset(struct virtio_dev *d)
@@ -67,7 +68,7 @@ void virtio_reset(struct virtio_dev *d)
 
 static void notify(struct virtio_dev *d, uint64_t q)
 {
-	if (q >= d->type->nqueues || !d->s.vq[q].enabled || (d->s.status & VIRTIO_STATUS_NEEDS_RESET))
+	if (q >= d->type->nqueues || !d->s.vq[q].enabled || !virtio_running(d))
 		return;
 	if (!pci_master_enabled(&d->pci)) {
 		guest_log("%s: notified while it may not reach memory", d->name);
@@ -100,7 +101,7 @@ static uint8_t read_status(const struct virtio_dev *d)
 
 static void write_status(struct virtio_dev *d, uint8_t val, bool modern)
 {
-	uint8_t keep = d->s.status & VIRTIO_STATUS_NEEDS_RESET;
+	uint8_t keep = d->s.status & VIRTIO_STATUS_NEEDS_RESET, begins = val & ~d->s.status & VIRTIO_STATUS_DRIVER_OK;
 
 	if (!val) {
 		virtio_reset(d);
@@ -109,6 +110,10 @@ static void write_status(struct virtio_dev *d, uint8_t val, bool modern)
 	if (modern && (val & VIRTIO_STATUS_FEATURES_OK) && !(d->s.driver_features & VIRTIO_F_VERSION_1))
 		val &= (uint8_t)~VIRTIO_STATUS_FEATURES_OK;
 	d->s.status = val | keep;
+	if (!pci_master_enabled(&d->pci))
+		return;
+	for (unsigned q = 0; begins && q < d->type->nqueues; q++) /* for what was offered before */
+		notify(d, q);
 }
 
 static void set_features(struct virtio_dev *d, unsigned word, uint32_t val)
@@ -459,7 +464,7 @@ static const struct st_field virtq_type_fields[] = {
 	ST(struct virtq_state, desc), ST(struct virtq_state, avail), ST(struct virtq_state, used),
 	ST(struct virtq_state, size), ST(struct virtq_state, last_avail), ST(struct virtq_state, used_idx),
 	ST(struct virtq_state, signalled), ST(struct virtq_state, vector), ST(struct virtq_state, enabled),
-	ST(struct virtq_state, signalled_valid), ST_ARRAY(struct virtq_state, pad_),
+	ST_ARRAY(struct virtq_state, pad_),
 };
 static ST_TYPE(virtq_type, struct virtq_state, 1, NULL);
 static const struct st_field virtio_state_type_fields[] = {

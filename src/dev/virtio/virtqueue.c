@@ -45,7 +45,7 @@ static void store16(uint8_t *p, uint16_t v)
 
 static bool map_rings(struct virtio_dev *d, const struct virtq_state *vq, struct rings *r)
 {
-	if (!vq->enabled || (d->s.status & VIRTIO_STATUS_NEEDS_RESET))
+	if (!vq->enabled || !virtio_running(d))
 		return false;
 	if ((vq->desc & 15) || (vq->avail & 1) || (vq->used & 3))
 		goto bad;
@@ -195,7 +195,6 @@ bool virtq_wants_interrupt(struct virtio_dev *d, unsigned q)
 {
 	struct virtq_state *vq = &d->s.vq[q];
 	uint16_t old = vq->signalled, event;
-	bool valid = vq->signalled_valid;
 	struct rings r;
 
 	if (!map_rings(d, vq, &r))
@@ -204,10 +203,9 @@ bool virtq_wants_interrupt(struct virtio_dev *d, unsigned q)
 	if (!has_event_idx(d))
 		return !(load16(r.avail) & AVAIL_NO_INTERRUPT);
 	vq->signalled = vq->used_idx;
-	vq->signalled_valid = true;
 	event = load16(r.avail + 4 + 2u * vq->size);
 	/* 2.6.7.1: interrupt if the index passed used_event since the last time */
-	return !valid || (uint16_t)(vq->used_idx - event - 1) < (uint16_t)(vq->used_idx - old);
+	return (uint16_t)(vq->used_idx - event - 1) < (uint16_t)(vq->used_idx - old);
 }
 
 /* Copy between buf and segments [first, first + n). */
