@@ -184,16 +184,25 @@ struct cpu_exec {
 	uint64_t gen : 63, global : 1;
 };
 
-/* What is kept of an address space that is not the current one, by PCID: mmu/context.c. */
+/* TLB entries out of the TLB, in groups of neighbours: mmu/saved.c. */
+#define SAVED_GROUP 32u
+#define SAVED_FRAMES 256u
+struct cpu_saved {
+	uint8_t frame[TLB_ALL / SAVED_GROUP]; /* of a group; 0: nothing is saved of it */
+	uint64_t free[SAVED_FRAMES / 64];
+	uint32_t used;                        /* frames */
+	uint32_t bits[SAVED_FRAMES];          /* which entries of a frame */
+	struct cpu_tlbe e[SAVED_FRAMES][SAVED_GROUP];
+};
+
+/* What is kept of an address space by PCID: mmu/context.c. */
 #define CPU_CTX 8
-#define CPU_CTX_TLB 2048
 struct cpu_ctx {
-	bool live;                          /* has pcid; always so for the current one */
+	bool live;                  /* has pcid; always so for the current one */
 	uint16_t pcid;
-	uint32_t n;                         /* of saved, while it is not current, as are the generations */
-	uint64_t exec_gen, pde_gen;
-	uint64_t left;                      /* when it was current last, on the counter of generations */
-	struct cpu_tlbe saved[CPU_CTX_TLB]; /* tag | view * 2 + rw */
+	uint64_t exec_gen, pde_gen; /* while it is not current */
+	uint64_t left;              /* when it was current last, on the counter of generations */
+	struct cpu_saved saved;
 };
 
 /* A page of device registers: the walk of an access that the TLB cannot answer. tag: linear address of the page | view

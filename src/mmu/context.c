@@ -2,13 +2,10 @@
 /* what: contexts: what is kept of the translations of address spaces that are not the current one, by PCID
  *
  * SDM vol 3 4.10.1. Tags of TLB entries name no address space, as translated code has no instruction to spare for
- * comparing one. So the TLB holds the current space's entries and the global ones, and a guest that loads CR3 with
- * bit 63 set gets back what the PCID had:
- *
- *     TLB --mmu_tlb_take()--> context[old].saved          context[new].saved --mmu_tlb_give()--> TLB
- *
- * Entries for execution and page tables of walks, which C looks up, stay where they are: their generation says whose
- * they are. Eight contexts are enough for Linux, which has six PCIDs in use; a ninth takes the place of the one that
+ * comparing one. So the TLB holds the current space's entries and the global ones; MOV CR3 to another PCID moves the
+ * former to their context (saved.c), and if bit 63 is set the PCID has what it had, there to be brought back when it is
+ * asked for. Entries for execution and page tables of walks, which C looks up, stay where they are: their generation
+ * says whose they are. Eight contexts are enough for Linux, which has six PCIDs in use; a ninth takes the place of the one that
  * was left longest ago. A context may always forget: its PCID then starts with nothing.
  *
  * I1  No two live contexts have one PCID; the current one is live and has the CPU's.
@@ -59,7 +56,7 @@ static void context_begin(struct cpu *cpu, unsigned k, uint16_t pcid)
 
 	c->live = true;
 	c->pcid = pcid;
-	c->n = 0;
+	mmu_saved_init(&c->saved);
 	c->exec_gen = mmu_gen_new(cpu);
 	c->pde_gen = mmu_gen_new(cpu);
 }
@@ -68,7 +65,7 @@ static void context_switch(struct cpu *cpu, unsigned to)
 {
 	struct cpu_ctx *old = &cpu->context[cpu->ctx], *new = &cpu->context[to];
 
-	old->n = mmu_tlb_take(cpu, old->saved, CPU_CTX_TLB);
+	mmu_saved_take(cpu);
 	old->exec_gen = cpu->exec_gen[0];
 	old->pde_gen = cpu->pde_gen;
 	old->left = mmu_gen_new(cpu);
@@ -76,7 +73,6 @@ static void context_switch(struct cpu *cpu, unsigned to)
 	cpu->ctx = to;
 	cpu->exec_gen[0] = new->exec_gen;
 	cpu->pde_gen = new->pde_gen;
-	mmu_tlb_give(cpu, new->saved, new->n);
 }
 
 void mmu_context_load(struct cpu *cpu, uint16_t pcid, bool keep)

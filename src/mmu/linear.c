@@ -69,6 +69,10 @@ static void part_get(struct cpu *cpu, struct cpu_span *sp, unsigned i, gla_t gla
 	sp->part[i].host = mmu_tlb_find(cpu, view, write ? TLB_WRITE : TLB_READ, gla, len);
 	if (sp->part[i].host || io_known(cpu, gla, kind, view, &sp->part[i].gpa))
 		return;
+	if (mmu_saved_refill(cpu, view, gla))
+		sp->part[i].host = mmu_tlb_find(cpu, view, write ? TLB_WRITE : TLB_READ, gla, len);
+	if (sp->part[i].host)
+		return;
 	walk_raise(cpu, gla, kind, view, &w);
 	mem_lookup(cpu->mem, w.gpa, &page);
 	if (!page.read && !page.write)

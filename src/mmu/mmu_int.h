@@ -64,6 +64,47 @@ static inline uint8_t *mmu_tlb_find(struct cpu *cpu, unsigned view, unsigned rw,
 	return gla - e->tag <= PAGE - size ? (uint8_t *)(e->host + (gla - e->tag)) : NULL;
 }
 
+/* --- entries of the software TLB, by number (TLB_ALL) --- */
+
+#define TLB_SLOT_PAGE(slot) ((uint64_t)((slot) ^ 1) << 12)
+
+static inline struct cpu_tlbe *mmu_entry_at(struct cpu *cpu, unsigned id)
+{
+	return &((struct cpu_tlbe *)cpu->tlb)[id];
+}
+
+static inline unsigned mmu_entry_id(unsigned view, unsigned rw, gla_t gla)
+{
+	return (view * TLB_RW_COUNT + rw) * TLB_SIZE + (gla >> 12 & (TLB_SIZE - 1));
+}
+
+static inline void mmu_used_set(struct cpu_tlb_used *u, unsigned id)
+{
+	u->bits[id / 64] |= 1ull << id % 64;
+	u->sum[id / 4096] |= 1ull << id / 64 % 64;
+}
+
+static inline void mmu_used_clear(struct cpu_tlb_used *u, unsigned id)
+{
+	u->bits[id / 64] &= ~(1ull << id % 64);
+}
+
+static inline void mmu_entry_kill(struct cpu *cpu, unsigned id)
+{
+	mmu_entry_at(cpu, id)->tag = TLB_SLOT_PAGE(id & (TLB_SIZE - 1));
+}
+
+static inline void mmu_entry_put(struct cpu *cpu, unsigned view, unsigned rw, gla_t gla, const uint8_t *host, bool global)
+{
+	unsigned id = mmu_entry_id(view, rw, gla);
+	struct cpu_tlbe *e = mmu_entry_at(cpu, id);
+
+	e->tag = gla & PAGE_MASK;
+	e->host = (uintptr_t)host;
+	mmu_used_set(&cpu->tlb_used[global], id);
+	mmu_used_clear(&cpu->tlb_used[!global], id);
+}
+
 /* Fill read and write entries that the walk for kind, to page, allows. */
 void mmu_tlb_fill(struct cpu *cpu, gla_t gla, unsigned kind, unsigned view, const struct mmu_walk *w,
 		  const struct mem_page *page);
@@ -73,10 +114,18 @@ const struct cpu_exec *mmu_exec_find(const struct cpu *cpu, gla_t gla, unsigned 
 /* Does the RAM page behind a writable host page hold translated code? */
 bool mmu_holds_code(struct cpu *cpu, const struct mem_page *page);
 
-/* Move all non-global TLB entries to to[], as far as n goes, as struct cpu_ctx holds them; returns how many. */
-uint32_t mmu_tlb_take(struct cpu *cpu, struct cpu_tlbe *to, uint32_t n);
-/* Bring them back, but for write entries of pages that hold translated code by now. */
-void mmu_tlb_give(struct cpu *cpu, const struct cpu_tlbe *from, uint32_t n);
+/* Near entries are copies of TLB entries: they go whenever any of those does. */
+void mmu_near_clear(struct cpu *cpu);
+
+/* Move all non-global TLB entries out of the TLB, to the current context. */
+void mmu_saved_take(struct cpu *cpu);
+/* Bring those of gla's group back. False: there are none. */
+bool mmu_saved_refill(struct cpu *cpu, unsigned view, gla_t gla);
+/* Forget what is saved of the current context: all, or the page of gla. */
+void mmu_saved_clear(struct cpu *cpu);
+void mmu_saved_forget(struct cpu *cpu, gla_t gla);
+/* Make a context's save area empty. */
+void mmu_saved_init(struct cpu_saved *s);
 
 /* Tell the engine. */
 static inline void mmu_told(struct cpu *cpu, enum cpu_flush scope, gla_t gla)

@@ -8,7 +8,7 @@
  * Guests switch address spaces often, so two bitmaps say which entries are filled, with non-global and with
  * global pages; a flush visits only those. An INVLPG has to drop every entry of a large page; a table of the
  * 2 MiB regions in which large pages were entered says when that matters. It is emptied by mmu_flush_all() only, so it
- * speaks for the entries that context.c has taken out and brings back, too.
+ * speaks for the entries that saved.c has taken out and brings back, too.
  *
  * I1  The bit of an entry in one of the two maps is set iff the entry is valid.
  * I2  A write entry exists only for RAM or plain memory that is read and written at the same place, holds no
@@ -17,29 +17,6 @@
  */
 #include "mmu/mmu_int.h"
 
-#define SLOT_PAGE(slot) ((uint64_t)((slot) ^ 1) << 12)
-
-static struct cpu_tlbe *entry_at(struct cpu *cpu, unsigned id)
-{
-	return &((struct cpu_tlbe *)cpu->tlb)[id];
-}
-
-static unsigned entry_id(unsigned view, unsigned rw, gla_t gla)
-{
-	return (view * TLB_RW_COUNT + rw) * TLB_SIZE + (gla >> 12 & (TLB_SIZE - 1));
-}
-
-static void used_set(struct cpu_tlb_used *u, unsigned id)
-{
-	u->bits[id / 64] |= 1ull << id % 64;
-	u->sum[id / 4096] |= 1ull << id / 64 % 64;
-}
-
-static void used_clear(struct cpu_tlb_used *u, unsigned id)
-{
-	u->bits[id / 64] &= ~(1ull << id % 64);
-}
-
 static void near_kill(struct cpu *cpu, unsigned view, unsigned rw)
 {
 	cpu->near_live[view][rw] = false;
@@ -47,29 +24,12 @@ static void near_kill(struct cpu *cpu, unsigned view, unsigned rw)
 		cpu->near[view][rw][k] = (struct cpu_tlbe){ .tag = NEAR_NONE, .host = NEAR_NONE };
 }
 
-/* Near entries are copies of TLB entries: they go whenever any of those does. */
-static void near_clear(struct cpu *cpu)
+void mmu_near_clear(struct cpu *cpu)
 {
 	for (unsigned view = 0; view < VIEW_COUNT; view++)
 		for (unsigned rw = 0; rw < TLB_RW_COUNT; rw++)
 			if (cpu->near_live[view][rw])
 				near_kill(cpu, view, rw);
-}
-
-static void entry_kill(struct cpu *cpu, unsigned id)
-{
-	entry_at(cpu, id)->tag = SLOT_PAGE(id & (TLB_SIZE - 1));
-}
-
-static void entry_put(struct cpu *cpu, unsigned view, unsigned rw, gla_t gla, const uint8_t *host, bool global)
-{
-	unsigned id = entry_id(view, rw, gla);
-	struct cpu_tlbe *e = entry_at(cpu, id);
-
-	e->tag = gla & PAGE_MASK;
-	e->host = (uintptr_t)host;
-	used_set(&cpu->tlb_used[global], id);
-	used_clear(&cpu->tlb_used[!global], id);
 }
 
 /* --- large pages --- */
@@ -149,9 +109,9 @@ void mmu_tlb_fill(struct cpu *cpu, gla_t gla, unsigned kind, unsigned view, cons
 	if (w->shift > 12)
 		large_note(cpu, gla, w->shift);
 	if (page->read)
-		entry_put(cpu, view, TLB_READ, gla, page->read, w->global);
+		mmu_entry_put(cpu, view, TLB_READ, gla, page->read, w->global);
 	if (write)
-		entry_put(cpu, view, TLB_WRITE, gla, page->write, w->global);
+		mmu_entry_put(cpu, view, TLB_WRITE, gla, page->write, w->global);
 }
 
 /* --- execution --- */
@@ -206,7 +166,7 @@ typedef bool match_fn(struct cpu *cpu, unsigned id, uint64_t arg);
 /* Kill the entries of u for which match says so (NULL: all). */
 static void used_flush(struct cpu *cpu, struct cpu_tlb_used *u, match_fn *match, uint64_t arg)
 {
-	near_clear(cpu);
+	mmu_near_clear(cpu);
 	for (unsigned i = 0; i < ARRAY_LEN(u->sum); i++) {
 		for (uint64_t sum = u->sum[i]; sum; sum &= sum - 1) {
 			unsigned word = i * 64 + (unsigned)__builtin_ctzll(sum);
@@ -216,8 +176,8 @@ static void used_flush(struct cpu *cpu, struct cpu_tlb_used *u, match_fn *match,
 
 				if (match && !match(cpu, id, arg))
 					continue;
-				entry_kill(cpu, id);
-				used_clear(u, id);
+				mmu_entry_kill(cpu, id);
+				mmu_used_clear(u, id);
 			}
 			if (!u->bits[word])
 				u->sum[i] &= ~(1ull << word % 64);
@@ -227,6 +187,7 @@ static void used_flush(struct cpu *cpu, struct cpu_tlb_used *u, match_fn *match,
 
 static void flush_nonglobal(struct cpu *cpu)
 {
+	mmu_saved_clear(cpu);
 	used_flush(cpu, &cpu->tlb_used[0], NULL, 0);
 	cpu->exec_gen[0] = mmu_gen_new(cpu);
 	cpu->pde_gen = mmu_gen_new(cpu);
@@ -252,38 +213,40 @@ void mmu_flush_all(struct cpu *cpu)
 
 static bool same_region(struct cpu *cpu, unsigned id, uint64_t gla)
 {
-	return entry_at(cpu, id)->tag >> 22 == gla >> 22; /* covers 2 MiB and 4 MiB pages */
+	return mmu_entry_at(cpu, id)->tag >> 22 == gla >> 22; /* covers 2 MiB and 4 MiB pages */
 }
 
 static bool same_gib(struct cpu *cpu, unsigned id, uint64_t gla)
 {
-	return entry_at(cpu, id)->tag >> 30 == gla >> 30;
+	return mmu_entry_at(cpu, id)->tag >> 30 == gla >> 30;
 }
 
 /* Reading code as data may stay fast. */
 static bool same_host_write(struct cpu *cpu, unsigned id, uint64_t host)
 {
-	return id / TLB_SIZE % TLB_RW_COUNT == TLB_WRITE && entry_at(cpu, id)->host == host;
+	return id / TLB_SIZE % TLB_RW_COUNT == TLB_WRITE && mmu_entry_at(cpu, id)->host == host;
 }
 
 static void flush_one(struct cpu *cpu, gla_t gla)
 {
-	near_clear(cpu);
+	mmu_near_clear(cpu);
+	mmu_saved_forget(cpu, gla);
 	for (unsigned view = 0; view < VIEW_COUNT; view++) {
 		for (unsigned rw = 0; rw < TLB_RW_COUNT; rw++) {
-			unsigned id = entry_id(view, rw, gla);
+			unsigned id = mmu_entry_id(view, rw, gla);
 
-			if (entry_at(cpu, id)->tag != (gla & PAGE_MASK))
+			if (mmu_entry_at(cpu, id)->tag != (gla & PAGE_MASK))
 				continue;
-			entry_kill(cpu, id);
-			used_clear(&cpu->tlb_used[0], id);
-			used_clear(&cpu->tlb_used[1], id);
+			mmu_entry_kill(cpu, id);
+			mmu_used_clear(&cpu->tlb_used[0], id);
+			mmu_used_clear(&cpu->tlb_used[1], id);
 		}
 	}
 }
 
 static void flush_region(struct cpu *cpu, gla_t gla, match_fn *match)
 {
+	mmu_saved_clear(cpu);
 	used_flush(cpu, &cpu->tlb_used[0], match, gla);
 	used_flush(cpu, &cpu->tlb_used[1], match, gla);
 	cpu->exec_gen[0] = mmu_gen_new(cpu);
@@ -298,6 +261,8 @@ void mmu_flush_page(struct cpu *cpu, gla_t gla)
 	cpu->stats.count[STAT_TLB_PAGE]++;
 	gla = mmu_wrap(cpu, gla);
 	cpu->pde_gen = mmu_gen_new(cpu);
+	for (unsigned k = 0; k < CPU_IO_SIZE; k++)
+		cpu->io[k].gen = 0; /* other PCIDs' too: the page may be global */
 	if (cpu->tlb_huge & huge_bit(gla)) {
 		flush_region(cpu, gla, same_gib);
 		return;
@@ -321,56 +286,10 @@ void mmu_protect_code(struct cpu *cpu, uint64_t ram_off)
 	used_flush(cpu, &cpu->tlb_used[1], same_host_write, host);
 }
 
-/* --- switching contexts --- */
-
-struct bag {
-	struct cpu_tlbe *to;
-	uint32_t n, max;
-};
-
-static bool bag_put(struct cpu *cpu, unsigned id, uint64_t arg)
-{
-	struct bag *bag = (struct bag *)(uintptr_t)arg;
-
-	if (bag->n < bag->max) {
-		struct cpu_tlbe *to = &bag->to[bag->n++];
-
-		to->tag = entry_at(cpu, id)->tag | id / TLB_SIZE;
-		to->host = entry_at(cpu, id)->host;
-	}
-	return true;
-}
-
-uint32_t mmu_tlb_take(struct cpu *cpu, struct cpu_tlbe *to, uint32_t n)
-{
-	struct bag bag = { .to = to, .max = n };
-
-	used_flush(cpu, &cpu->tlb_used[0], bag_put, (uintptr_t)&bag);
-	return bag.n;
-}
-
-/* Does the page at this host address hold translated code? */
-static bool code_at(struct cpu *cpu, uint64_t host)
-{
-	uint64_t off = host - (uintptr_t)mem_ram_base(cpu->mem);
-
-	return off < mem_ram_size(cpu->mem) && mem_code_map(cpu->mem)[off / PAGE];
-}
-
-void mmu_tlb_give(struct cpu *cpu, const struct cpu_tlbe *from, uint32_t n)
-{
-	for (const struct cpu_tlbe *e = from; e < from + n; e++) {
-		unsigned view = (e->tag & (PAGE - 1)) / TLB_RW_COUNT, rw = e->tag % TLB_RW_COUNT;
-
-		if (rw != TLB_WRITE || !code_at(cpu, e->host))
-			entry_put(cpu, view, rw, e->tag, (const uint8_t *)(uintptr_t)e->host, false);
-	}
-}
-
 void mmu_init(struct cpu *cpu)
 {
 	for (unsigned id = 0; id < TLB_ALL; id++)
-		entry_kill(cpu, id);
+		mmu_entry_kill(cpu, id);
 	for (unsigned view = 0; view < VIEW_COUNT; view++)
 		for (unsigned rw = 0; rw < TLB_RW_COUNT; rw++)
 			near_kill(cpu, view, rw);

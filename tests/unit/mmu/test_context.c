@@ -70,6 +70,23 @@ static uint64_t walks(void)
 	return cpu->stats.count[STAT_WALKS];
 }
 
+/* Is the page known for what is asked, without a walk? Known or not, it is afterwards. */
+static bool kept(gla_t at)
+{
+	uint64_t before = walks();
+
+	assert_true(try_load(at, 1, 0, &val));
+	return walks() == before;
+}
+
+static bool kept_write(gla_t at, uint64_t what)
+{
+	uint64_t before = walks();
+
+	assert_true(try_store(at, what, 1, 0));
+	return walks() == before;
+}
+
 static void comes_back(void **state)
 {
 	/* A PCID loaded with bit 63 finds its read and write entries, its executable pages and no one else's: no walk. */
@@ -83,20 +100,21 @@ static void comes_back(void **state)
 	assert_true(try_store(0x1000, 0x22, 1, 0) && try_translate(0x3000, MMU_EXEC, &to));
 	assert_int_equal(to, page_of(2, 3));
 	go(1, KEEP);
+	assert_true(kept(0x1000) && kept(0x2000));
+	assert_int_equal(val, 0);
+	assert_true(kept_write(0x1000, 0x12) && kept(0x1000));
+	assert_int_equal(val, 0x12);
 	uint64_t before = walks();
-	assert_true(cached(VIEW_SUP_AC, TLB_WRITE, 0x1000) && cached(VIEW_SUP_AC, TLB_READ, 0x2000));
-	assert_true(try_load(0x1000, 1, 0, &val));
-	assert_int_equal(val, 0x11);
 	assert_true(try_translate(0x3000, MMU_EXEC, &to));
 	assert_int_equal(walks() - before, 1); /* one slot for executable page 3, and space 2 was there */
 	assert_int_equal(to, page_of(1, 3));
-	assert_int_equal(peek(page_of(1, 1), 1), 0x11);
+	assert_int_equal(peek(page_of(1, 1), 1), 0x12);
 	assert_int_equal(peek(page_of(2, 1), 1), 0x22);
 	go(2, KEEP);
-	before = walks();
-	assert_true(try_load(0x1000, 1, 0, &val));
+	go(1, KEEP);
+	go(2, KEEP);
+	assert_true(kept(0x1000)); /* nobody asked for it the first time: it is still there */
 	assert_int_equal(val, 0x22);
-	assert_int_equal(walks(), before);
 }
 
 static void views_kept(void **state)
@@ -110,8 +128,9 @@ static void views_kept(void **state)
 	user(false);
 	go(2, KEEP);
 	go(1, KEEP);
-	assert_true(cached(VIEW_USER, TLB_READ, 0x1000) && cached(VIEW_USER, TLB_WRITE, 0x1000));
-	assert_false(cached(VIEW_SUP, TLB_READ, 0x1000) || cached(VIEW_SUP_AC, TLB_READ, 0x1000));
+	assert_false(kept(0x1000));
+	user(true);
+	assert_true(kept(0x1000) && kept_write(0x1000, 1));
 }
 
 static void without_bit63(void **state)
@@ -122,13 +141,17 @@ static void without_bit63(void **state)
 	go(2, 0), assert_true(try_load(0x1000, 1, 0, &val));
 	go(3, 0), assert_true(try_load(0x1000, 1, 0, &val));
 	go(1, 0);
-	assert_false(cached(VIEW_SUP_AC, TLB_READ, 0x1000));
+	assert_false(kept(0x1000));
 	go(3, KEEP);
-	assert_true(cached(VIEW_SUP_AC, TLB_READ, 0x1000));
+	assert_true(kept(0x1000));
 	go(3, 0);
-	assert_false(cached(VIEW_SUP_AC, TLB_READ, 0x1000));
+	assert_false(kept(0x1000));
 	go(2, KEEP);
-	assert_true(cached(VIEW_SUP_AC, TLB_READ, 0x1000));
+	assert_true(kept(0x1000));
+	go(1, KEEP);
+	go(2, KEEP);
+	go(2, 0); /* what nobody has asked for yet dies as well */
+	assert_false(kept(0x1000));
 }
 
 static void same_pcid(void **state)
@@ -174,7 +197,7 @@ static void code_meanwhile(void **state)
 	mem_code_map(mem)[page_of(1, 1) >> 12] = 1;
 	mmu_protect_code(cpu, page_of(1, 1));
 	go(1, KEEP);
-	assert_true(cached(VIEW_SUP_AC, TLB_READ, 0x1000));
+	assert_true(kept(0x1000));
 	assert_false(cached(VIEW_SUP_AC, TLB_WRITE, 0x1000));
 	assert_true(cached(VIEW_SUP_AC, TLB_WRITE, 0x2000));
 }
@@ -203,12 +226,30 @@ static void large_kept(void **state)
 	go(2, KEEP);
 	mmu_flush_page(cpu, 0x200000); /* not this PCID's */
 	go(1, KEEP);
-	assert_true(cached(VIEW_SUP_AC, TLB_READ, 0x2ff000));
+	assert_true(kept(0x2ff000));
 	mmu_flush_page(cpu, 0x3fffff);
 	assert_false(cached(VIEW_SUP_AC, TLB_READ, 0x200000) || cached(VIEW_SUP_AC, TLB_READ, 0x2ff000));
+	assert_false(kept(0x200000)); /* which nobody had asked for */
 	go(2, KEEP);
 	go(1, KEEP);
-	assert_false(cached(VIEW_SUP_AC, TLB_READ, 0x200000) || cached(VIEW_SUP_AC, TLB_READ, 0x2ff000));
+	assert_true(kept(0x200000));
+	assert_false(kept(0x2ff000));
+}
+
+static void page_flushed(void **state)
+{
+	/* INVLPG between the return of a PCID and the first use of its entries: of that page, and of no other. */
+	spaces();
+	go(1, 0);
+	assert_true(try_store(0x1000, 1, 1, 0) && try_store(0x2000, 1, 1, 0));
+	go(2, KEEP);
+	mmu_flush_page(cpu, 0x2000); /* another PCID's */
+	go(1, KEEP);
+	map_in(1, 1, page_of(1, 5) | RIGHTS);
+	mmu_flush_page(cpu, 0x1fff);
+	assert_true(kept_write(0x2000, 2));
+	assert_false(kept_write(0x1000, 0x77));
+	assert_int_equal(peek(page_of(1, 5), 1), 0x77);
 }
 
 static void tables_of_walks(void **state)
@@ -247,6 +288,28 @@ static void table_after_invlpg(void **state)
 	}
 }
 
+static void device_page(void **state)
+{
+	/* Where a page of device registers is, is known by PCID too; INVLPG of a global one is about all PCIDs. */
+	spaces();
+	for (unsigned space = 1; space < 3; space++)
+		map_in(space, 7, DEVICE | RIGHTS | G);
+	map_in(1, 6, DEVICE | RIGHTS), map_in(2, 6, (DEVICE + 4096) | RIGHTS);
+	go(1, 0), assert_true(try_load(0x7000, 8, 0, &val));
+	assert_true(val == 0x1111111111111111 && try_load(0x6000, 8, 0, &val));
+	assert_true(val == 0x1111111111111111);
+	go(2, 0), assert_true(try_load(0x7000, 8, 0, &val) && try_load(0x6000, 8, 0, &val));
+	assert_true(val == 0x1111111111111111ull * 4097);
+	go(1, KEEP), assert_true(try_load(0x6000, 8, 0, &val));
+	assert_true(val == 0x1111111111111111);
+	go(2, KEEP);
+	map_in(1, 7, (DEVICE + 4096) | RIGHTS | G);
+	mmu_flush_page(cpu, 0x7000);
+	go(1, KEEP);
+	assert_true(try_load(0x7000, 8, 0, &val));
+	assert_true(val == 0x1111111111111111ull * 4097);
+}
+
 static void invpcid_types(void **state)
 {
 	/* SDM vol 2 INVPCID: what each type takes of a PCID that is not current, and what it leaves of the others. */
@@ -265,7 +328,7 @@ static void invpcid_types(void **state)
 		assert_int_equal(heard.count[FLUSH_CONTEXT], type < 2 ? 1 : type == 3 ? 2 : 0);
 		for (unsigned space = 1; space < 3; space++) {
 			go(space, KEEP);
-			assert_true(cached(VIEW_SUP_AC, TLB_READ, 0x1000) == !dies[type][space - 1]);
+			assert_true(kept(0x1000) == !dies[type][space - 1]);
 		}
 	}
 }
@@ -279,8 +342,12 @@ static void full_flush(void **state)
 	go(2, 0);
 	mmu_flush_all(cpu);
 	go(1, KEEP);
-	assert_false(cached(VIEW_SUP_AC, TLB_READ, 0x1000));
 	assert_null(mmu_exec_page(cpu, 0x2000));
+	assert_false(kept(0x1000));
+	go(2, KEEP);
+	go(1, KEEP);
+	mmu_flush_all(cpu); /* before anybody has asked */
+	assert_false(kept(0x1000));
 }
 
 static void pcide_off(void **state)
@@ -292,15 +359,14 @@ static void pcide_off(void **state)
 	mmu_flush_all(cpu); /* as MOV CR4 does */
 	assert_true(try_load(0x1000, 1, 0, &val));
 	assert_true(try_cr3(root(2))); /* bit 63 has no meaning */
-	assert_false(cached(VIEW_SUP_AC, TLB_READ, 0x1000));
-	assert_true(try_load(0x1000, 1, 0, &val));
+	assert_false(kept(0x1000));
 	cpu->s.cr4 |= CR4_PCIDE;
 	mmu_flush_all(cpu);
 	assert_true(try_load(0x1000, 1, 0, &val));
 	go(1, KEEP);
-	assert_false(cached(VIEW_SUP_AC, TLB_READ, 0x1000));
+	assert_false(kept(0x1000));
 	assert_true(try_cr3(root(2) | KEEP));
-	assert_true(cached(VIEW_SUP_AC, TLB_READ, 0x1000));
+	assert_true(kept(0x1000));
 }
 
 static void many(void **state)
@@ -320,37 +386,49 @@ static void many(void **state)
 		assert_true(try_load(0x1000, 1, 0, &val));
 	}
 	go(2, KEEP);
-	assert_true(cached(VIEW_SUP_AC, TLB_READ, 0x1000));
+	assert_true(kept(0x1000));
 	go(9, KEEP); /* takes the place of 1 */
 	go(2, KEEP);
-	assert_true(cached(VIEW_SUP_AC, TLB_READ, 0x1000));
+	assert_true(kept(0x1000));
 	go(1, KEEP); /* takes that of 3 */
-	assert_false(cached(VIEW_SUP_AC, TLB_READ, 0x1000));
+	assert_false(kept(0x1000));
 	go(4, KEEP);
-	assert_true(cached(VIEW_SUP_AC, TLB_READ, 0x1000));
+	assert_true(kept(0x1000));
 	go(3, KEEP);
-	assert_false(cached(VIEW_SUP_AC, TLB_READ, 0x1000));
+	assert_false(kept(0x1000));
+}
+
+static void load_all(bool as_user, uint64_t want)
+{
+	uint64_t before = walks();
+
+	user(as_user);
+	for (unsigned page = 0; page < 8 * 512; page++)
+		assert_true(try_load(page * 4096ull, 1, 0, &val));
+	user(false);
+	assert_int_equal(walks() - before, want);
 }
 
 static void too_much(void **state)
 {
-	/* What does not fit is dropped, not kept in the TLB. */
+	/* What does not fit is forgotten, not left in the TLB: 8192 user entries do but for one group of 32, no others. */
 	spaces();
 	for (unsigned page = 0; page < 512; page++)
 		map_in(1, page, page_of(1, page % 16) | RIGHTS | U);
 	for (unsigned region = 1; region < 8; region++)
 		poke(root(1) + 0x2000 + 8 * region, pt(1) | P | W | U, 8);
 	go(1, 0);
-	for (unsigned page = 0; page < 8 * 512; page++)
-		assert_true(try_load(page * 4096ull, 1, 0, &val));
-	go(2, KEEP);
-	for (unsigned k = 0; k < TLB_ALL / 64; k++)
-		assert_true(!cpu->tlb_used[0].bits[k]);
-	go(1, KEEP);
-	unsigned back = 0;
-	for (unsigned k = 0; k < TLB_ALL / 64; k++)
-		back += (unsigned)__builtin_popcountll(cpu->tlb_used[0].bits[k]);
-	assert_int_equal(back, CPU_CTX_TLB);
+	load_all(true, 8 * 512);
+	load_all(false, 8 * 512);
+	for (unsigned turn = 0; turn < 3; turn++) {
+		go(2, KEEP);
+		for (unsigned k = 0; k < TLB_ALL / 64; k++)
+			assert_true(!cpu->tlb_used[0].bits[k]);
+		assert_int_equal(cpu->context[1].saved.used, SAVED_FRAMES - 1);
+		go(1, KEEP);
+		load_all(true, 0);
+		load_all(false, 8 * 512);
+	}
 }
 
 /* --- at random --- */
@@ -361,6 +439,36 @@ static uint32_t roll(uint32_t n)
 {
 	seed = seed * 1664525 + 1013904223;
 	return (seed >> 8) % n;
+}
+
+static void check_entry(unsigned id, const struct cpu_tlbe *e)
+{
+	gpa_t gpa;
+
+	assert_int_equal(e->tag >> 12 & (TLB_SIZE - 1), id % TLB_SIZE);
+	assert_true(mmu_peek(cpu, e->tag, &gpa));
+	assert_true(e->host == (uintptr_t)(mem_ram_base(mem) + gpa));
+}
+
+/* What is saved of the current space must be right as well, and stand in for nothing that is in the TLB. */
+static void check_saved(void)
+{
+	const struct cpu_saved *s = &cpu->context[cpu->ctx].saved;
+	unsigned used = 0;
+
+	for (unsigned group = 0; group < ARRAY_LEN(s->frame); group++) {
+		unsigned frame = s->frame[group], id = group * SAVED_GROUP;
+
+		if (!frame)
+			continue;
+		used++;
+		assert_false(s->free[frame / 64] >> frame % 64 & 1);
+		assert_false((uint32_t)(cpu->tlb_used[0].bits[id / 64] >> id % 64));
+		for (unsigned k = 0; k < SAVED_GROUP; k++)
+			if (s->bits[frame] >> k & 1)
+				check_entry(id + k, &s->e[frame][k]);
+	}
+	assert_int_equal(used, s->used);
 }
 
 /* Every valid entry must be what a walk now gives, and so must executable pages. */
@@ -375,10 +483,11 @@ static void check_all(void)
 		assert_true(used == ((e->tag >> 12 & (TLB_SIZE - 1)) == id % TLB_SIZE));
 		if (!used)
 			continue;
+		check_entry(id, e);
 		assert_true(mmu_peek(cpu, e->tag, &gpa));
-		assert_true(e->host == (uintptr_t)(mem_ram_base(mem) + gpa));
 		assert_false(id / TLB_SIZE % 2 == TLB_WRITE && mem_code_map(mem)[gpa >> 12]);
 	}
+	check_saved();
 	for (unsigned page = 0; page < 1024; page++) {
 		const uint8_t *host = mmu_exec_page(cpu, page * 4096);
 
@@ -386,16 +495,19 @@ static void check_all(void)
 	}
 }
 
+/* The pages that random accesses go to lie in several groups. */
+#define FAR 0xb000u
+
 /* Change space's tables and make them known as the manual asks. may_keep: may it be loaded with bit 63? */
 static void change(unsigned space, unsigned current, bool *may_keep)
 {
 	unsigned page = 1 + roll(15), region = roll(8) ? 0 : 1;
-	gla_t at = region * MIB(2) + page * 0x1000;
+	gla_t at = region * MIB(2) + page * FAR;
 
 	if (region)
 		poke(root(space) + 0x2000 + 8, (1 + roll(3)) * MIB(2) | RIGHTS | PS, 8);
 	else
-		map_in(space, page, page_of(roll(SPACES), page) | RIGHTS);
+		map_in(space, page * (FAR >> 12), page_of(roll(SPACES), page) | RIGHTS);
 	if (space == current && roll(2))
 		mmu_flush_page(cpu, at);
 	else if (roll(2))
@@ -415,11 +527,14 @@ static void random_spaces(void **state)
 	unsigned current = 0;
 
 	spaces();
+	for (unsigned space = 0; space < SPACES; space++)
+		for (unsigned page = 1; page < 16; page++)
+			map_in(space, page * (FAR >> 12), page_of(space, page) | RIGHTS);
 	memset(may_keep, true, sizeof(may_keep));
 	seed = 4711;
 	for (unsigned i = 0; i < 30000; i++) {
 		unsigned space = roll(SPACES), page = roll(16);
-		gla_t at = roll(3) ? page * 0x1000 : MIB(2) + page * 0x1000;
+		gla_t at = page * FAR + (roll(3) ? 0 : MIB(2));
 
 		switch (roll(8)) {
 		case 0:
@@ -459,8 +574,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(comes_back), T(views_kept), T(without_bit63), T(same_pcid), T(globals_stay), T(code_meanwhile),
-		T(near_entries), T(large_kept), T(tables_of_walks), T(table_after_invlpg), T(invpcid_types), T(full_flush),
-		T(pcide_off), T(many), T(too_much), T(random_spaces),
+		T(near_entries), T(large_kept), T(page_flushed), T(device_page), T(tables_of_walks),
+		T(table_after_invlpg), T(invpcid_types), T(full_flush), T(pcide_off), T(many), T(too_much),
+		T(random_spaces),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
