@@ -20,8 +20,8 @@ struct cpu_model {
 	uint64_t cr4_valid;   /* bits a guest may set */
 	uint64_t xcr0_valid;  /* 0: no XSAVE */
 	uint64_t efer_valid;
-	bool long_mode, nx, pcid, invpcid, smap, x2apic, tsc_deadline, rdtscp, fsgsbase, umip, page1g, pse, pae, pge,
-		sysenter, cmpxchg16b, xsave, avx, avx512;
+	bool long_mode, nx, pcid, invpcid, smap, x2apic, tsc_deadline, rdtscp, rdpid, fsgsbase, umip, page1g, pse, pae,
+		pge, sysenter, cmpxchg16b, xsave, avx, avx512;
 	unsigned phys_bits;   /* MAXPHYADDR */
 	uint64_t tsc_hz;
 };

@@ -62,6 +62,8 @@ void insn_rdpmc(struct cpu *cpu, const struct insn *in)
 
 void insn_rdpid(struct cpu *cpu, const struct insn *in)
 {
+	if (!cpu->model->rdpid)
+		raise_ud(cpu);
 	reg_set(cpu, in->rm, cpu->s.tsc_aux & UINT32_MAX, cpu_code64(cpu) ? 8 : 4);
 }
 
