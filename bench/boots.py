@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""what: whole boots: from the start of the process to a line on the console; at the login prompt also memory and idling.
+"""what: whole boots: from the start of the process to a line on the console; at the login prompt memory and idling too.
 
 Both machines get the same guests by the same command line (tools/qemu-as-ring3 translates it).
 """
@@ -31,23 +31,24 @@ def debian(interface):
 
 def installer(arch):
     package = INSTALLER + arch      # for all architectures, so any has it
-    images = archive.unpacked(package, only=["*/text/debian-installer/*"]) / f"usr/lib/debian-installer/images/12/{arch}/text"
-    images = images / f"debian-installer/{arch}"
+    images = archive.unpacked(package, only=["*/text/debian-installer/*"])
+    images = images / f"usr/lib/debian-installer/images/12/{arch}/text/debian-installer/{arch}"
     return ["--memory", "1G", "--kernel", images / "linux", "--initrd", images / "initrd.gz",
             "--append", "console=ttyS0,115200 --- quiet"]
 
 
+SHELL, LOGIN, DIALOG = r"guest# ", r"ring3 login: ", r"Select a language"
 # name: architecture, what is booted, its arguments, the line that ends the clock
 BOOTS = {
-    "amd64": ("amd64", "Linux amd64 kernel to busybox shell", lambda: linux("linux-image-amd64"), r"guest# "),
-    "cloud": ("amd64", "Linux cloud-amd64 kernel to busybox shell", lambda: linux("linux-image-cloud-amd64"), r"guest# "),
-    "rt": ("amd64", "Linux rt-amd64 kernel to busybox shell", lambda: linux("linux-image-rt-amd64"), r"guest# "),
-    "686": ("i386", "Linux 686 kernel to busybox shell", lambda: linux("linux-image-686", "i386"), r"guest# "),
-    "686-pae": ("i386", "Linux 686-pae kernel to busybox shell", lambda: linux("linux-image-686-pae", "i386"), r"guest# "),
-    "debian-ide": ("amd64", "SeaBIOS, GRUB, Debian with systemd from IDE to login", lambda: debian("ide"), r"ring3 login: "),
-    "debian-virtio": ("amd64", "the same from virtio-blk", lambda: debian("virtio"), r"ring3 login: "),
-    "installer-amd64": ("amd64", "Debian's installer to its first dialog", lambda: installer("amd64"), r"Select a language"),
-    "installer-i386": ("i386", "the same, i386", lambda: installer("i386"), r"Select a language"),
+    "amd64": ("amd64", "Linux amd64 kernel to busybox shell", lambda: linux("linux-image-amd64"), SHELL),
+    "cloud": ("amd64", "Linux cloud-amd64 kernel to busybox shell", lambda: linux("linux-image-cloud-amd64"), SHELL),
+    "rt": ("amd64", "Linux rt-amd64 kernel to busybox shell", lambda: linux("linux-image-rt-amd64"), SHELL),
+    "686": ("i386", "Linux 686 kernel to busybox shell", lambda: linux("linux-image-686", "i386"), SHELL),
+    "686-pae": ("i386", "Linux 686-pae kernel to busybox shell", lambda: linux("linux-image-686-pae", "i386"), SHELL),
+    "debian-ide": ("amd64", "SeaBIOS, GRUB, Debian with systemd from IDE to login", lambda: debian("ide"), LOGIN),
+    "debian-virtio": ("amd64", "the same from virtio-blk", lambda: debian("virtio"), LOGIN),
+    "installer-amd64": ("amd64", "Debian's installer to its first dialog", lambda: installer("amd64"), DIALOG),
+    "installer-i386": ("i386", "the same, i386", lambda: installer("i386"), DIALOG),
 }
 # those that bench/run takes
 ROWS = {"amd64": ["debian-virtio", "installer-amd64"], "i386": ["686-pae", "installer-i386"]}
@@ -76,7 +77,7 @@ def seconds(program, name, log):
 
 
 def beyond_ram(machine):
-    """Bytes of the host's memory in use, all but guest RAM, by the process that has it; a page mapped twice counts once."""
+    """Bytes of the host's memory in use by the process that has guest RAM, without that; what is mapped twice, once."""
     for pid in machine.family():
         total, has_ram = 0, False
         with open(f"/proc/{pid}/smaps") as maps:

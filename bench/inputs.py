@@ -74,7 +74,8 @@ def function(name, dice):
             "\tfor (unsigned i = 0; i < n; i++) {", f"\t\tunsigned value = table[i % {b}] * {c};",
             "\t\tswitch (value & 7) {"]
     for case in range(6):
-        body.append(f"\t\tcase {case}: sum {dice.choice(['+=', '^=', '-='])} value {dice.choice(['>>', '<<'])} {case + 1}; break;")
+        change, shift = dice.choice(["+=", "^=", "-="]), dice.choice([">>", "<<"])
+        body.append(f"\t\tcase {case}: sum {change} value {shift} {case + 1}; break;")
     body += ["\t\tdefault: sum = sum * 31 + last;", "\t\t}", "\t\tif (sum > last && value % 3 == 1)",
              f"\t\t\ttable[(i + {a}) % {b}] = sum - last;", "\t\telse if (sum & 1)", "\t\t\tsum = sum / 3 + value;",
              "\t\tlast = value;", "\t}", "\treturn sum ^ last;", "}"]
@@ -96,7 +97,8 @@ def project():
     declared = "".join(f"unsigned {name}_0(unsigned *table, unsigned n);\n" for name in names)
     objects = " ".join(f"{name}.o" for name in [*names, "main"])
     return {"Makefile": f"CFLAGS = -O2\nproject: {objects}\n\tgcc -o $@ $^\n",
-            "main.c": f"#include <stdio.h>\n{declared}\nint main(void)\n{{\n\tunsigned table[100] = {{1, 2, 3}}, sum = 0;\n{calls}"
+            "main.c": f"#include <stdio.h>\n{declared}\nint main(void)\n{{\n"
+                      f"\tunsigned table[100] = {{1, 2, 3}}, sum = 0;\n{calls}"
                       "\tprintf(\"%u\\n\", sum);\n\treturn 0;\n}\n",
             **{f"{name}.c": source(f"{name}_", 16, name) for name in names}}
 

@@ -88,7 +88,8 @@ class Programs:
         self.tree, self.image = tree(arch), image(arch)
         self.kernel = archive.kernel(kernel, arch)
         modules = [(path.name, path.read_bytes(), 0o644) for path in archive.modules(kernel, MODULES, arch)]
-        self.initrd = initramfs.build(arch, demo=True, extra=[*modules, ("programs", INIT.encode(), 0o755)], tag="-programs")
+        extra = [*modules, ("programs", INIT.encode(), 0o755)]
+        self.initrd = initramfs.build(arch, demo=True, extra=extra, tag="-programs")
 
     def native(self):
         """tree.sh in the shape of a machine: a program that is told to "run"."""

@@ -4,8 +4,8 @@
 #
 # usage: programs.sh NAME...
 #
-# For each it prints "bench: begin NAME" and "bench: end NAME SUM"; SUM is of the output and must be the same everywhere. A
-# short run of the same program comes first, so that no disk is read while the clock runs.
+# For each it prints "bench: begin NAME" and "bench: end NAME SUM"; SUM is of the output and must be the same
+# everywhere. A short run of the same program comes first, so that no disk is read while the clock runs.
 export LC_ALL=C PYTHONHASHSEED=0
 cd /root/bench || exit 1
 
@@ -13,7 +13,9 @@ short() {
 	case $1 in
 	gzip | xz) echo short | $1 | $1 -d ;;
 	sha256sum) echo short | sha256sum ;;
-	gcc | make) echo 'int main(void) { return 0; }' > /tmp/short.c && gcc -O2 -o /tmp/short /tmp/short.c && make --version ;;
+	gcc | make)
+		echo 'int main(void) { return 0; }' > /tmp/short.c
+		gcc -O2 -o /tmp/short /tmp/short.c && make --version ;;
 	python3) python3 -c 'import hashlib, json, re, zlib' ;;
 	perl) perl -e 'print 1' ;;
 	sqlite3) echo 'select 1;' | sqlite3 ;;

@@ -5,8 +5,8 @@
 # usage: tree.sh make MIRROR SUITE ARCH CACHE TREE
 #        tree.sh run TREE COMMAND...            with $BENCH_PREFIX before it, which brings the namespaces
 #
-# Started in the namespaces that disk.py chooses (tools/guest/debian-root.sh tells why fakeroot), so its mounts go away with
-# it. The guest gets the same files on a disk.
+# Started in the namespaces that disk.py chooses (tools/guest/debian-root.sh tells why fakeroot), so its mounts go away
+# with it. The guest gets the same files on a disk.
 set -eu
 export FAKEROOTDONTTRYCHOWN=1
 export DEBIAN_FRONTEND=noninteractive LC_ALL=C PATH=/usr/sbin:/usr/bin:/sbin:/bin

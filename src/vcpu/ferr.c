@@ -37,8 +37,8 @@ static bool error_stands(struct cpu *cpu)
 	return fsw & FSW_ES;
 }
 
-/* Takes exception flags out of the status and puts others in; which were there. FXRSTOR, other than FLDENV, neither waits
- * nor loses the instruction pointer. */
+/* Takes exception flags out of the status and puts others in; which were there. FXRSTOR, other than FLDENV, neither
+ * waits nor loses the instruction pointer. */
 static uint8_t change_flags(struct cpu *cpu, uint8_t out, uint8_t in)
 {
 	_Alignas(16) uint8_t img[FX_SIZE];

@@ -3,7 +3,8 @@
  *
  * One turn of the loop stands at an instruction boundary. It does the first of these that applies (SDM vol 3
  * 6.9, priority among events): requests from outside, delivery of the exception under way, pending debug traps,
- * NMI, external interrupt, sleep in HLT, one instruction (TF, breakpoints, an interrupt shadow, IGNNE#), translated code.
+ * NMI, external interrupt, sleep in HLT, one instruction (TF, breakpoints, an interrupt shadow, IGNNE#), translated
+ * code.
  *
  * Guest exceptions come back here through cpu->unwind. Compiled with -mgeneral-regs-only: it runs with the
  * guest's FPU state in place.

@@ -6,6 +6,7 @@
  * The samples divide the CPU time (base/stats.h). Every line is a number, perhaps a share, and a text, so that programs
  * can read it as well (bench/run does).
  */
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -196,8 +197,8 @@ static void say_counts(struct report *r, const struct vcpu *v)
 	say(r, "ring3: how often\n");
 	for (unsigned k = 0; k < STAT_COUNT; k++)
 		say(r, "%14llu  %s\n", (unsigned long long)counted(r->st, k), texts[k]);
-	say(r, "%14llu  bytes of the translation cache in use, of %llu\n", (unsigned long long)u.code, (unsigned long long)u.code_size);
-	say(r, "%14llu  bytes of its tables in use, of %llu\n", (unsigned long long)u.meta, (unsigned long long)u.meta_size);
+	say(r, "%14" PRIu64 "  bytes of the translation cache in use, of %" PRIu64 "\n", u.code, u.code_size);
+	say(r, "%14" PRIu64 "  bytes of its tables in use, of %" PRIu64 "\n", u.meta, u.meta_size);
 }
 
 void vcpu_stats(const struct vcpu *v, char *buf, size_t len)

@@ -3,6 +3,7 @@
  */
 #include "vcpu/vcpu.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -75,7 +76,9 @@ struct vcpu *vcpu_new(const struct vcpu_config *cfg, struct err *err)
 	v->xlate = xlate_new(v->cpu, err);
 	if (!v->xlate || (cfg->perf_map && xlate_perf_map(v->xlate, err) < 0))
 		goto fail;
-	mem_set_listener(cfg->mem, &(struct mem_listener){ .opaque = v, .changed = map_changed, .code_written = code_written });
+	mem_set_listener(cfg->mem, &(struct mem_listener){
+		.opaque = v, .changed = map_changed, .code_written = code_written,
+	});
 	if (cfg->states)
 		state_set_add(cfg->states, "cpu0", &cpu_state_type, &v->cpu->s, NULL, NULL);
 	return v;
@@ -151,20 +154,23 @@ struct cpu *vcpu_cpu(struct vcpu *v)
 
 void vcpu_dump(struct vcpu *v, char *buf, size_t len)
 {
+	static const struct { const char *name; unsigned n; } regs[16] = {
+		{ "RAX", RAX }, { "RBX", RBX }, { "RCX", RCX }, { "RDX", RDX }, { "RSI", RSI }, { "RDI", RDI }, { "RBP", RBP },
+		{ "RSP", RSP }, { "R8 ", R8 }, { "R9 ", R9 }, { "R10", R10 }, { "R11", R11 }, { "R12", R12 }, { "R13", R13 },
+		{ "R14", R14 }, { "R15", R15 },
+	};
 	const struct cpu_state *s = &v->cpu->s;
-	const uint64_t *r = s->gpr;
-	snprintf(buf, len,
-	         "RIP=%04x:%016llx RFL=%08llx CPL=%u%s\nRAX=%016llx RBX=%016llx RCX=%016llx RDX=%016llx\n"
-	         "RSI=%016llx RDI=%016llx RBP=%016llx RSP=%016llx\nR8 =%016llx R9 =%016llx R10=%016llx R11=%016llx\n"
-	         "R12=%016llx R13=%016llx R14=%016llx R15=%016llx\nCR0=%08llx CR2=%016llx CR3=%016llx CR4=%08llx EFER=%08llx\n"
-	         "CS base=%llx limit=%x attr=%x  SS=%04x base=%llx  DS=%04x  GDT=%016llx IDT=%016llx",
-	         s->seg[SEG_CS].sel, (unsigned long long)s->rip, (unsigned long long)s->rflags, s->cpl, s->halted ? " HLT" : "",
-	         (unsigned long long)r[RAX], (unsigned long long)r[RBX], (unsigned long long)r[RCX], (unsigned long long)r[RDX],
-	         (unsigned long long)r[RSI], (unsigned long long)r[RDI], (unsigned long long)r[RBP], (unsigned long long)r[RSP],
-	         (unsigned long long)r[R8], (unsigned long long)r[R9], (unsigned long long)r[R10], (unsigned long long)r[R11],
-	         (unsigned long long)r[R12], (unsigned long long)r[R13], (unsigned long long)r[R14], (unsigned long long)r[R15],
-	         (unsigned long long)s->cr0, (unsigned long long)s->cr2, (unsigned long long)s->cr3, (unsigned long long)s->cr4,
-	         (unsigned long long)s->efer, (unsigned long long)s->seg[SEG_CS].base, s->seg[SEG_CS].limit, s->seg[SEG_CS].attr,
-	         s->seg[SEG_SS].sel, (unsigned long long)s->seg[SEG_SS].base, s->seg[SEG_DS].sel, (unsigned long long)s->gdt_base,
-	         (unsigned long long)s->idt_base);
+	const struct cpu_seg *cs = &s->seg[SEG_CS], *ss = &s->seg[SEG_SS];
+	int n = snprintf(buf, len, "RIP=%04x:%016" PRIx64 " RFL=%08" PRIx64 " CPL=%u%s\n", cs->sel, s->rip, s->rflags,
+			 s->cpl, s->halted ? " HLT" : "");
+	for (unsigned k = 0; k < 16 && (size_t)n < len; k++)
+		n += snprintf(buf + n, len - (size_t)n, "%s=%016" PRIx64 "%c", regs[k].name, s->gpr[regs[k].n],
+			      k % 4 == 3 ? '\n' : ' ');
+	if ((size_t)n >= len)
+		return;
+	snprintf(buf + n, len - (size_t)n,
+		 "CR0=%08" PRIx64 " CR2=%016" PRIx64 " CR3=%016" PRIx64 " CR4=%08" PRIx64 " EFER=%08" PRIx64 "\n"
+		 "CS base=%" PRIx64 " limit=%x attr=%x  SS=%04x base=%" PRIx64 "  DS=%04x  GDT=%016" PRIx64 " IDT=%016" PRIx64,
+		 s->cr0, s->cr2, s->cr3, s->cr4, s->efer, cs->base, cs->limit, cs->attr, ss->sel, ss->base,
+		 s->seg[SEG_DS].sel, s->gdt_base, s->idt_base);
 }

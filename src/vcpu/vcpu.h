@@ -20,13 +20,14 @@ struct vcpu_config {
 	const struct cpu_hooks *hooks; /* APIC's side; copied */
 	struct state_set *states;
 	void *opaque;
-	/* Take the vector of the interrupt to deliver (PIC/APIC acknowledge); -1: spurious, none. Called by the vCPU thread with the device lock
-	 * held; leaves vector registers alone. */
+	/* Take the vector of the interrupt to deliver (PIC/APIC acknowledge); -1: spurious, none. Called by the vCPU thread
+	 * with the device lock held; leaves vector registers alone. */
 	int (*ack)(void *opaque);
-	/* Triple fault; device lock held. The board resets or stops the machine (by vcpu_request_reset / vcpu_request_stop). */
+	/* Triple fault; device lock held. The board resets or stops the machine (by vcpu_request_reset or
+	 * vcpu_request_stop). */
 	void (*triple_fault)(void *opaque);
-	/* The CPU goes to sleep in HLT with interrupts off: NMI, INIT and reset can wake it, no interrupt. Device lock held, by the vCPU
-	 * thread; may be NULL. */
+	/* The CPU goes to sleep in HLT with interrupts off: NMI, INIT and reset can wake it, no interrupt. Device lock
+	 * held, by the vCPU thread; may be NULL. */
 	void (*halted)(void *opaque);
 	bool stats;    /* take samples, for vcpu_stats() */
 	bool perf_map; /* name translated code for Linux perf */
@@ -34,7 +35,7 @@ struct vcpu_config {
 
 struct vcpu *vcpu_new(const struct vcpu_config *cfg, struct err *err);
 void vcpu_free(struct vcpu *v);
-/* Start the thread; the CPU begins at the reset vector, or at what vcpu_cpu(v)->s says when set up by a loader before. */
+/* Start the thread; the CPU begins at the reset vector, or at what vcpu_cpu(v)->s says when a loader set it up. */
 int vcpu_start(struct vcpu *v, struct err *err);
 /* Ask the thread to end and join it. Not from the vCPU thread. Lock not held. */
 void vcpu_stop(struct vcpu *v);
@@ -44,21 +45,24 @@ void vcpu_set_intr(struct vcpu *v, bool level);
 void vcpu_nmi(struct vcpu *v);
 /* Port F0H was written: IGNNE#, if FERR# stands after the present instruction. Any thread. */
 void vcpu_ask_ignne(struct vcpu *v);
-/* Reset (or INIT) before the next instruction. Any thread, also from device callbacks of the vCPU thread itself. When hard, on_reset of the board ran already. */
+/* Reset (or INIT) before the next instruction. Any thread, also from device callbacks of the vCPU thread itself. When
+ * hard, on_reset of the board ran already. */
 void vcpu_request_reset(struct vcpu *v, bool init);
-/* Drop what was derived from a guest-physical page (translated code, TLB entries) before the next instruction. Any thread. */
+/* Drop what was derived from a guest-physical page (translated code, TLB entries) before the next instruction. Any
+ * thread. */
 void vcpu_forget_page(struct vcpu *v, gpa_t page);
 /* Make the vCPU thread stop running guest code for good (power off); does not join. */
 void vcpu_request_stop(struct vcpu *v);
 /* The architectural state; only while the thread does not run guest code. */
 struct cpu *vcpu_cpu(struct vcpu *v);
-/* Guest TSC frequency and conversion for the APIC's deadline timer: ns of loop time at which the guest TSC reaches tsc. */
+/* For the APIC's deadline timer: ns of loop time at which the guest's TSC reaches tsc. */
 uint64_t vcpu_tsc_to_ns(struct vcpu *v, uint64_t tsc);
 /* One-line and full dumps of the guest's state to buf, for error reports. */
 void vcpu_dump(struct vcpu *v, char *buf, size_t len);
-/* Where its time went and how often it did what, many lines of text; times only if the configuration asked for them. Any thread. */
+/* Where its time went and how often it did what, many lines of text; times only if the configuration asked for them.
+ * Any thread. */
 void vcpu_stats(const struct vcpu *v, char *buf, size_t len);
-/* Did the engine find that this host can run guest code in the given mode? Runs a few guest instructions. For `ring3 doctor`. */
+/* Can this host run guest code? Runs a few guest instructions. For `ring3 doctor`. */
 int vcpu_probe(struct err *err);
 
 #endif

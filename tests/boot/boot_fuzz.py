@@ -15,8 +15,9 @@ def fuzz_case(target):
         if test.is_reference:
             raise Skip("tests ring3's insides")
         build = TREE / "build/test-logs/fuzz"
-        done = subprocess.run([TREE / "tests/fuzz/run", "--seconds", "5", "--build", build, target], stdout=subprocess.PIPE,
-                              stderr=subprocess.STDOUT, text=True, errors="replace", timeout=600 * test.slow)
+        done = subprocess.run([TREE / "tests/fuzz/run", "--seconds", "5", "--build", build, target],
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
+                              timeout=600 * test.slow)
         test.said = done.stdout
         (test.logs / f"{test.name}.log").write_text(done.stdout)
         if done.returncode:

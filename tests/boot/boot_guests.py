@@ -16,8 +16,8 @@ WAY_OUT = 1         # status (0 << 1) | 1 of the debug port
 # Name, widths.
 GUESTS = [("exceptions", (32, 64)), ("smc", (32, 64)), ("debug", (32, 64)), ("paging", (32, 64)), ("segments", (32,)),
           ("tasks", (32,)), ("vm86", (32,)), ("real", (32,)),
-          ("vector", (32, 64)), ("atomics", (32, 64)), ("gates", (32,)), ("modes", (32,)), ("msr", (32, 64)), ("pcid", (32, 64)),
-          ("fenv", (32,)), ("code16", (32,)), ("boundary", (32, 64)),
+          ("vector", (32, 64)), ("atomics", (32, 64)), ("gates", (32,)), ("modes", (32,)),
+          ("msr", (32, 64)), ("pcid", (32, 64)), ("fenv", (32,)), ("code16", (32,)), ("boundary", (32, 64)),
           ("sys", (64,)), ("fpu", (32, 64)), ("ferr", (32, 64)), ("faults", (32, 64)), ("hot", (32, 64))]
 
 # The same on CPUs that have less than the host's: name, width, model. core2 and pentium3 hide x2APIC.

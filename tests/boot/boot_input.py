@@ -109,6 +109,6 @@ def help_texts(test):
         done = test.ring3(*args, timeout=60)
         test.must(done.returncode == 0 and len(done.stdout) > 100, f"{args} says {done.stdout[:200]!r}")
     text = test.ring3("run", "--help").stdout
-    for option in ("memory cpu kernel initrd append disk cdrom floppy boot firmware serial console display debug-exit debugcon test-device no-reboot "
-                   "timeout verbose").split():
+    for option in ("memory cpu kernel initrd append disk cdrom floppy boot firmware serial console display debug-exit "
+                   "debugcon test-device no-reboot timeout verbose").split():
         test.must(f"--{option}" in text, f"run --help does not explain --{option}")

@@ -145,7 +145,7 @@ def report(text):
 
 @case("stats", QUICK, 5)
 def stats(test):
-    """--stats: SIGUSR1 and the end tell where time went; a guest that polls a port spends it there, a halted one is idle."""
+    """--stats: SIGUSR1 and the end tell where time went: at the port that a guest polls, nowhere for a halted one."""
     if test.is_reference:
         raise Skip("the reference machine keeps no such numbers")
     machine = test.machine(*hello(test), "--stats")
@@ -164,12 +164,13 @@ def stats(test):
     machine.must_end(QUIT, 10)
     machine.readers[1].join(5)
     seconds, counts = report(machine.errors.decode().rpartition("ring3: where")[2])
-    machine.must(seconds["idle"] > 0.9 and counts["sleeps in HLT"] == 1, f"halted for a second, but {seconds}, {counts}")
+    machine.must(seconds["idle"] > 0.9 and counts["sleeps in HLT"] == 1,
+                 f"halted for a second, but {seconds}, {counts}")
 
 
 @case("perf-map", QUICK, 4)
 def perf_map(test):
-    """--perf-map: every block has a line for perf, at an address where code is; no address is used twice, also after resets."""
+    """--perf-map: every block has a line for perf, where code is; no address is used twice, also after resets."""
     if test.is_reference:
         raise Skip("the reference machine has no such option")
     machine = test.machine(*hello(test), "--perf-map")
@@ -180,7 +181,8 @@ def perf_map(test):
     blocks = perf_blocks(path)
     machine.must(len(code) == 1 and "/dev/zero" in Path(f"/proc/{machine.process.pid}/maps").read_text(),
                  "the code cache is not what perf takes for anonymous memory")
-    machine.must(blocks and all(code[0][0] <= start < end <= code[0][1] for start, end, _ in blocks), f"{code} {blocks[:5]}")
+    machine.must(blocks and all(code[0][0] <= start < end <= code[0][1] for start, end, _ in blocks),
+                 f"{code} {blocks[:5]}")
     machine.must(any(name.startswith("guest-kernel:1000") for _, _, name in blocks),
                  f"no block of the guest's: {blocks[:5]}")
     machine.process.send_signal(signal.SIGTERM)
@@ -234,7 +236,8 @@ def snapshot(test):
     before = digest(image)
     machine = test.machine("--memory", "512M", "--disk", f"{image},interface=virtio,snapshot")
     log_in(machine)
-    output(machine, "dd if=/dev/urandom of=/root/noise bs=1M count=16 && sync && sha256sum < /root/noise > /root/sum", 120)
+    output(machine, "dd if=/dev/urandom of=/root/noise bs=1M count=16 && sync", 120)
+    output(machine, "sha256sum < /root/noise > /root/sum")
     output(machine, "echo 3 > /proc/sys/vm/drop_caches")
     machine.must("same" in output(machine, "sha256sum < /root/noise | cmp - /root/sum && echo same", 60),
                  "what was written reads back otherwise")
@@ -265,7 +268,8 @@ def big_memory(test):
     if not test.is_reference:
         used = shared_memory(machine)
         machine.must(used < 0.1 * size * GIB, f"{used >> 20} MiB of the host's memory are used by an idle guest")
-    machine.line("dd if=/dev/zero of=/tmp/a bs=1M count=512 2>/dev/null; cp /tmp/a /tmp/b; cmp /tmp/a /tmp/b && echo same")
+    machine.line("dd if=/dev/zero of=/tmp/a bs=1M count=512 2>/dev/null")
+    machine.line("cp /tmp/a /tmp/b; cmp /tmp/a /tmp/b && echo same")
     machine.expect(r"\nsame", 60)
     machine.line("poweroff -f")
     machine.must_end(POWERED_OFF)

@@ -11,9 +11,9 @@ def test_device(test):
     one.write_text("first\n")
     two.write_text("second\n")
     image = test.assemble("testdev", *["-DREFERENCE"] * test.is_reference)
-    done = test.ring3("run", "--memory", "64M", "--display", "none", "--serial", "stdio", "--kernel", image, "--append", "a=1  b",
-                      "--initrd", f"{one} x y,{two}", "--test-device", "--debug-exit", "--debugcon", f"0x1e9:{said}",
-                      "--timeout", 20, timeout=30)
+    done = test.ring3("run", "--memory", "64M", "--display", "none", "--serial", "stdio", "--kernel", image,
+                      "--append", "a=1  b", "--initrd", f"{one} x y,{two}", "--test-device", "--debug-exit",
+                      "--debugcon", f"0x1e9:{said}", "--timeout", 20, timeout=30)
     words = [line[1:-1] for line in done.stdout.splitlines()]
     test.must(words == [f"{image} a=1  b", f"{one} x y", "first", str(two), "second"], f"the guest was told {words}")
     test.must(done.returncode == (0x1234 << 1 | 1) & 255, f"check {done.returncode >> 1} failed: {done.stderr}")

@@ -186,7 +186,7 @@ class Machine:
         return total
 
     def footprint(self):
-        """(resident private bytes: all but guest RAM, which is shared; open files) of ring3 and its children, or None."""
+        """(resident private bytes, so without guest RAM, which is shared; open files), with children, or None."""
         private = files = 0
         for pid in self.family():
             try:

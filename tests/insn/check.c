@@ -3,6 +3,7 @@
  */
 #include <Zydis/Zydis.h>
 #include <cpuid.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -25,8 +26,8 @@ void xlayout_read(struct xlayout *l)
 	}
 }
 
-/* An image in which components in their initial state have that state written out, and nothing that may differ remains: the
- * x87 pointers are host addresses in the engine. */
+/* An image in which components in their initial state have that state written out, and nothing that may differ remains:
+ * the x87 pointers are host addresses in the engine. */
 static void normalize(const struct xlayout *l, bool m64, const uint8_t *from, uint8_t *x)
 {
 	uint64_t bv = get_le64(from + XSAVE_HEADER);
@@ -78,6 +79,14 @@ static void decoder(const struct ocase *c, ZydisDecoder *d)
 	ZydisDecoderInit(d, mode[c->mode].m, mode[c->mode].s);
 }
 
+/* Instruction i of the case. */
+static bool decode(const struct ocase *c, unsigned i, ZydisDecodedInstruction *zi, ZydisDecodedOperand *ops)
+{
+	ZydisDecoder d;
+	decoder(c, &d);
+	return ZYAN_SUCCESS(ZydisDecoderDecodeFull(&d, c->code + c->start[i], c->start[i + 1] - c->start[i], zi, ops));
+}
+
 /* What need not agree after a fault, because CPUs do it in steps of their own. */
 struct excuse {
 	bool x87, mxcsr, vectors, memory, registers, offset, pieces;
@@ -86,17 +95,16 @@ struct excuse {
 static struct excuse excuses(const struct ocase *c, const struct ores *n)
 {
 	struct excuse x = { 0 };
-	ZydisDecoder d;
 	ZydisDecodedInstruction zi;
 	ZydisDecodedOperand ops[ZYDIS_MAX_OPERAND_COUNT];
 	unsigned at = check_insn_at(c, n->rip);
-	decoder(c, &d);
-	if (n->vector == EXC_BP || at == c->n || !ZYAN_SUCCESS(ZydisDecoderDecodeFull(&d, c->code + c->start[at], c->start[at + 1] - c->start[at], &zi, ops)))
+	if (n->vector == EXC_BP || at == c->n || !decode(c, at, &zi, ops))
 		return x;
 	for (unsigned k = 0; k < zi.operand_count; k++) /* TOP is 0 and tags are valid before the operand is looked at */
 		if (ops[k].type == ZYDIS_OPERAND_TYPE_REGISTER && ZydisRegisterGetClass(ops[k].reg.value) == ZYDIS_REGCLASS_MMX)
 			x.x87 = true;
-	for (unsigned k = 0; k < zi.operand_count; k++) { /* gathers and scatters may keep what they have done (SDM VPGATHERDD) */
+	/* gathers and scatters may keep what they have done (SDM VPGATHERDD) */
+	for (unsigned k = 0; k < zi.operand_count; k++) {
 		x.vectors |= ops[k].type == ZYDIS_OPERAND_TYPE_MEMORY && ops[k].mem.type == ZYDIS_MEMOP_TYPE_VSIB;
 		x.memory |= x.vectors;
 		x.pieces |= ops[k].type == ZYDIS_OPERAND_TYPE_MEMORY && ops[k].size == 80;
@@ -125,12 +133,15 @@ static struct excuse excuses(const struct ocase *c, const struct ores *n)
 		x.memory = true;
 		x.pieces = true;
 		break;
-	case ZYDIS_MNEMONIC_FXRSTOR: case ZYDIS_MNEMONIC_FXRSTOR64: case ZYDIS_MNEMONIC_XRSTOR: case ZYDIS_MNEMONIC_XRSTOR64:
+	case ZYDIS_MNEMONIC_FXRSTOR: case ZYDIS_MNEMONIC_FXRSTOR64: case ZYDIS_MNEMONIC_XRSTOR:
+	case ZYDIS_MNEMONIC_XRSTOR64:
 	case ZYDIS_MNEMONIC_FLDENV: case ZYDIS_MNEMONIC_FRSTOR: /* done in pieces, in an order of their own */
 		x.pieces = true;
 		break;
-	case ZYDIS_MNEMONIC_MASKMOVQ: case ZYDIS_MNEMONIC_MASKMOVDQU: case ZYDIS_MNEMONIC_VMASKMOVDQU: /* address of any byte */
-	case ZYDIS_MNEMONIC_VMASKMOVPS: case ZYDIS_MNEMONIC_VMASKMOVPD: case ZYDIS_MNEMONIC_VPMASKMOVD: case ZYDIS_MNEMONIC_VPMASKMOVQ:
+	/* address of any byte */
+	case ZYDIS_MNEMONIC_MASKMOVQ: case ZYDIS_MNEMONIC_MASKMOVDQU: case ZYDIS_MNEMONIC_VMASKMOVDQU:
+	case ZYDIS_MNEMONIC_VMASKMOVPS: case ZYDIS_MNEMONIC_VMASKMOVPD: case ZYDIS_MNEMONIC_VPMASKMOVD:
+	case ZYDIS_MNEMONIC_VPMASKMOVQ:
 		x.offset = true;
 		break;
 	default:
@@ -170,17 +181,14 @@ static bool same_event(const struct ores *a, const struct ores *b, const struct 
 
 static bool is_x87_store(const struct ocase *c, unsigned at)
 {
-	ZydisDecoder d;
 	ZydisDecodedInstruction zi;
 	ZydisDecodedOperand ops[ZYDIS_MAX_OPERAND_COUNT];
-	decoder(c, &d);
-	if (!ZYAN_SUCCESS(ZydisDecoderDecodeFull(&d, c->code + c->start[at], c->start[at + 1] - c->start[at], &zi, ops)))
-		return false;
-	return zi.opcode_map == ZYDIS_OPCODE_MAP_DEFAULT && (zi.opcode & 0xf8) == 0xd8 && ops[0].type == ZYDIS_OPERAND_TYPE_MEMORY && ops[0].actions & ZYDIS_OPERAND_ACTION_MASK_WRITE;
+	return decode(c, at, &zi, ops) && zi.opcode_map == ZYDIS_OPCODE_MAP_DEFAULT && (zi.opcode & 0xf8) == 0xd8 &&
+	       ops[0].type == ZYDIS_OPERAND_TYPE_MEMORY && ops[0].actions & ZYDIS_OPERAND_ACTION_MASK_WRITE;
 }
 
-/* A store whose value raises an unmasked x87 exception does not take place; CPUs then do not look at its address either. The exception is
- * pending afterwards, unless a later instruction (FNINIT, FNCLEX) has cleared it. */
+/* A store whose value raises an unmasked x87 exception does not take place; CPUs then do not look at its address
+ * either. The exception is pending afterwards, unless a later instruction (FNINIT, FNCLEX) has cleared it. */
 static bool x87_store_suppressed(const struct ocase *c, const struct ores *n, const struct ores *e)
 {
 	unsigned at = check_insn_at(c, e->rip);
@@ -188,11 +196,13 @@ static bool x87_store_suppressed(const struct ocase *c, const struct ores *n, co
 	return address_fault(e) && at < c->n && unmasked && (n->x[2] & 0x80 || at + 1 < c->n) && is_x87_store(c, at);
 }
 
-/* No instruction, and by what its opcode would take longer than 15 bytes: CPUs see the length first (docs/xlate.md). Prefixes alone are at
- * least four then: VEX or EVEX, opcode, ModRM, SIB, displacement and immediate are twelve at most. */
+/* No instruction, and by what its opcode would take longer than 15 bytes: CPUs see the length first (docs/xlate.md).
+ * Prefixes alone are at least four then: VEX or EVEX, opcode, ModRM, SIB, displacement and immediate are twelve at
+ * most. */
 static bool undefined_and_too_long(const struct ocase *c, const struct ores *n, const struct ores *e)
 {
-	return c->n == 1 && c->group[0] == OG_UNDEFINED && n->vector == EXC_GP && n->error == 0 && e->vector == EXC_UD && n->rip == e->rip &&
+	return c->n == 1 && c->group[0] == OG_UNDEFINED && n->vector == EXC_GP && n->error == 0 &&
+	       e->vector == EXC_UD && n->rip == e->rip &&
 	       memchr("\x26\x2e\x36\x3e\x64\x65\x66\x67\xf2\xf3\xf0\x48", c->code[3], 12);
 }
 
@@ -207,17 +217,15 @@ static const uint8_t *first_mask(const struct ocase *c, const ZydisDecodedOperan
 	return mmx ? c->x + 32 + 16 * ((id - top) & 7) : c->x + 160 + 16 * id;
 }
 
-/* MASKMOVQ and MASKMOVDQU may fault for bytes that are off (SDM vol 2 MASKMOVDQU: implementation specific). Of a single instruction it is known
- * whether a byte on the page was on; of a later one it is not. If it was, the engine must fault too, if perhaps for the other page. */
+/* MASKMOVQ and MASKMOVDQU may fault for bytes that are off (SDM vol 2 MASKMOVDQU: implementation specific). Of a single
+ * instruction it is known whether a byte on the page was on; of a later one it is not. If it was, the engine must fault
+ * too, if perhaps for the other page. */
 static bool maskmov_of_nothing(const struct ocase *c, const struct ores *n, const struct ores *e)
 {
 	unsigned at = check_insn_at(c, n->rip);
-	ZydisDecoder d;
 	ZydisDecodedInstruction zi;
 	ZydisDecodedOperand ops[ZYDIS_MAX_OPERAND_COUNT];
-	decoder(c, &d);
-	if (n->vector != EXC_PF || at == c->n || !strstr(check_mnemonic(c, at), "maskmov") ||
-	    !ZYAN_SUCCESS(ZydisDecoderDecodeFull(&d, c->code + c->start[at], c->start[at + 1] - c->start[at], &zi, ops)))
+	if (n->vector != EXC_PF || at == c->n || !strstr(check_mnemonic(c, at), "maskmov") || !decode(c, at, &zi, ops))
 		return false;
 	if (ops[0].type != ZYDIS_OPERAND_TYPE_REGISTER || ops[1].type != ZYDIS_OPERAND_TYPE_REGISTER)
 		return false; /* VMASKMOVPS and its like never do */
@@ -237,31 +245,32 @@ static bool maskmov_of_nothing(const struct ocase *c, const struct ores *n, cons
 static bool alignment_unsure(const struct ocase *c, const struct ores *r)
 {
 	unsigned at = check_insn_at(c, r->rip);
-	ZydisDecoder d;
 	ZydisDecodedInstruction zi;
-	decoder(c, &d);
-	if (r->vector != EXC_AC || at == c->n)
+	ZydisDecodedOperand ops[ZYDIS_MAX_OPERAND_COUNT];
+	if (r->vector != EXC_AC || at == c->n || !decode(c, at, &zi, ops))
 		return false;
-	return ZYAN_SUCCESS(ZydisDecoderDecodeInstruction(&d, NULL, c->code + c->start[at], c->start[at + 1] - c->start[at], &zi)) &&
-	       (zi.avx.mask.reg > ZYDIS_REGISTER_K0 || zi.mnemonic == ZYDIS_MNEMONIC_VCVTPH2PS || zi.mnemonic == ZYDIS_MNEMONIC_VCVTPS2PH);
+	return zi.avx.mask.reg > ZYDIS_REGISTER_K0 || zi.mnemonic == ZYDIS_MNEMONIC_VCVTPH2PS ||
+	       zi.mnemonic == ZYDIS_MNEMONIC_VCVTPS2PH;
 }
 
-/* Whether operands of masked and half-precision instructions are checked for alignment depends on the mask and on the CPU's way to carry
- * the instruction out (SDM vol 2 MOVUPS, MOVDQU:
- * "may or may not be generated"). */
+/* Whether operands of masked and half-precision instructions are checked for alignment depends on the mask and on the
+ * CPU's way to carry the instruction out (SDM vol 2 MOVUPS, MOVDQU: "may or may not be generated"). */
 static bool masked_alignment(const struct ocase *c, const struct ores *n, const struct ores *e)
 {
 	return alignment_unsure(c, n) || alignment_unsure(c, e);
 }
 
-/* Far RET with an immediate on a 16-bit stack: SP alone is moved (SDM vol 2 "RET"), but CPUs carry into the upper half of ESP. */
+/* Far RET with an immediate on a 16-bit stack: SP alone is moved (SDM vol 2 "RET"), but CPUs carry into the upper half
+ * of ESP. */
 static bool carries_into_esp(const struct ocase *c)
 {
 	unsigned at = c->start[c->n - 1], end = c->start[c->n];
-	return c->mode == O16 && end - at >= 3 && c->code[end - 3] == 0xca && strcmp(check_mnemonic(c, c->n - 1), "ret") == 0;
+	return c->mode == O16 && end - at >= 3 && c->code[end - 3] == 0xca &&
+	       strcmp(check_mnemonic(c, c->n - 1), "ret") == 0;
 }
 
-const char *check_compare(const struct ocase *c, const struct xlayout *l, const struct ores *n, const struct ores *e, bool step)
+const char *check_compare(const struct ocase *c, const struct xlayout *l, const struct ores *n, const struct ores *e,
+	bool step)
 {
 	uint8_t a[X_SIZE], b[X_SIZE];
 	uint64_t mask = reg_mask(c, n);
@@ -296,20 +305,17 @@ const char *check_compare(const struct ocase *c, const struct xlayout *l, const 
 		return "vector";
 	if (omode64(c->mode) && (n->fs_base != e->fs_base || n->gs_base != e->gs_base))
 		return "base";
-	for (unsigned k = 0; k < 6; k++)
-		if (n->sel[k] != e->sel[k] && (n->sel[k] | e->sel[k]) > 3) /* IRET clears the RPL of null selectors on some CPUs */
+	for (unsigned k = 0; k < 6; k++) /* IRET clears the RPL of null selectors on some CPUs */
+		if (n->sel[k] != e->sel[k] && (n->sel[k] | e->sel[k]) > 3)
 			return "selector";
 	return NULL;
 }
 
 const char *check_mnemonic(const struct ocase *c, unsigned i)
 {
-	ZydisDecoder d;
 	ZydisDecodedInstruction zi;
-	decoder(c, &d);
-	if (!ZYAN_SUCCESS(ZydisDecoderDecodeInstruction(&d, NULL, c->code + c->start[i], c->start[i + 1] - c->start[i], &zi)))
-		return "undefined";
-	return ZydisMnemonicGetString(zi.mnemonic);
+	ZydisDecodedOperand ops[ZYDIS_MAX_OPERAND_COUNT];
+	return decode(c, i, &zi, ops) ? ZydisMnemonicGetString(zi.mnemonic) : "undefined";
 }
 
 static void print_code(const struct ocase *c)
@@ -326,7 +332,7 @@ static void print_code(const struct ocase *c)
 		char text[160] = "(undefined)";
 		if (ZYAN_SUCCESS(ZydisDecoderDecodeFull(&d, c->code + c->start[i], len, &zi, ops)))
 			ZydisFormatterFormatInstruction(&f, &zi, ops, zi.operand_count_visible, text, sizeof(text), rip, NULL);
-		printf("  %8llx ", (unsigned long long)rip);
+		printf("  %8" PRIx64 " ", rip);
 		for (unsigned k = 0; k < len; k++)
 			printf("%02x", c->code[c->start[i] + k]);
 		printf("  %s\n", text);
@@ -336,11 +342,12 @@ static void print_code(const struct ocase *c)
 static void print_event(const char *who, const struct ores *r)
 {
 	static const char *const status[] = { "none", "ok", "died", "hung" };
-	printf("  %-7s %s vector %u error %x cr2 %llx rip %llx flags %llx\n", who, status[r->status], r->vector, r->error,
-	       (unsigned long long)r->cr2, (unsigned long long)r->rip, (unsigned long long)r->rflags);
+	printf("  %-7s %s vector %u error %x cr2 %" PRIx64 " rip %" PRIx64 " flags %" PRIx64 "\n", who, status[r->status],
+	       r->vector, r->error, r->cr2, r->rip, r->rflags);
 }
 
-static void print_bytes(const char *what, unsigned at, unsigned len, const uint8_t *before, const uint8_t *n, const uint8_t *e)
+static void print_bytes(const char *what, unsigned at, unsigned len, const uint8_t *before, const uint8_t *n,
+	const uint8_t *e)
 {
 	const uint8_t *p[3] = { before, n, e };
 	static const char *const who[3] = { "before", "native", "engine" };
@@ -352,7 +359,8 @@ static void print_bytes(const char *what, unsigned at, unsigned len, const uint8
 	}
 }
 
-static void print_differences(const char *what, unsigned size, unsigned unit, const uint8_t *before, const uint8_t *n, const uint8_t *e)
+static void print_differences(const char *what, unsigned size, unsigned unit, const uint8_t *before, const uint8_t *n,
+	const uint8_t *e)
 {
 	unsigned shown = 0;
 	for (unsigned k = 0; k < size && shown < 4; k += unit)
@@ -362,7 +370,8 @@ static void print_differences(const char *what, unsigned size, unsigned unit, co
 		}
 }
 
-void check_print(const struct ocase *c, const struct xlayout *l, const uint8_t *image, const struct ores *n, const struct ores *e)
+void check_print(const struct ocase *c, const struct xlayout *l, const uint8_t *image, const struct ores *n,
+	const struct ores *e)
 {
 	static const char *const names[16] = { "rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi",
 		"r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15" };
@@ -372,12 +381,12 @@ void check_print(const struct ocase *c, const struct xlayout *l, const uint8_t *
 	print_code(c);
 	print_event("native", n);
 	print_event("engine", e);
-	printf("  flags before %llx, undefined %x\n", (unsigned long long)c->rflags, c->undef);
+	printf("  flags before %" PRIx64 ", undefined %x\n", c->rflags, c->undef);
 	for (unsigned k = 0; k < (omode64(c->mode) ? 16 : 8); k++)
-		printf("  %-3s %16llx%s", names[k], (unsigned long long)c->gpr[k], k & 1 ? "\n" : " ");
+		printf("  %-3s %16" PRIx64 "%s", names[k], c->gpr[k], k & 1 ? "\n" : " ");
 	for (unsigned k = 0; k < (omode64(c->mode) ? 16 : 8); k++)
 		if ((n->gpr[k] ^ e->gpr[k]) & reg_mask(c, n))
-			printf("  %s native %llx engine %llx\n", names[k], (unsigned long long)n->gpr[k], (unsigned long long)e->gpr[k]);
+			printf("  %s native %" PRIx64 " engine %" PRIx64 "\n", names[k], n->gpr[k], e->gpr[k]);
 	if (c->poke_len) {
 		printf("  memory+%x:", c->poke_off);
 		for (unsigned k = 0; k < c->poke_len; k++)
@@ -395,6 +404,6 @@ void check_print(const struct ocase *c, const struct xlayout *l, const uint8_t *
 		if (n->sel[k] != e->sel[k])
 			printf("  selector %u native %x engine %x\n", k, n->sel[k], e->sel[k]);
 	if (omode64(c->mode) && (n->fs_base != e->fs_base || n->gs_base != e->gs_base))
-		printf("  bases native %llx %llx engine %llx %llx\n", (unsigned long long)n->fs_base, (unsigned long long)n->gs_base,
-		       (unsigned long long)e->fs_base, (unsigned long long)e->gs_base);
+		printf("  bases native %" PRIx64 " %" PRIx64 " engine %" PRIx64 " %" PRIx64 "\n", n->fs_base, n->gs_base,
+		       e->fs_base, e->gs_base);
 }

@@ -72,7 +72,7 @@ static void vex(struct rng *r, struct out *o, unsigned map, unsigned mode)
 	unsigned last = vvvv << 3 | (chance(r, 50) ? 4 : 0) | below(r, 4);
 	if (map == 1 && chance(r, 40)) {
 		put(o, 0xc5);
-		put(o, (rxb & 0x80) | (mode == O64 ? 0 : 0x40) | (last & 0x7f & ~(mode == O64 ? 0 : 0x40u)) | (mode == O64 ? 0 : 0x40));
+		put(o, (rxb & 0x80) | (mode == O64 ? 0 : 0x40) | (last & 0x7f));
 		return;
 	}
 	put(o, 0xc4);

@@ -13,8 +13,8 @@
 #include "oracle.h"
 #include "xlate/xlate.h"
 
-enum { RAM = 8 << 20, IMAGE_GPA = 0x100000, PML4 = 0x10000, PDPT = 0x11000, PDPT_HIGH = 0x12000, PD = 0x13000, PD_HIGH = 0x14000,
-	PT = 0x20000, PT_HIGH = 0x15000, GDT = 0x8000, LDT_GPA = 0x9000, TABLES_END = 0x30000 };
+enum { RAM = 8 << 20, IMAGE_GPA = 0x100000, PML4 = 0x10000, PDPT = 0x11000, PDPT_HIGH = 0x12000, PD = 0x13000,
+	PD_HIGH = 0x14000, PT = 0x20000, PT_HIGH = 0x15000, GDT = 0x8000, LDT_GPA = 0x9000, TABLES_END = 0x30000 };
 /* Linear address of the tables: not below, where the child has nothing. */
 #define TABLES_GLA 0xffff800000000000ull
 #define DR6_BS (1u << 14)
@@ -136,7 +136,8 @@ static void load_state(struct engine *e, const struct ocase *c)
 	e->cpu->host_pc = 0;
 }
 
-/* What the run loop does about TF (SDM vol 3 17.3.1.4): single steps, and after each the trap unless a load of SS puts it off. */
+/* What the run loop does about TF (SDM vol 3 17.3.1.4): single steps, and after each the trap unless a load of SS puts
+ * it off. */
 static bool turn(struct engine *e, bool step)
 {
 	struct cpu *cpu = e->cpu;

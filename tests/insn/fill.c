@@ -57,8 +57,12 @@ static void lanes(struct rng *r, uint8_t *p, size_t len)
 {
 	unsigned kind = below(r, 4);
 	for (size_t k = 0; k + 8 <= len; k += 8) {
-		uint64_t v = kind == 0 ? float64(r) : kind == 1 ? (uint64_t)float32(r) << 32 | float32(r) : kind == 2 ? integer(r) : rnd(r);
-		put_le64(p + k, v);
+		if (kind == 0)
+			put_le64(p + k, float64(r));
+		else if (kind == 1)
+			put_le64(p + k, (uint64_t)float32(r) << 32 | float32(r));
+		else
+			put_le64(p + k, kind == 2 ? integer(r) : rnd(r));
 	}
 }
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* what: makes cases: instructions drawn by encode.c, operands placed by solve.c, put together to sequences, branches and loops
+/* what: makes cases: instructions drawn by encode.c, operands placed by solve.c, put together to sequences,
+ * branches and loops
  *
- * Zydis says what the drawn bytes are. What the oracle cannot compare is drawn again. No instruction of a sequence may depend on flags
- * that an earlier one has left undefined.
- */
+ * Zydis says what the drawn bytes are. What the oracle cannot compare is drawn again. No instruction of a sequence may
+ * depend on flags that an earlier one has left undefined. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,10 +12,12 @@
 static bool unwanted_extension(ZydisISAExt x)
 {
 	switch (x) {
-	case ZYDIS_ISA_EXT_RTM: case ZYDIS_ISA_EXT_TSX_LDTRK: case ZYDIS_ISA_EXT_AMX_BF16: case ZYDIS_ISA_EXT_AMX_INT8: case ZYDIS_ISA_EXT_AMX_TILE:
+	case ZYDIS_ISA_EXT_RTM: case ZYDIS_ISA_EXT_TSX_LDTRK: case ZYDIS_ISA_EXT_AMX_BF16: case ZYDIS_ISA_EXT_AMX_INT8:
+	case ZYDIS_ISA_EXT_AMX_TILE:
 	case ZYDIS_ISA_EXT_RDRAND: case ZYDIS_ISA_EXT_RDSEED: case ZYDIS_ISA_EXT_RDPID:
 	case ZYDIS_ISA_EXT_XSAVES: case ZYDIS_ISA_EXT_ENQCMD: case ZYDIS_ISA_EXT_UINTR:
-	case ZYDIS_ISA_EXT_SGX: case ZYDIS_ISA_EXT_WAITPKG: case ZYDIS_ISA_EXT_VTX: case ZYDIS_ISA_EXT_PT: case ZYDIS_ISA_EXT_TDX: case ZYDIS_ISA_EXT_HRESET:
+	case ZYDIS_ISA_EXT_SGX: case ZYDIS_ISA_EXT_WAITPKG: case ZYDIS_ISA_EXT_VTX: case ZYDIS_ISA_EXT_PT:
+	case ZYDIS_ISA_EXT_TDX: case ZYDIS_ISA_EXT_HRESET:
 	case ZYDIS_ISA_EXT_AMD3DNOW: case ZYDIS_ISA_EXT_SSE4A: /* not the host's: their immediates are fetched or not */
 		return true;
 	default:
@@ -28,10 +30,13 @@ static bool unwanted(const struct cand *c)
 {
 	const ZydisDecodedInstruction *zi = &c->zi;
 	switch (zi->mnemonic) {
-	case ZYDIS_MNEMONIC_VMMCALL: case ZYDIS_MNEMONIC_VMCALL: case ZYDIS_MNEMONIC_MOVDIR64B: /* a hypervisor may patch them; we hide it */
-	case ZYDIS_MNEMONIC_RDTSC: case ZYDIS_MNEMONIC_RDTSCP: case ZYDIS_MNEMONIC_RDPMC: case ZYDIS_MNEMONIC_CPUID: case ZYDIS_MNEMONIC_RDRAND:
+	/* a hypervisor may patch them; we hide it */
+	case ZYDIS_MNEMONIC_VMMCALL: case ZYDIS_MNEMONIC_VMCALL: case ZYDIS_MNEMONIC_MOVDIR64B:
+	case ZYDIS_MNEMONIC_RDTSC: case ZYDIS_MNEMONIC_RDTSCP: case ZYDIS_MNEMONIC_RDPMC: case ZYDIS_MNEMONIC_CPUID:
+	case ZYDIS_MNEMONIC_RDRAND:
 	case ZYDIS_MNEMONIC_RDSEED: case ZYDIS_MNEMONIC_XGETBV: case ZYDIS_MNEMONIC_SYSCALL: case ZYDIS_MNEMONIC_SYSENTER:
-	case ZYDIS_MNEMONIC_SGDT: case ZYDIS_MNEMONIC_SIDT: case ZYDIS_MNEMONIC_SLDT: case ZYDIS_MNEMONIC_STR: case ZYDIS_MNEMONIC_SMSW:
+	case ZYDIS_MNEMONIC_SGDT: case ZYDIS_MNEMONIC_SIDT: case ZYDIS_MNEMONIC_SLDT: case ZYDIS_MNEMONIC_STR:
+	case ZYDIS_MNEMONIC_SMSW:
 	case ZYDIS_MNEMONIC_XSAVEOPT: case ZYDIS_MNEMONIC_XSAVEOPT64: /* saves what it likes */
 	case ZYDIS_MNEMONIC_PTWRITE: case ZYDIS_MNEMONIC_RDPID:
 		return true;
@@ -43,8 +48,8 @@ static bool unwanted(const struct cand *c)
 	return unwanted_extension(zi->meta.isa_ext);
 }
 
-/* Images that hold x87 pointers. In a sequence they would be those of earlier instructions: FDP and FOP of memory operands are the
- * engine's own (docs/xlate.md), and after single steps so is FIP. */
+/* Images that hold x87 pointers. In a sequence they would be those of earlier instructions: FDP and FOP of memory
+ * operands are the engine's own (docs/xlate.md), and after single steps so is FIP. */
 static bool stores_x87_pointers(ZydisMnemonic m)
 {
 	switch (m) {
@@ -88,7 +93,8 @@ static uint32_t regs_written(const struct cand *c)
 static bool may_keep_flags(const struct cand *c)
 {
 	switch (c->zi.mnemonic) {
-	case ZYDIS_MNEMONIC_SHL: case ZYDIS_MNEMONIC_SHR: case ZYDIS_MNEMONIC_SAR: case ZYDIS_MNEMONIC_SHLD: case ZYDIS_MNEMONIC_SHRD:
+	case ZYDIS_MNEMONIC_SHL: case ZYDIS_MNEMONIC_SHR: case ZYDIS_MNEMONIC_SAR: case ZYDIS_MNEMONIC_SHLD:
+	case ZYDIS_MNEMONIC_SHRD:
 	case ZYDIS_MNEMONIC_ROL: case ZYDIS_MNEMONIC_ROR: case ZYDIS_MNEMONIC_RCL: case ZYDIS_MNEMONIC_RCR:
 		return true;
 	default:
@@ -132,11 +138,13 @@ bool gen_reckon_undefined(const struct gen *g, struct ocase *oc, uint32_t undef)
 	return true;
 }
 
-/* Operands of a cluster go by the same register and a small displacement, as those of compiled code do: checks may be shared. */
+/* Operands of a cluster go by the same register and a small displacement, as those of compiled code do: checks may be
+ * shared. */
 static void focus(const struct gen *g, struct rng *r, const struct track *t, unsigned mode, struct cand *c)
 {
 	unsigned at = c->zi.raw.modrm.offset, rm = c->b[at] & 7;
-	if (!t->cluster || !(c->zi.attributes & ZYDIS_ATTRIB_HAS_MODRM) || c->b[at] >= 0xc0 || rm == 4 || c->zi.address_width == 16 || chance(r, 20))
+	if (!t->cluster || !(c->zi.attributes & ZYDIS_ATTRIB_HAS_MODRM) || c->b[at] >= 0xc0 || rm == 4 ||
+		c->zi.address_width == 16 || chance(r, 20))
 		return;
 	struct cand other = *c;
 	other.b[at] = (uint8_t)((c->b[at] & 0x38) | (chance(r, 70) ? 0x40 : 0x80) | t->favour);
@@ -148,7 +156,8 @@ static void focus(const struct gen *g, struct rng *r, const struct track *t, uns
 		*c = other;
 }
 
-static bool fit(const struct gen *g, struct rng *r, struct ocase *oc, struct track *t, struct cand *c, const uint8_t *image)
+static bool fit(const struct gen *g, struct rng *r, struct ocase *oc, struct track *t, struct cand *c,
+	const uint8_t *image)
 {
 	if (unwanted(c) || loops_back(c, oc) || tests_undefined(c, t->undef))
 		return false;
@@ -214,7 +223,7 @@ static bool known_elsewhere(const uint8_t *b)
 	for (unsigned k = 0; k < 6; k++) {
 		if (b[k] == 0x0f && (b[k + 1] & 0xfe) == 0x1a) /* MPX: NOPs */
 			return true;
-		/* VMX, SGX and SEAM instructions with a prefix: a hypervisor may answer them before their prefix is looked at */
+		/* VMX, SGX and SEAM instructions with a prefix: a hypervisor may answer them before their prefix is seen */
 		if (b[k] == 0x0f && b[k + 1] == 0x01 && ((b[k + 2] & 0xf8) == 0xc0 || (b[k + 2] & 0xfc) == 0xcc))
 			return true;
 	}
@@ -244,7 +253,8 @@ static bool add_insn(struct gen *g, struct rng *r, struct ocase *oc, struct trac
 				return false;
 			continue;
 		}
-		if (!last && (c.zi.meta.branch_type != ZYDIS_BRANCH_TYPE_NONE || c.zi.meta.category == ZYDIS_CATEGORY_INTERRUPT || solve_is_iret(&c)))
+		if (!last && (c.zi.meta.branch_type != ZYDIS_BRANCH_TYPE_NONE ||
+			c.zi.meta.category == ZYDIS_CATEGORY_INTERRUPT || solve_is_iret(&c)))
 			continue;
 		if (oc->n > 0 && c.zi.mnemonic == ZYDIS_MNEMONIC_INT1) /* a trap like those of TF */
 			continue;

@@ -35,7 +35,8 @@ struct track {
 	unsigned favour;  /* low bits of the register they go by */
 };
 
-enum group { G_ONE, G_X87, G_0F, G_0F38, G_0F3A, G_VEX1, G_VEX2, G_VEX3, G_EVEX1, G_EVEX2, G_EVEX3, G_EVEX5, G_EVEX6, G_COUNT };
+enum group { G_ONE, G_X87, G_0F, G_0F38, G_0F3A, G_VEX1, G_VEX2, G_VEX3, G_EVEX1, G_EVEX2, G_EVEX3, G_EVEX5, G_EVEX6,
+	G_COUNT };
 
 /* encode.c */
 /* One of the groups that exist in mode and on this host. */
@@ -53,13 +54,15 @@ uint64_t solve_stack_top(const struct ocase *oc);
 /* Is op a memory operand whose address can be chosen? */
 bool solve_wanted(const ZydisDecodedOperand *op);
 /* Make memory operand op of c lie where we like. False: its registers have been used up by earlier instructions. */
-bool solve_operand(const struct gen *g, struct rng *r, struct ocase *oc, struct track *t, struct cand *c, const ZydisDecodedOperand *op);
+bool solve_operand(const struct gen *g, struct rng *r, struct ocase *oc, struct track *t, struct cand *c,
+	const ZydisDecodedOperand *op);
 bool solve_repeated(const struct cand *c);
 /* Is RDI in the code region? */
 bool solve_in_code(const struct ocase *oc);
 bool solve_is_iret(const struct cand *c);
 /* Values without which the interesting case is too rare. */
-void solve_lucky_values(struct rng *r, struct ocase *oc, const struct track *t, const struct cand *c, const uint8_t *image);
+void solve_lucky_values(struct rng *r, struct ocase *oc, const struct track *t, const struct cand *c,
+	const uint8_t *image);
 /* Frames for IRET and far RET, far pointers for JMP and CALL: such as random numbers would never be. */
 void solve_far_values(struct rng *r, struct ocase *oc, const struct track *t, struct cand *c);
 

@@ -76,13 +76,16 @@ const struct oseg oseg_ldt[OLDT_SIZE] = {
 };
 
 #define L(n, a, b, l) { LDT(n), a, b, l }
+#define FLAT { 0x2b, OD | DB | GR, 0, 0xffffffff }
 const struct oseg oseg_table[O_MODES][6] = {
-	[O64] = { { 0 }, { 0x33, 0xfb | SEGA_L | GR, 0, 0xffffffff }, { 0x2b, OD | DB | GR, 0, 0xffffffff }, { 0 }, { 0 }, { 0 } },
-	[O32] = { { 0x2b, OD | DB | GR, 0, 0xffffffff }, { 0x23, 0xfb | DB | GR, 0, 0xffffffff }, { 0x2b, OD | DB | GR, 0, 0xffffffff },
-		{ 0x2b, OD | DB | GR, 0, 0xffffffff }, L(7, 0xf7 | DB, DATA_AT, 0xfff), L(8, 0xf1 | DB, READ_AT, 0xfff) },
-	[O32S] = { L(4, OD | DB, DATA_AT + 0x800, 0xffff), L(1, 0xfb | DB, CODE_AT, CODE_SIZE - 1), L(5, OD | DB, STACK_AT, STACK_SIZE - 1),
+	[O64] = { [SEG_CS] = { 0x33, 0xfb | SEGA_L | GR, 0, 0xffffffff }, [SEG_SS] = FLAT },
+	[O32] = { FLAT, { 0x23, 0xfb | DB | GR, 0, 0xffffffff }, FLAT, FLAT,
+		L(7, 0xf7 | DB, DATA_AT, 0xfff), L(8, 0xf1 | DB, READ_AT, 0xfff) },
+	[O32S] = { L(4, OD | DB, DATA_AT + 0x800, 0xffff), L(1, 0xfb | DB, CODE_AT, CODE_SIZE - 1),
+		L(5, OD | DB, STACK_AT, STACK_SIZE - 1),
 		L(3, OD | DB, DATA_AT, 0x1fff), L(7, 0xf7 | DB, DATA_AT, 0xfff), L(8, 0xf1 | DB, READ_AT, 0xfff) },
-	[O16] = { L(4, OD | DB, DATA_AT + 0x800, 0xffff), L(2, 0xfb, CODE_AT, CODE_SIZE - 1), L(6, OD, STACK_AT, STACK_SIZE - 1),
+	[O16] = { L(4, OD | DB, DATA_AT + 0x800, 0xffff), L(2, 0xfb, CODE_AT, CODE_SIZE - 1),
+		L(6, OD, STACK_AT, STACK_SIZE - 1),
 		L(9, OD, DATA_AT, 0x1fff), L(11, 0xf7, DATA_AT, 0xfff), L(10, OD | DB | GR, 0, 0xffffffff) },
 };
 
@@ -114,7 +117,8 @@ static __attribute__((no_stack_protector)) void on_trap(int sig, siginfo_t *si, 
 	uint16_t sel[6];
 	uint64_t fs, gs;
 	/* alignment checks and NT of the case are not for this code */
-	__asm__ volatile("leaq -128(%%rsp), %%rsp\n\tpushfq\n\tandl $~0x44000, (%%rsp)\n\tpopfq\n\tleaq 128(%%rsp), %%rsp" : : : "memory", "cc");
+	__asm__ volatile("leaq -128(%%rsp), %%rsp\n\tpushfq\n\tandl $~0x44000, (%%rsp)\n\tpopfq\n\t"
+			 "leaq 128(%%rsp), %%rsp" : : : "memory", "cc");
 	__asm__ volatile("rdfsbase %0" : "=r"(fs));
 	__asm__ volatile("rdgsbase %0" : "=r"(gs));
 	read_segments(sel);
@@ -140,8 +144,8 @@ static __attribute__((noinline)) void run_case(struct native *n, const struct oc
 {
 	const struct oseg *seg = oseg_table[c->mode];
 	struct native_entry e = { .rflags = c->rflags | FL_IF | FL_FIXED, .fs_base = c->fs_base, .gs_base = c->gs_base,
-		.xmask = n->l.mask, .x = c->x, .bases = omode64(c->mode), .cs = seg[SEG_CS].sel, .ss = seg[SEG_SS].sel, .rsp = c->gpr[RSP],
-		.frame = c->mode == O16 ? FRAME_AT + 0x800 : 0 };
+		.xmask = n->l.mask, .x = c->x, .bases = omode64(c->mode), .cs = seg[SEG_CS].sel, .ss = seg[SEG_SS].sel,
+		.rsp = c->gpr[RSP], .frame = c->mode == O16 ? FRAME_AT + 0x800 : 0 };
 	memcpy(e.gpr, c->gpr, sizeof(e.gpr));
 	for (unsigned k = 0; k < 6; k++)
 		e.sel[k] = seg[k].sel;
@@ -174,7 +178,8 @@ static void set_ldt(void)
 	for (unsigned k = 1; k < OLDT_SIZE; k++) {
 		const struct oseg *s = &oseg_ldt[k];
 		bool code = s->attr & SEGA_CODE;
-		struct user_desc d = { .entry_number = k, .base_addr = s->base, .limit = s->attr & SEGA_G ? s->lim >> 12 : s->lim,
+		struct user_desc d = { .entry_number = k, .base_addr = s->base,
+			.limit = s->attr & SEGA_G ? s->lim >> 12 : s->lim,
 			.seg_32bit = !!(s->attr & DB), .contents = code ? 2 : s->attr & SEGA_E ? 1 : 0,
 			.read_exec_only = !(s->attr & SEGA_W), .limit_in_pages = !!(s->attr & SEGA_G) };
 		if (syscall(SYS_modify_ldt, 0x11, &d, sizeof(d)) != 0)
@@ -184,7 +189,8 @@ static void set_ldt(void)
 
 static void map_frame(void)
 {
-	void *p = mmap((void *)(uintptr_t)FRAME_AT, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+	void *p = mmap((void *)(uintptr_t)FRAME_AT, 4096, PROT_READ | PROT_WRITE,
+		MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
 	if (p == MAP_FAILED)
 		_exit(5);
 }

@@ -1,16 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* what: the instruction oracle: random instructions on the host's CPU and on the engine, and what differs
  *
- * Rule guarded: whatever guest code can do without leaving CPL 3 gives the same registers, flags, memory, vector state and
- * exceptions as the CPU itself.
+ * Rule guarded: whatever guest code can do without leaving CPL 3 gives the same registers, flags, memory, vector state
+ * and exceptions as the CPU itself.
  *
  *   ORACLE_SEED=n     start of the random numbers (printed)      ORACLE_SECONDS=n  how long, default 12
  *   ORACLE_BATCH=n    begin with this batch                      ORACLE_ONE=1      only that batch
  *   ORACLE_SKIPPED=1  print cases without an answer of the CPU
- *   ORACLE_ONLY=name  one mnemonic, single instructions          ORACLE_SHOW=n     mismatches to print of a kind, default 1
+ *   ORACLE_ONLY=name  one mnemonic, single instructions
+ *   ORACLE_SHOW=n     mismatches to print of a kind, default 1
  *
- * A worker runs batches; this process restarts it behind the case if the engine crashed. Batch k depends on seed and k alone.
- */
+ * A worker runs batches; this process restarts it behind the case if the engine crashed. Batch k depends on seed and k
+ * alone. */
+#include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -138,23 +140,26 @@ static void minimize(struct oracle *o, struct ocase *c, bool step)
 	native_run(o->nat, 1);
 }
 
-static void report(struct oracle *o, const struct ocase *c, unsigned index, const char *what, bool step, const struct ores *n, const struct ores *e)
+static void report(struct oracle *o, const struct ocase *c, unsigned index, const char *what, bool step,
+	const struct ores *n, const struct ores *e)
 {
 	char name[60];
 	unsigned at = check_insn_at(c, n->rip);
 	if (n->vector == EXC_BP || at == c->n)
 		at = c->n - 1;
-	snprintf(name, sizeof(name), "%s %s%s%s", check_mnemonic(c, at), what, step ? "" : " (block)", c->n > 1 ? " (sequence)" : "");
+	snprintf(name, sizeof(name), "%s %s%s%s", check_mnemonic(c, at), what, step ? "" : " (block)",
+		 c->n > 1 ? " (sequence)" : "");
 	o->t->mismatches++;
 	if (!count_kind(o, name))
 		return;
-	printf("MISMATCH %s: ORACLE_SEED=0x%llx ORACLE_BATCH=%llu case %u%s\n", name, (unsigned long long)o->seed,
-	       (unsigned long long)o->t->batch, index, step ? "" : ", as a block");
+	printf("MISMATCH %s: ORACLE_SEED=0x%" PRIx64 " ORACLE_BATCH=%" PRIu64 " case %u%s\n", name, o->seed, o->t->batch,
+	       index, step ? "" : ", as a block");
 	check_print(c, &o->l, native_image(o->nat), n, e);
 	fflush(stdout);
 }
 
-static void mismatch(struct oracle *o, const struct ocase *c, unsigned index, const char *what, bool step, const struct ores *e)
+static void mismatch(struct oracle *o, const struct ocase *c, unsigned index, const char *what, bool step,
+	const struct ores *e)
 {
 	if (c->n == 1) {
 		report(o, c, index, what, step, &native_results(o->nat)[index], e);
@@ -199,7 +204,8 @@ static void skip(struct oracle *o, const struct ocase *c, const struct ores *n, 
 	snprintf(name, sizeof(name), "%s %s natively, skipped", check_mnemonic(c, c->n - 1),
 	         n->status == OS_OK ? "met vsyscall" : n->status == OS_HUNG ? "hung" : "died");
 	if (count_kind(o, name) && getenv("ORACLE_SKIPPED")) {
-		printf("SKIPPED %s: ORACLE_SEED=0x%llx ORACLE_BATCH=%llu case %u\n", name, (unsigned long long)o->seed, (unsigned long long)o->t->batch, index);
+		printf("SKIPPED %s: ORACLE_SEED=0x%" PRIx64 " ORACLE_BATCH=%" PRIu64 " case %u\n", name, o->seed, o->t->batch,
+		       index);
 		check_print(c, &o->l, native_image(o->nat), n, n);
 	}
 }
@@ -236,7 +242,8 @@ static void run_batch(struct oracle *o, unsigned first)
 	gen_seek(o->gen, &r);
 	gen_image(&r, native_image(o->nat));
 	for (unsigned k = 0; k < ORACLE_BATCH; k++)
-		gen_case(o->gen, &r, native_image(o->nat), sequences ? 2 + below(&r, ORACLE_INSNS - 1) : 1, &native_cases(o->nat)[k]);
+		gen_case(o->gen, &r, native_image(o->nat), sequences ? 2 + below(&r, ORACLE_INSNS - 1) : 1,
+			&native_cases(o->nat)[k]);
 	native_run(o->nat, ORACLE_BATCH);
 	for (unsigned k = first; k < ORACLE_BATCH; k++)
 		if (!check_one(o, k))
@@ -259,13 +266,14 @@ static noreturn void worker(struct oracle *o, unsigned first)
 static void crashed(struct oracle *o, int status)
 {
 	const struct ocase *c = &o->t->now;
+	bool hung = WIFSIGNALED(status) && WTERMSIG(status) == SIGPROF;
 	char name[60];
-	snprintf(name, sizeof(name), "%s %s%s", check_mnemonic(c, 0), WIFSIGNALED(status) && WTERMSIG(status) == SIGPROF ? "hang" : "crash",
+	snprintf(name, sizeof(name), "%s %s%s", check_mnemonic(c, 0), hung ? "hang" : "crash",
 	         c->n > 1 ? " (sequence)" : "");
 	o->t->crashes++;
 	if (count_kind(o, name)) {
-		printf("CRASH %s, status %x: ORACLE_SEED=0x%llx ORACLE_BATCH=%llu case %llu%s\n", name, status, (unsigned long long)o->seed,
-		       (unsigned long long)o->t->batch, (unsigned long long)o->t->index, o->t->step ? "" : ", as a block");
+		printf("CRASH %s, status %x: ORACLE_SEED=0x%" PRIx64 " ORACLE_BATCH=%" PRIu64 " case %" PRIu64 "%s\n", name,
+		       status, o->seed, o->t->batch, o->t->index, o->t->step ? "" : ", as a block");
 		struct ores none = { 0 };
 		uint8_t image[IMAGE_SIZE] = { 0 };
 		check_print(c, &o->l, image, &none, &none);
@@ -297,7 +305,7 @@ static void watch(struct oracle *o)
 
 static void row(const char *area, uint64_t n)
 {
-	printf("  %-52s %12llu\n", area, (unsigned long long)n);
+	printf("  %-52s %12" PRIu64 "\n", area, n);
 }
 
 /* By area what has been compared; each case as a single step and as a block. */
@@ -305,8 +313,10 @@ static void table(const struct tally *t)
 {
 	static const char *const modes[O_MODES] = { "64-bit", "32-bit flat", "32-bit segmented", "16-bit" };
 	static const char *const kinds[3] = { "single instructions", "sequences of 2 to 30", "loops" };
-	static const char *const groups[OG_COUNT] = { "one-byte opcodes", "x87", "0F", "0F 38", "0F 3A", "VEX", "EVEX", "undefined bytes" };
-	static const char *const places[OP_COUNT] = { "aligned", "unaligned", "across pages", "second part faults", "first part faults",
+	static const char *const groups[OG_COUNT] = { "one-byte opcodes", "x87", "0F", "0F 38", "0F 3A", "VEX", "EVEX",
+		"undefined bytes" };
+	static const char *const places[OP_COUNT] = { "aligned", "unaligned", "across pages", "second part faults",
+		"first part faults",
 		"read-only page", "page with code", "stack", "end of canonical addresses", "nothing mapped" };
 	char name[80];
 	unsigned seen = 0;
@@ -338,9 +348,9 @@ static void summary(const struct oracle *o)
 	table(t);
 	for (unsigned k = 0; k < KINDS && t->kind[k].name[0]; k++)
 		printf("%6u %s\n", t->kind[k].count, t->kind[k].name);
-	printf("%llu cases, %llu instructions: %llu mismatches, %llu crashes, %llu skipped (seed 0x%llx, batches to %llu)\n",
-	       (unsigned long long)t->cases, (unsigned long long)t->insns, (unsigned long long)t->mismatches, (unsigned long long)t->crashes,
-	       (unsigned long long)t->skipped, (unsigned long long)o->seed, (unsigned long long)t->batch);
+	printf("%" PRIu64 " cases, %" PRIu64 " instructions: %" PRIu64 " mismatches, %" PRIu64 " crashes, %" PRIu64
+	       " skipped (seed 0x%" PRIx64 ", batches to %" PRIu64 ")\n", t->cases, t->insns, t->mismatches, t->crashes,
+	       t->skipped, o->seed, t->batch);
 }
 
 int main(void)
@@ -361,11 +371,12 @@ int main(void)
 	must(o->t != MAP_FAILED);
 	o->t->batch = number("ORACLE_BATCH", 0);
 	o->t->until_ms = now_ms() + 1000 * number("ORACLE_SECONDS", 12);
-	printf("ORACLE_SEED=0x%llx\n", (unsigned long long)o->seed);
+	printf("ORACLE_SEED=0x%" PRIx64 "\n", o->seed);
 	watch(o);
 	summary(o);
 #ifdef RING3_ASAN
-	/* the shadow memory lies where cases reach, so the native side may differ: what counts is what the engine's memory says */
+	/* the shadow memory lies where cases reach, so the native side may differ: what counts is what the engine's memory
+	 * says */
 	bool clean = !o->t->crashes;
 #else
 	bool clean = !o->t->mismatches && !o->t->crashes;

@@ -45,7 +45,8 @@ enum omode { O64, O32, O32S, O16, O_MODES };
 
 /* What an instruction's encoding belongs to, and where memory operands lie: for the count of what has been checked. */
 enum ogroup { OG_ONE, OG_X87, OG_0F, OG_0F38, OG_0F3A, OG_VEX, OG_EVEX, OG_UNDEFINED, OG_COUNT };
-enum oplace { OP_ALIGNED, OP_UNALIGNED, OP_CROSS, OP_SECOND, OP_FIRST, OP_READ, OP_CODE, OP_STACK, OP_EDGE, OP_HOLE, OP_COUNT };
+enum oplace { OP_ALIGNED, OP_UNALIGNED, OP_CROSS, OP_SECOND, OP_FIRST, OP_READ, OP_CODE, OP_STACK, OP_EDGE, OP_HOLE,
+	OP_COUNT };
 
 struct ocase {
 	uint32_t mode;
@@ -164,8 +165,10 @@ struct engine *engine_new(const struct xlayout *l);
 void engine_run(struct engine *e, const struct ocase *c, const uint8_t *image, bool step, struct ores *r);
 
 /* check.c: NULL if equal, else what differs in one word */
-const char *check_compare(const struct ocase *c, const struct xlayout *l, const struct ores *native, const struct ores *engine, bool step);
-void check_print(const struct ocase *c, const struct xlayout *l, const uint8_t *image, const struct ores *native, const struct ores *engine);
+const char *check_compare(const struct ocase *c, const struct xlayout *l, const struct ores *native,
+	const struct ores *engine, bool step);
+void check_print(const struct ocase *c, const struct xlayout *l, const uint8_t *image, const struct ores *native,
+	const struct ores *engine);
 /* Zydis: mnemonic of instruction i, for counting. */
 const char *check_mnemonic(const struct ocase *c, unsigned i);
 /* Instruction that lies at rip, or n. */

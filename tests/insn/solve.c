@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* what: makes memory operands land somewhere of interest, and gives registers and memory the values that chance would never find
+/* what: makes memory operands land somewhere of interest, and gives registers and memory the values that
+ * chance would never find
  *
- * An address is drawn, then its base register is solved for, or the displacement. A register that an earlier instruction of the sequence
- * goes by or has written is not touched.
- */
+ * An address is drawn, then its base register is solved for, or the displacement. A register that an earlier
+ * instruction of the sequence goes by or has written is not touched. */
 #include <string.h>
 
 #include "gen_int.h"
@@ -17,7 +17,8 @@ unsigned solve_gpr(ZydisRegister reg)
 /* Is there memory at this linear address? */
 static bool mapped(uint64_t gla)
 {
-	return gla - CODE_AT < CODE_SIZE || gla - DATA_AT < DATA_SIZE || gla - READ_AT < READ_SIZE || gla - STACK_AT < STACK_SIZE;
+	return gla - CODE_AT < CODE_SIZE || gla - DATA_AT < DATA_SIZE || gla - READ_AT < READ_SIZE ||
+		gla - STACK_AT < STACK_SIZE;
 }
 
 static enum oplace place_of(uint64_t gla, unsigned size)
@@ -119,7 +120,8 @@ static void small_indexes(const struct gen *g, struct rng *r, struct ocase *oc, 
 	unsigned n = (unsigned)ZydisRegisterGetId(reg);
 	if (cls != ZYDIS_REGCLASS_XMM && cls != ZYDIS_REGCLASS_YMM && cls != ZYDIS_REGCLASS_ZMM)
 		return;
-	uint8_t *part[4] = { oc->x + 160 + 16 * (n & 15), oc->x + g->l.off[2] + 16 * (n & 15), oc->x + g->l.off[6] + 32 * (n & 15), NULL };
+	uint8_t *part[4] = { oc->x + 160 + 16 * (n & 15), oc->x + g->l.off[2] + 16 * (n & 15),
+		oc->x + g->l.off[6] + 32 * (n & 15), NULL };
 	size_t len[3] = { 16, 16, 32 };
 	if (n >= 16) {
 		part[0] = oc->x + g->l.off[7] + 64 * (n & 15);
@@ -135,7 +137,8 @@ static void small_indexes(const struct gen *g, struct rng *r, struct ocase *oc, 
 }
 
 /* Make off the address of memory operand op of c. False: its registers have been used up by earlier instructions. */
-static bool solve_to(const struct gen *g, struct rng *r, struct ocase *oc, struct track *t, struct cand *c, const ZydisDecodedOperand *op, uint64_t off)
+static bool solve_to(const struct gen *g, struct rng *r, struct ocase *oc, struct track *t, struct cand *c,
+	const ZydisDecodedOperand *op, uint64_t off)
 {
 	unsigned width = c->zi.address_width;
 	bool vsib = op->mem.type == ZYDIS_MEMOP_TYPE_VSIB;
@@ -166,7 +169,8 @@ static bool solve_to(const struct gen *g, struct rng *r, struct ocase *oc, struc
 }
 
 /* Make memory operand op of c lie where we like. */
-bool solve_operand(const struct gen *g, struct rng *r, struct ocase *oc, struct track *t, struct cand *c, const ZydisDecodedOperand *op)
+bool solve_operand(const struct gen *g, struct rng *r, struct ocase *oc, struct track *t, struct cand *c,
+	const ZydisDecodedOperand *op)
 {
 	unsigned size = op->size ? op->size / 8u : 64;
 	/* what CPUs access in pieces they may check in pieces */
@@ -182,7 +186,8 @@ bool solve_operand(const struct gen *g, struct rng *r, struct ocase *oc, struct 
 
 static bool reads_memory(const ZydisDecodedOperand *op)
 {
-	return op->type == ZYDIS_OPERAND_TYPE_MEMORY && (op->mem.type == ZYDIS_MEMOP_TYPE_MEM || op->mem.type == ZYDIS_MEMOP_TYPE_VSIB);
+	return op->type == ZYDIS_OPERAND_TYPE_MEMORY && (op->mem.type == ZYDIS_MEMOP_TYPE_MEM ||
+		op->mem.type == ZYDIS_MEMOP_TYPE_VSIB);
 }
 
 static bool implicit_stack(const ZydisDecodedOperand *op)
@@ -208,10 +213,12 @@ static uint64_t at_rest(const struct ocase *oc, const uint8_t *image, uint64_t g
 static bool wants_selector(const struct cand *c)
 {
 	switch (c->zi.mnemonic) {
-	case ZYDIS_MNEMONIC_LAR: case ZYDIS_MNEMONIC_LSL: case ZYDIS_MNEMONIC_VERR: case ZYDIS_MNEMONIC_VERW: case ZYDIS_MNEMONIC_ARPL:
+	case ZYDIS_MNEMONIC_LAR: case ZYDIS_MNEMONIC_LSL: case ZYDIS_MNEMONIC_VERR: case ZYDIS_MNEMONIC_VERW:
+	case ZYDIS_MNEMONIC_ARPL:
 		return true;
 	case ZYDIS_MNEMONIC_MOV:
-		return c->ops[0].type == ZYDIS_OPERAND_TYPE_REGISTER && ZydisRegisterGetClass(c->ops[0].reg.value) == ZYDIS_REGCLASS_SEGMENT;
+		return c->ops[0].type == ZYDIS_OPERAND_TYPE_REGISTER &&
+			ZydisRegisterGetClass(c->ops[0].reg.value) == ZYDIS_REGCLASS_SEGMENT;
 	default:
 		return false;
 	}
@@ -229,12 +236,15 @@ bool solve_in_code(const struct ocase *oc)
 }
 
 /* Values without which the interesting case is too rare. */
-void solve_lucky_values(struct rng *r, struct ocase *oc, const struct track *t, const struct cand *c, const uint8_t *image)
+void solve_lucky_values(struct rng *r, struct ocase *oc, const struct track *t, const struct cand *c,
+	const uint8_t *image)
 {
 	const ZydisDecodedOperand *m = &c->ops[0];
 	unsigned base = m->type == ZYDIS_OPERAND_TYPE_MEMORY ? solve_gpr(m->mem.base) : 16;
 	uint32_t taken = t->fixed | t->written | (oc->mode == O16 ? 1u << RSP : 0);
-	uint64_t gla = base < 16 && solve_gpr(m->mem.index) == 16 ? oc->gpr[base] + (uint64_t)m->mem.disp.value + solve_seg_base(oc, m->mem.segment) : 0;
+	uint64_t gla = 0;
+	if (base < 16 && solve_gpr(m->mem.index) == 16)
+		gla = oc->gpr[base] + (uint64_t)m->mem.disp.value + solve_seg_base(oc, m->mem.segment);
 	for (unsigned k = 0; k < 2 && wants_selector(c); k++) {
 		unsigned n = c->ops[k].type == ZYDIS_OPERAND_TYPE_REGISTER ? solve_gpr(c->ops[k].reg.value) : 16;
 		if (n < 16 && !(taken & 1u << n))
@@ -248,7 +258,8 @@ void solve_lucky_values(struct rng *r, struct ocase *oc, const struct track *t, 
 			oc->gpr[RAX] &= ~0xff00ull;
 		break;
 	case ZYDIS_MNEMONIC_XSAVE: case ZYDIS_MNEMONIC_XSAVE64: case ZYDIS_MNEMONIC_XSAVEC: case ZYDIS_MNEMONIC_XSAVEC64:
-	case ZYDIS_MNEMONIC_XSAVEOPT: case ZYDIS_MNEMONIC_XSAVEOPT64: case ZYDIS_MNEMONIC_XRSTOR: case ZYDIS_MNEMONIC_XRSTOR64:
+	case ZYDIS_MNEMONIC_XSAVEOPT: case ZYDIS_MNEMONIC_XSAVEOPT64: case ZYDIS_MNEMONIC_XRSTOR:
+	case ZYDIS_MNEMONIC_XRSTOR64:
 		oc->gpr[RAX] &= 0xe7; /* what both have switched on */
 		break;
 	case ZYDIS_MNEMONIC_CMPXCHG:
@@ -263,7 +274,8 @@ void solve_lucky_values(struct rng *r, struct ocase *oc, const struct track *t, 
 		}
 		break;
 	case ZYDIS_MNEMONIC_BT: case ZYDIS_MNEMONIC_BTS: case ZYDIS_MNEMONIC_BTR: case ZYDIS_MNEMONIC_BTC:
-		if (c->ops[1].type == ZYDIS_OPERAND_TYPE_REGISTER && !(taken & 1u << solve_gpr(c->ops[1].reg.value)) && chance(r, 75))
+		if (c->ops[1].type == ZYDIS_OPERAND_TYPE_REGISTER && !(taken & 1u << solve_gpr(c->ops[1].reg.value)) &&
+			chance(r, 75))
 			oc->gpr[solve_gpr(c->ops[1].reg.value)] = below(r, 8192) - 4096ull;
 		break;
 	default:
@@ -276,7 +288,9 @@ void solve_lucky_values(struct rng *r, struct ocase *oc, const struct track *t, 
 
 static uint32_t image_off(uint64_t gla)
 {
-	return (uint32_t)(gla - DATA_AT < DATA_SIZE ? gla - DATA_AT + DATA_OFF : gla - STACK_AT < STACK_SIZE ? gla - STACK_AT + STACK_OFF : IMAGE_SIZE);
+	if (gla - DATA_AT < DATA_SIZE)
+		return (uint32_t)(gla - DATA_AT + DATA_OFF);
+	return gla - STACK_AT < STACK_SIZE ? (uint32_t)(gla - STACK_AT + STACK_OFF) : IMAGE_SIZE;
 }
 
 uint64_t solve_stack_top(const struct ocase *oc)
@@ -297,7 +311,8 @@ static uint16_t far_target(struct rng *r, uint64_t *off)
 
 bool solve_is_iret(const struct cand *c)
 {
-	return c->zi.mnemonic == ZYDIS_MNEMONIC_IRET || c->zi.mnemonic == ZYDIS_MNEMONIC_IRETD || c->zi.mnemonic == ZYDIS_MNEMONIC_IRETQ;
+	return c->zi.mnemonic == ZYDIS_MNEMONIC_IRET || c->zi.mnemonic == ZYDIS_MNEMONIC_IRETD ||
+		c->zi.mnemonic == ZYDIS_MNEMONIC_IRETQ;
 }
 
 /* Frames for IRET and far RET, far pointers for JMP and CALL: such as random numbers would never be. */

@@ -73,7 +73,8 @@ for level in 0 1 2 3 s; do
 done
 gcc -O2 -mavx2 -mfma -S -o prog.s prog.c && echo "gcc avx2 $(sha256sum < prog.s)"
 
-perl -e 'my %w; my $x = 7; for (1 .. 60000) { $x = ($x * 16807) % 2147483647; $w{substr("$x", 0, 3)} .= chr(97 + $x % 26); }
+perl -e 'my %w; my $x = 7;
+	for (1 .. 60000) { $x = ($x * 16807) % 2147483647; $w{substr("$x", 0, 3)} .= chr(97 + $x % 26); }
 	my $s = join ",", map { "$_=" . reverse $w{$_} } sort keys %w; $s =~ s/([aeiou]+)/\U$1/g;
 	printf "%d %s %.15g\n", length $s, unpack("%32C*", $s), atan2(1, 3) ** 7.3;' | sed 's/^/perl /'
 
@@ -83,7 +84,8 @@ n = math.factorial(2000) ** 3 // (3 ** 5000 + 1)
 text = json.dumps({str(i): [math.sin(i), math.exp(i / 50), i ** 0.3] for i in range(4000)})
 print("python", hashlib.sha256(str(pow(7, n, 10 ** 40)).encode()).hexdigest(), n.bit_length())
 print("python", hashlib.blake2b(text.encode()).hexdigest()[:40], zlib.crc32(zlib.compress(text.encode(), 9)))
-print("python", sum(len(m) for m in re.findall(r"\d+\.(\d+?)0", text)), hashlib.sha3_256(text[::-1].encode()).hexdigest())
+backwards = hashlib.sha3_256(text[::-1].encode()).hexdigest()
+print("python", sum(len(m) for m in re.findall(r"\d+\.(\d+?)0", text)), backwards)
 base = sqlite3.connect(":memory:")
 base.execute("create table t (a integer primary key, b real)")
 base.executemany("insert into t values (?, ?)", ((i, math.cos(i)) for i in range(5000)))
