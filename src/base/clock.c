@@ -17,6 +17,8 @@
 #include "base/loop_int.h"
 
 #define LOCK_SPINS 20
+/* Timers fired before the lock is offered to others again. */
+#define TIMER_BATCH 32
 
 uint64_t loop_host_now(void)
 {
@@ -66,15 +68,18 @@ void loop_unlock(struct loop *l)
 }
 
 /* The timerfd knows no timer slack, which would make guests' timers 50 us late. */
-void loop_ring_at(struct loop *l, uint64_t until)
+void loop_ring_at(struct loop *l, uint64_t when)
 {
-	uint64_t at = l->start + until;
+	uint64_t at = when >= NEVER - l->start ? NEVER : l->start + when;
 	struct itimerspec ts = { .it_value = { .tv_sec = (time_t)(at / NS_PER_S), .tv_nsec = (long)(at % NS_PER_S) } };
 
-	if (until >= NEVER - l->start)
+	if (at == NEVER)
 		ts = (struct itimerspec){ 0 };
-	must(timerfd_settime(l->timer_fd, TFD_TIMER_ABSTIME, &ts, NULL) == 0);
-	l->asleep_until = until;
+	l->rings_at = when;
+	if (l->alarm)
+		l->alarm(l->alarm_opaque, when);
+	else
+		must(timerfd_settime(l->timer_fd, TFD_TIMER_ABSTIME, &ts, NULL) == 0);
 }
 
 /* --- the heap --- */
@@ -155,7 +160,7 @@ void loop_timer_set(struct loop_timer *t, uint64_t when)
 	else
 		heap_add(l, t);
 	t->armed = true;
-	if (l->asleep && when < l->asleep_until)
+	if ((l->asleep || l->alarm) && when < l->rings_at)
 		loop_ring_at(l, when);
 }
 
@@ -178,4 +183,45 @@ bool loop_fire_one(struct loop *l, uint64_t then)
 	loop_timer_cancel(t);
 	t->fire(t->opaque);
 	return true;
+}
+
+void loop_fire_due(struct loop *l)
+{
+	uint64_t now = loop_now(l);
+
+	for (int i = 0; i < TIMER_BATCH && loop_fire_one(l, now); i++)
+		;
+}
+
+uint64_t loop_first(const struct loop *l)
+{
+	return l->heap_len ? l->heap[0]->when : NEVER;
+}
+
+/* --- timers in the hands of a keeper --- */
+
+/* Fires what is due. The time of the next, if it is worth waiting for; else 0, and the alarm is set. */
+static uint64_t keep_round(struct loop *l)
+{
+	uint64_t first, near = 0;
+
+	loop_lock(l);
+	l->rings_at = 0; /* what callbacks arm is seen below */
+	loop_fire_due(l);
+	first = loop_first(l);
+	if (first != NEVER && first < loop_now(l) + LOOP_NEAR_NS)
+		near = first;
+	else if (l->alarm)
+		loop_ring_at(l, first);
+	loop_unlock(l);
+	return near;
+}
+
+void loop_keep_timers(struct loop *l)
+{
+	uint64_t until;
+
+	while ((until = keep_round(l)))
+		while (loop_now(l) < until)
+			__builtin_ia32_pause();
 }

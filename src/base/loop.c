@@ -1,18 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* what: the I/O thread: sleeps in poll until the first timer, a descriptor or a wake-up, then calls back
  *
- *   vCPU: loop_timer_set() --(only if earlier than `asleep_until`)--> timerfd, and the thread sleeps on
+ *   vCPU: loop_timer_set() --(only if earlier than `rings_at`)--> timerfd, and the thread sleeps on
  *   vCPU: loop_post(), loop_fd_*() ---------------------------------> eventfd --> poll returns
  *
  * A guest sets a timer for each tick and each sleep. The thread waits for all of them through one timerfd, which
- * others move under it: setting a timer costs a system call but never two changes of threads.
+ * others move under it: setting a timer costs a system call but never two changes of threads. While a vCPU runs, it is
+ * the keeper of the timers instead (loop_set_keeper), and the thread looks after descriptors and tasks only.
  *
  * I1  `asleep` is set under the lock before poll and cleared under it after: who holds the lock and sees !asleep
  *     may change anything without a wake-up, because the thread looks again.
  * I2  heap[0] is the earliest timer; heap[t->heap_pos] == t for every armed timer.
  * I3  A callback may add, delete or re-arm anything, itself included: nothing is cached across a callback.
- * I4  The timerfd is never read: it rings at asleep_until (NEVER: not at all) until it is set anew; once that was
- *     seen, asleep_until is 0.
+ * I4  The timerfd is never read: it rings at rings_at (NEVER: not at all) until it is set anew; once that was
+ *     seen, rings_at is 0. With a keeper it is off, and rings_at is when the keeper's alarm rings.
  *
  * Descriptors are few (a terminal, sockets, one eventfd for each disk), so poll is as good as epoll and
  * a linear list as good as a table.
@@ -30,8 +31,6 @@
 
 #include "base/loop_int.h"
 
-/* Timers fired before the lock is offered to others again. */
-#define TIMER_BATCH 32
 #define MAX_FDS 64
 
 static struct loop *loop_make(bool stepped)
@@ -42,7 +41,7 @@ static struct loop *loop_make(bool stepped)
 	l->start = loop_host_now();
 	l->tasks_end = &l->tasks;
 	l->wake_fd = l->timer_fd = -1;
-	l->asleep_until = NEVER;
+	l->rings_at = NEVER;
 	return l;
 }
 
@@ -217,25 +216,11 @@ void loop_step(struct loop *l, uint64_t ns)
 
 /* --- the thread --- */
 
-static void timers_run(struct loop *l)
-{
-	uint64_t now = loop_now(l);
-
-	for (int i = 0; i < TIMER_BATCH && loop_fire_one(l, now); i++)
-		;
-}
-
-static uint64_t next_wakeup(const struct loop *l)
-{
-	if (l->tasks)
-		return 0;
-	return l->heap_len ? l->heap[0]->when : NEVER;
-}
-
 /* Sleep without the lock until the first timer, a descriptor or wake(). */
 static void poll_sleep(struct loop *l, struct poll_set *ps)
 {
 	struct pollfd *wake_at = &ps->pfd[ps->n], *timer_at = wake_at + 1;
+	int timeout = l->tasks ? 0 : -1; /* tasks that tasks posted */
 	uint64_t count;
 	ssize_t n = 0;
 
@@ -243,7 +228,7 @@ static void poll_sleep(struct loop *l, struct poll_set *ps)
 	*timer_at = (struct pollfd){ .fd = l->timer_fd, .events = POLLIN };
 	l->asleep = true;
 	loop_unlock(l);
-	if (poll(ps->pfd, ps->n + 2, -1) <= 0) {
+	if (poll(ps->pfd, ps->n + 2, timeout) <= 0) {
 		for (unsigned i = 0; i < ps->n + 2; i++)
 			ps->pfd[i].revents = 0;
 	}
@@ -252,8 +237,8 @@ static void poll_sleep(struct loop *l, struct poll_set *ps)
 	(void)n; /* EAGAIN: nothing to clear */
 	loop_lock(l);
 	l->asleep = false;
-	if (timer_at->revents)
-		l->asleep_until = 0;
+	if (timer_at->revents && !l->alarm)
+		l->rings_at = 0;
 }
 
 static void *loop_main(void *arg)
@@ -265,15 +250,31 @@ static void *loop_main(void *arg)
 	loop_lock(l);
 	while (!l->stopping) {
 		poll_set_fill(l, &ps);
-		if (l->asleep_until != next_wakeup(l))
-			loop_ring_at(l, next_wakeup(l));
+		if (!l->alarm && l->rings_at != loop_first(l))
+			loop_ring_at(l, loop_first(l));
 		poll_sleep(l, &ps);
 		poll_set_dispatch(l, &ps);
 		tasks_run(l);
-		timers_run(l);
+		if (!l->alarm)
+			loop_fire_due(l);
 	}
 	loop_unlock(l);
 	return NULL;
+}
+
+void loop_set_keeper(struct loop *l, void (*alarm)(void *opaque, uint64_t when), void *opaque)
+{
+	must(!l->stepped);
+	loop_lock(l);
+	if (l->rings_at != NEVER)
+		loop_ring_at(l, NEVER); /* who kept them so far */
+	l->alarm = alarm;
+	l->alarm_opaque = opaque;
+	if (alarm)
+		loop_ring_at(l, loop_first(l));
+	else
+		wake(l);
+	loop_unlock(l);
 }
 
 int loop_start(struct loop *l, struct err *err)

@@ -46,10 +46,21 @@ struct loop_timer {
 	uint32_t heap_pos; /* loop.c's */
 };
 void loop_timer_init(struct loop_timer *t, struct loop *loop, void (*fire)(void *), void *opaque);
-/* Arm (or re-arm) for absolute guest time when; a time in the past fires at once from the I/O thread.
- * Lock held. Wakes the I/O thread only if the earliest expiry moved forward. */
+/* Arm (or re-arm) for absolute guest time when; a time in the past fires at once from the I/O thread
+ * or the keeper. Lock held. Wakes it only if the earliest expiry moved forward. */
 void loop_timer_set(struct loop_timer *t, uint64_t when);
 void loop_timer_cancel(struct loop_timer *t);
+
+/* Who is so near in time that waiting for it costs less than an interrupt of the host's. */
+#define LOOP_NEAR_NS 8000u
+/* Have timers run by a thread of the caller's (a vCPU's, which most of them are for) instead of the I/O thread:
+ * alarm(opaque, when) asks that loop_keep_timers() be called at loop_now() == when, UINT64_MAX: not at all; it is
+ * called with the lock held by any thread, also for times that are near or past. alarm NULL: the I/O thread again.
+ * Lock not held; no alarm comes after this has returned. */
+void loop_set_keeper(struct loop *loop, void (*alarm)(void *opaque, uint64_t when), void *opaque);
+/* By the keeper: run the timers that are due, wait for those that are near, set the alarm for the next. Lock not
+ * held. */
+void loop_keep_timers(struct loop *loop);
 
 /* Watch a file descriptor. Callback runs in the I/O thread with the lock held. events: POLLIN | POLLOUT. */
 struct loop_fd {

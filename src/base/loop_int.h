@@ -24,15 +24,21 @@ struct loop {
 	pthread_t thread;
 	bool running, stopping;
 	bool asleep;
-	uint64_t asleep_until;
+	uint64_t rings_at;       /* guest time; NEVER: not at all; 0: it rang */
 	int wake_fd, timer_fd;
+	void (*alarm)(void *opaque, uint64_t when); /* the keeper's; NULL: the I/O thread runs the timers, by timer_fd */
+	void *alarm_opaque;
 };
 
 /* CLOCK_MONOTONIC in ns. */
 uint64_t loop_host_now(void);
-/* Let the timerfd end the I/O thread's sleep at guest time until; NEVER: not at all. Lock held. */
-void loop_ring_at(struct loop *l, uint64_t until);
+/* Guest time of the earliest timer; NEVER: there is none. Lock held. */
+uint64_t loop_first(const struct loop *l);
+/* Let the timerfd, or the keeper's alarm, ring at guest time when; NEVER: not at all. Lock held. */
+void loop_ring_at(struct loop *l, uint64_t when);
 /* Fire the earliest timer if it is due by then. Lock held. */
 bool loop_fire_one(struct loop *l, uint64_t then);
+/* Fire those that are due, but not without end. Lock held. */
+void loop_fire_due(struct loop *l);
 
 #endif

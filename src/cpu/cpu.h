@@ -306,6 +306,8 @@ struct cpu {
 	bool fpu_live;
 	uint8_t x87_aside;       /* exception flags kept out of the x87 status while one instruction ignores them */
 	uint8_t view;            /* enum cpu_view of data accesses now */
+	uint8_t passed;          /* see cpu_shadow_pass(); 2: a shadow of SS */
+	uint64_t passed_rip;
 	uint32_t key;            /* mode key of s, see xlate/key.h; valid while !mode_dirty */
 	uint32_t ks;             /* keyspace index of key */
 	/* leaving by exception */
@@ -354,7 +356,8 @@ struct cpu {
 };
 
 /* Request bits. */
-enum { REQ_FLUSH = 1, REQ_CODE = 2, REQ_NMI = 4, REQ_RESET = 8, REQ_STOP = 16, REQ_PAUSE = 32, REQ_IGNNE = 64 };
+enum { REQ_FLUSH = 1, REQ_CODE = 2, REQ_NMI = 4, REQ_RESET = 8, REQ_STOP = 16, REQ_PAUSE = 32, REQ_IGNNE = 64,
+       REQ_TIMERS = 128 };
 
 /* Power-on state after RESET (SDM vol 3 table 9-1) or INIT. Keeps hooks, model and engine members. */
 void cpu_reset(struct cpu *cpu, bool init);
@@ -393,6 +396,27 @@ static inline bool cpu_code64(const struct cpu *cpu)
 static inline bool cpu_canonical(gla_t gla)
 {
 	return (uint64_t)((int64_t)(gla << 16) >> 16) == gla;
+}
+/* Nothing waits that the interrupt shadow would hold off, so the next instruction, at s.rip, runs without. Should
+ * something come before it has run, cpu_shadow_recall() brings the shadow back: an interrupt between STI and HLT would
+ * not wake the CPU. */
+static inline void cpu_shadow_pass(struct cpu *cpu)
+{
+	if (cpu->s.int_shadow) {
+		cpu->passed = cpu->s.shadow_ss ? 2 : 1;
+		cpu->passed_rip = cpu->s.rip;
+		cpu->s.int_shadow = cpu->s.shadow_ss = false;
+	} else if (cpu->passed_rip != cpu->s.rip) {
+		cpu->passed = 0;
+	}
+}
+static inline void cpu_shadow_recall(struct cpu *cpu)
+{
+	if (cpu->passed && cpu->passed_rip == cpu->s.rip) {
+		cpu->s.int_shadow = true;
+		cpu->s.shadow_ss = cpu->passed == 2;
+	}
+	cpu->passed = 0;
 }
 static inline unsigned cpu_iopl(const struct cpu *cpu)
 {

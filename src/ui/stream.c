@@ -115,7 +115,8 @@ static bool wait_for_room(struct ui_stream *s)
 
 	if (s->stuck || s->out_fd < 0)
 		return false;
-	poll(&p, 1, WAIT_MS);
+	while (poll(&p, 1, WAIT_MS) < 0 && errno == EINTR)
+		; /* a timer of the vCPU's thread, which may be who waits here */
 	flush(s);
 	s->stuck = s->len == STREAM_QUEUE;
 	return !s->stuck && s->out_fd >= 0;

@@ -6,9 +6,12 @@
  */
 #include <linux/futex.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "vcpu/vcpu_int.h"
+
+#define NS_PER_S 1000000000ull
 
 static long futex(uint32_t *word, int op, uint32_t val)
 {
@@ -43,16 +46,48 @@ static void tell_halted(struct vcpu *v)
 	loop_unlock(v->cfg.loop);
 }
 
-void vcpu_sleep(struct vcpu *v)
+/* Until there is something to do, or an alarm. */
+static void doze(struct vcpu *v)
 {
-	cpu_fpu_park(v->cpu);
-	tell_halted(v);
 	vcpu_stats_sleep(v, true);
 	__atomic_store_n(&v->sleeping, 1, __ATOMIC_SEQ_CST);
 	while (!something_to_do(v->cpu) && __atomic_load_n(&v->sleeping, __ATOMIC_SEQ_CST))
 		futex(&v->sleeping, FUTEX_WAIT_PRIVATE, 1);
 	__atomic_store_n(&v->sleeping, 0, __ATOMIC_SEQ_CST);
 	vcpu_stats_sleep(v, false);
+}
+
+/* Is there nothing to do but to look after the timers? */
+static bool take_alarm(struct vcpu *v)
+{
+	uint32_t only = REQ_TIMERS;
+
+	return __atomic_compare_exchange_n(&v->cpu->request, &only, 0, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+}
+
+void vcpu_sleep(struct vcpu *v)
+{
+	cpu_fpu_park(v->cpu);
+	tell_halted(v);
+	v->cpu->stats.count[STAT_SLEEPS]++;
+	for (doze(v); take_alarm(v); doze(v))
+		loop_keep_timers(v->cfg.loop);
+}
+
+/* The loop's alarm (loop_set_keeper), from within chips. */
+void vcpu_alarm(void *opaque, uint64_t when)
+{
+	struct vcpu *v = opaque;
+	uint64_t now = loop_now(v->cfg.loop), in = when > now ? when - now : 0;
+	struct itimerspec ts = { .it_value = { .tv_sec = (time_t)(in / NS_PER_S), .tv_nsec = (long)(in % NS_PER_S) } };
+
+	if (when == UINT64_MAX)
+		ts = (struct itimerspec){ 0 };
+	else if (in < LOOP_NEAR_NS) {
+		vcpu_request(v, REQ_TIMERS);
+		return;
+	}
+	must(timer_settime(v->alarm, 0, &ts, NULL) == 0);
 }
 
 int vcpu_ack(struct vcpu *v)

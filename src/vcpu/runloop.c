@@ -40,6 +40,14 @@ static void reset(struct vcpu *v)
 	xlate_flush(v->xlate);
 }
 
+/* The device world's timers, which this thread keeps (alarm_sig.c). */
+static void run_timers(struct vcpu *v)
+{
+	stats_enter(&v->cpu->stats, PHASE_DEVICE);
+	cpu_fpu_park(v->cpu);
+	loop_keep_timers(v->cfg.loop);
+}
+
 /* False: stop. */
 static bool do_requests(struct vcpu *v)
 {
@@ -53,6 +61,8 @@ static bool do_requests(struct vcpu *v)
 		reset(v);
 	if (req & REQ_FLUSH)
 		mmu_flush_all(cpu);
+	if (req & REQ_TIMERS)
+		run_timers(v);
 	if (req & REQ_CODE)
 		vcpu_drain_code(v);
 	if (req & REQ_NMI)
@@ -113,6 +123,7 @@ static void deliver(struct vcpu *v)
 	count_event(&cpu->stats, &v->event);
 	cpu->s.halted = false;
 	cpu->s.int_shadow = cpu->s.shadow_ss = false;
+	cpu->passed = 0;
 	v->delivering = true;
 	insn_deliver_raise(cpu, &v->event);
 	v->delivering = false;
@@ -187,7 +198,7 @@ static void run_guest(struct vcpu *v)
 		one_instruction(v);
 		return;
 	}
-	cpu->s.int_shadow = cpu->s.shadow_ss = false;
+	cpu_shadow_pass(cpu);
 	cpu->s.rflags &= ~(uint64_t)FL_RF;
 	stats_enter(&cpu->stats, PHASE_DISPATCH);
 	xlate_run(v->xlate);
@@ -205,6 +216,8 @@ static void turn(struct vcpu *v)
 {
 	struct cpu *cpu = v->cpu;
 	stats_enter(&cpu->stats, PHASE_RUNLOOP);
+	if (!v->have_event)
+		cpu_shadow_recall(cpu);
 	if (v->have_event)
 		deliver(v);
 	else if (v->ignore_x87)

@@ -55,7 +55,6 @@ void vcpu_stats_sleep(struct vcpu *v, bool asleep)
 {
 	struct stats *st = &v->cpu->stats;
 
-	st->count[STAT_SLEEPS] += asleep;
 	if (!st->sampling)
 		return;
 	uint64_t now = host_ns(CLOCK_MONOTONIC);

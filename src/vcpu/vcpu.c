@@ -108,7 +108,9 @@ static void *thread_main(void *arg)
 		return NULL;
 	}
 	vcpu_stats_thread_begin(v);
+	vcpu_alarm_begin(v);
 	vcpu_loop(v);
+	vcpu_alarm_end(v);
 	vcpu_stats_thread_end(v);
 	xlate_thread_fini(v->xlate);
 	return NULL;

@@ -24,6 +24,8 @@ struct vcpu {
 	struct xlate *xlate;
 	pthread_t thread;
 	timer_t sampler;        /* while stats.sampling */
+	timer_t alarm;          /* while keeper */
+	bool keeper;            /* the thread runs the loop's timers */
 	bool started, joined;
 	struct cpu_event event; /* being delivered or to be delivered */
 	bool have_event;
@@ -56,6 +58,12 @@ void vcpu_ferr_error(struct vcpu *v);
 void vcpu_ferr_asked(struct vcpu *v);
 void vcpu_ferr_aside(struct vcpu *v);
 void vcpu_ferr_after(struct vcpu *v);
+
+/* alarm_sig.c: by the vCPU's thread, at its beginning and end */
+void vcpu_alarm_begin(struct vcpu *v);
+void vcpu_alarm_end(struct vcpu *v);
+/* kick.c: fits loop_set_keeper */
+void vcpu_alarm(void *opaque, uint64_t when);
 
 /* stats.c: by the vCPU's thread, at its beginning and end, and around a sleep */
 void vcpu_stats_thread_begin(struct vcpu *v);

@@ -75,8 +75,7 @@ static bool leave_now(struct cpu *cpu)
 	if (!__atomic_load_n(&cpu->poll, __ATOMIC_RELAXED) || cpu->s.halted || cpu->s.pending_dbg || cpu->s.nmi_pending || intr ||
 	    cpu->s.rflags & FL_TF || cpu->s.dr[7] & 0xff)
 		return true;
-	/* nothing waits that an interrupt shadow could hold off: it passes unnoticed */
-	cpu->s.int_shadow = cpu->s.shadow_ss = false;
+	cpu_shadow_pass(cpu);
 	cpu->s.rflags &= ~(uint64_t)FL_RF;
 	return false;
 }

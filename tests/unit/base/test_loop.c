@@ -118,6 +118,77 @@ static void thread_wakes(void **state)
 	loop_free(l);
 }
 
+struct keeper {
+	unsigned alarms;
+	uint64_t when;
+	pthread_t fired_in;
+	unsigned fired;
+};
+
+static void note_alarm(void *opaque, uint64_t when)
+{
+	struct keeper *k = opaque;
+
+	k->alarms++;
+	k->when = when;
+}
+
+static void note_fire(void *opaque)
+{
+	struct keeper *k = opaque;
+
+	k->fired_in = pthread_self();
+	k->fired++;
+}
+
+static void set_in(struct loop_timer *t, uint64_t ns)
+{
+	loop_lock(t->loop);
+	loop_timer_set(t, loop_now(t->loop) + ns);
+	loop_unlock(t->loop);
+}
+
+/* Rule (loop_set_keeper): its alarm is asked for the earliest time, only the keeper fires, and afterwards the I/O
+ * thread does again. */
+static void keeper_fires(void **state)
+{
+	struct loop *l = loop_new(NULL);
+	struct keeper k = { 0 };
+	struct loop_timer a, b;
+	(void)state;
+
+	assert_int_equal(loop_start(l, NULL), 0);
+	loop_timer_init(&a, l, note_fire, &k);
+	loop_timer_init(&b, l, note_fire, &k);
+	set_in(&a, 3600 * 1000000000ull);
+	loop_set_keeper(l, note_alarm, &k);
+	assert_int_equal(k.when, a.when); /* what was armed before */
+	set_in(&b, 2000000);
+	assert_int_equal(k.when, b.when);
+	assert_int_equal(k.alarms, 2);
+	set_in(&a, 7200 * 1000000000ull); /* later than the alarm: nobody need be told */
+	assert_int_equal(k.alarms, 2);
+	while (loop_now(l) < b.when)
+		;
+	usleep(20000);
+	assert_int_equal(k.fired, 0);
+	loop_keep_timers(l);
+	assert_int_equal(k.fired, 1);
+	assert_true(pthread_equal(k.fired_in, pthread_self()));
+	assert_int_equal(k.when, a.when);
+	set_in(&b, LOOP_NEAR_NS / 2); /* near: waited for, not before its time */
+	loop_keep_timers(l);
+	assert_int_equal(k.fired, 2);
+	assert_true(loop_now(l) >= b.when);
+	loop_set_keeper(l, NULL, NULL);
+	set_in(&b, 1000000);
+	while (__atomic_load_n(&k.fired, __ATOMIC_SEQ_CST) < 3)
+		usleep(100);
+	assert_false(pthread_equal(k.fired_in, pthread_self()));
+	loop_stop(l);
+	loop_free(l);
+}
+
 static struct loop_fd watched;
 static void drain(void *opaque, short revents)
 {
@@ -158,6 +229,7 @@ static void descriptors(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(keeper_fires),
 		cmocka_unit_test(timers_in_order), cmocka_unit_test(callback_rearms),
 		cmocka_unit_test(thread_wakes), cmocka_unit_test(descriptors),
 	};
