@@ -3,11 +3,6 @@
  * stand before; A20 outside real mode */
 #include "guest.h"
 
-#ifdef __x86_64__
-#define DI "%rdi"
-#else
-#define DI "%edi"
-#endif
 SNIPPET(l_add, "lock addl %eax, (" DI ")");
 SNIPPET(l_addw, "lock addw %ax, (" DI ")");
 SNIPPET(l_sub, "lock subl %eax, (" DI ")");

@@ -3,24 +3,15 @@
  * comes first, TF over SYSENTER and SYSRET */
 #include "guest.h"
 
-#ifdef __x86_64__
-#define SP "%rsp"
-#define AX "%rax"
-#define FLAGS_POP "popfq"
-#else
-#define SP "%esp"
-#define AX "%eax"
-#define FLAGS_POP "popfl"
-#endif
 SNIPPET(sti_ss, "sti\n mov %ecx, %ss\nssa1: nop\nssa2: nop\n cli");
 SNIPPET(sti_only, "sti\nso1: nop\nso2: nop\n cli");
 SNIPPET(sti_lss, "sti\n lss far_stack, %esp\nlss1: nop\n cli");
 SNIPPET(sti_ss_ss, "sti\n mov %ecx, %ss\n mov %ecx, %ss\nsss1: nop\nsss2: nop\n cli");
 SNIPPET(sti_hlt, "sti\n hlt\nsh1: nop\n cli");
-SNIPPET(sti_iret_like, "pushf\n pop " AX "\n sti\n push " AX "\n" FLAGS_POP "\nsi1: nop");
+SNIPPET(sti_iret_like, "pushf\n pop " AX "\n sti\n push " AX "\npopf\nsi1: nop");
 SNIPPET(sti_jump, "sti\n jmp 1f\n nop\n1: nop\n cli");
 SNIPPET(sti_fault, "sti\nsf_at: ud2");
-SNIPPET(popf_on, "orl $0x200, %eax\n push " AX "\n" FLAGS_POP "\npo1: nop\n cli");
+SNIPPET(popf_on, "orl $0x200, %eax\n push " AX "\npopf\npo1: nop\n cli");
 SNIPPET(landed, "nop\nla1: nop");
 SNIPPET(self_ipi, "mov $1000, %ecx\n movl $0x40050, 0x300(%edi)\n1: nop\n loop 1b\n cli");
 SNIPPET(masked, "nop\n nop\n nop");

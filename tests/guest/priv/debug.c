@@ -2,15 +2,6 @@
 /* what: single step and debug registers: which instruction traps, what DR6 says, what holds a trap off */
 #include "guest.h"
 
-#ifdef __x86_64__
-#define SI "%rsi"
-#define DI "%rdi"
-#define AX "%rax"
-#else
-#define SI "%esi"
-#define DI "%edi"
-#define AX "%eax"
-#endif
 #define BS 0x4000
 #define BD 0x2000
 #define DR6_FIXED 0xffff0ff0

@@ -6,16 +6,8 @@
 #include "guest.h"
 
 #ifdef __x86_64__
-#define DI "%rdi"
-#define SI "%rsi"
-#define SP "%rsp"
-#define AREG "%rax"
 #define IRET "iretq"
 #else
-#define DI "%edi"
-#define SI "%esi"
-#define SP "%esp"
-#define AREG "%eax"
 #define IRET "iret"
 #endif
 #define EDGE (WINDOW + 4096)

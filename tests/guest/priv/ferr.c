@@ -3,15 +3,6 @@
  * Intel 290550 2.5.5.2), with the handlers DOS programs have */
 #include "guest.h"
 
-#ifdef __x86_64__
-#define AREG "%rax"
-#define PUSH_FLAGS "pushfq"
-#define POP_FLAGS "popfq"
-#else
-#define AREG "%eax"
-#define PUSH_FLAGS "pushfl"
-#define POP_FLAGS "popfl"
-#endif
 #define ERROR "fld1\n fldz\n fdivrp\n" /* one divided by zero: ZE, and nothing else changes, as it is unmasked */
 #define UNMASK "fninit\n fnstcw cw\n andw $0xfffa, cw\n fldcw cw\n" /* ZM and IM */
 #define IGNORED UNMASK ERROR "fwait\n" /* by a handler that only writes to the port */
@@ -30,11 +21,11 @@ SNIPPET(by_fxrstor, UNMASK "fxsave area\n" ERROR "fwait\n fxrstor area\n" SEEN A
 SNIPPET(by_mask, IGNORED "orw $0x3f, cw\n fldcw cw\n" SEEN "fnclex\n" UNMASK AGAIN);
 SNIPPET(at_fldenv, "fninit\n fnstenv area\n" UNMASK ERROR "nop\nfl_at: fldenv area");
 SNIPPET(mmx, IGNORED "mov $0x1234567, %eax\n movd %eax, %mm3\n movd %mm3, %edx\n fnstsw %ax");
-SNIPPET(faulty, IGNORED "mov $1, %eax\n ror $1, " AREG "\nff_at: flds %fs:(" AREG ")");
-SNIPPET(ne_later, IGNORED "mov %cr0, " AREG "\n or $0x20, %al\n mov " AREG ", %cr0\nfn_at: fld1");
+SNIPPET(faulty, IGNORED "mov $1, %eax\n ror $1, " AX "\nff_at: flds %fs:(" AX ")");
+SNIPPET(ne_later, IGNORED "mov %cr0, " AX "\n or $0x20, %al\n mov " AX ", %cr0\nfn_at: fld1");
 SNIPPET(early, "out %al, $0xf0\n" UNMASK AGAIN);
 SNIPPET(late, IGNORED "fnclex\n out %al, $0xf0\n" AGAIN);
-SNIPPET(tf, IGNORED PUSH_FLAGS "\n orl $0x100, (%" "esp)\n " POP_FLAGS "\n fld1\n fstp %st\n fwait\n nop");
+SNIPPET(tf, IGNORED "pushf\n orl $0x100, (%" "esp)\n popf\n fld1\n fstp %st\n fwait\n nop");
 SNIPPET(breakpoint, IGNORED "fninit\n" IGNORED "fb_at: fld1\n fld1");
 extern char fl_at[], ff_at[], fn_at[], fb_at[];
 u16 cw, left; /* status word at a run's end */

@@ -3,13 +3,6 @@
  * forbid */
 #include "guest.h"
 
-#ifdef __x86_64__
-#define DI "%rdi"
-#define AREG "%rax"
-#else
-#define DI "%edi"
-#define AREG "%eax"
-#endif
 SNIPPET(x_div, "fninit\n fnstcw cw\n andw $0xfffb, cw\n fldcw cw\n fld1\n fldz\nxd_at: fdivrp\nxd_next: nop\n"
 	"xd_wait: fwait\n nop");
 SNIPPET(x_div_masked, "fninit\n fldz\n fld1\n fdivp\n fnstsw %ax");

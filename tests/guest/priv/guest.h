@@ -58,9 +58,17 @@ extern char stubs[], bare_iret[];
 	    "_end: int $0x40\n.code" NATIVE "\n.popsection\n")
 #ifdef __x86_64__
 #define NATIVE "64"
+#define WIDE "%r"
 #else
 #define NATIVE "32"
+#define WIDE "%e"
 #endif
+/* Registers as wide as the mode's addresses, for the code of snippets. */
+#define AX WIDE "ax"
+#define DX WIDE "dx"
+#define SP WIDE "sp"
+#define SI WIDE "si"
+#define DI WIDE "di"
 #define SNIPPET(name, code) SNIPPET_BITS(name, NATIVE, code)
 
 void init_machine(void);

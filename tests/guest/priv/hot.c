@@ -3,26 +3,13 @@
  * and 64 bits by turns */
 #include "guest.h"
 
-#ifdef __x86_64__
-#define DI "%rdi"
-#define SI "%rsi"
-#define AREG "%rax"
-#define BP "%rbp"
-#define DX "%rdx"
-#else
-#define DI "%edi"
-#define SI "%esi"
-#define AREG "%eax"
-#define BP "%ebp"
-#define DX "%edx"
-#endif
 /* DI: a function in the window; SI: its page table entry; EBP and EDX: the entry's two values. Calls it under each
  * by turns. */
 #define TURN(value, flush) "mov " value ", (" SI ")\n" flush "\n call *" DI "\n add %eax, %ebx\n"
 SNIPPET(by_invlpg, "mov $200, %ecx\n1: " TURN("%ebp", "invlpg (" DI ")") TURN("%edx",
 	"invlpg (" DI ")") "dec %ecx\n jnz 1b");
-SNIPPET(by_cr3, "mov $200, %ecx\n1: " TURN("%ebp", "mov %cr3, " AREG "\n mov " AREG ", %cr3") TURN("%edx",
-	"mov %cr3, " AREG "\n mov " AREG ", %cr3")
+SNIPPET(by_cr3, "mov $200, %ecx\n1: " TURN("%ebp", "mov %cr3, " AX "\n mov " AX ", %cr3") TURN("%edx",
+	"mov %cr3, " AX "\n mov " AX ", %cr3")
 	"dec %ecx\n jnz 1b");
 SNIPPET(patching, "mov $100, %ecx\n1: incb 1(" DI ")\n call *" DI "\n add %eax, %ebx\n dec %ecx\n jnz 1b");
 /* Rewritten between runs of an inner loop that is long enough to be chained. */
@@ -31,8 +18,8 @@ SNIPPET(inner, "mov $50, %ecx\n1: mov $100, %edx\n2: add $1, %ebx\ninner_imm = .
 extern char inner_imm[];
 /* SI: a function that calls DI and then has a result; DI changes it, one time in four: BP is where, DX what. */
 SNIPPET(returning, "mov $100, %ecx\n1: call *" SI "\n add %eax, %ebx\n dec %ecx\n jnz 1b\n jmp 2f\n"
-	"patch_caller: test $3, %ecx\n jnz 3f\n incb (" BP ")\n 3: ret\n"
-	"remap_caller: test $3, %ecx\n jnz 3f\n xor " DX ", (" BP ")\n invlpg (" SI ")\n 3: ret\n2:");
+	"patch_caller: test $3, %ecx\n jnz 3f\n incb (" WIDE "bp)\n 3: ret\n"
+	"remap_caller: test $3, %ecx\n jnz 3f\n xor " DX ", (" WIDE "bp)\n invlpg (" SI ")\n 3: ret\n2:");
 extern char patch_caller[], remap_caller[];
 asm(".pushsection .text\nbytes: .byte 0x40, 0xb8, 1, 0, 0x90, 0x90, 0x90, 0xcd, 0x40\n.popsection");
 extern u8 bytes[];

@@ -14,13 +14,6 @@
 #define CR0_WP 0x10000
 #define CR4_SMEP 0x100000
 #define CR4_SMAP 0x200000
-#ifdef __x86_64__
-#define DI "%rdi"
-#define AX "%rax"
-#else
-#define DI "%edi"
-#define AX "%eax"
-#endif
 SNIPPET(p_read, "pr_at: movb (" DI "), %al");
 SNIPPET(p_write, "pw_at: movb %al, (" DI ")");
 SNIPPET(p_exec, "pe_at: call *" DI "\npe_back: nop");

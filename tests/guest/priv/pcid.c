@@ -3,13 +3,6 @@
  * PCIDs; and their #GP rules */
 #include "guest.h"
 
-#ifdef __x86_64__
-#define DI "%rdi"
-#define AX "%rax"
-#else
-#define DI "%edi"
-#define AX "%eax"
-#endif
 SNIPPET(inv, "inv_at: invpcid (" DI "), " AX);
 SNIPPET(inv_reg, "invr_at: .byte 0x66, 0x0f, 0x38, 0x82, 0xc0");
 SNIPPET(inv_lock, "invl_at: .byte 0xf0, 0x66, 0x0f, 0x38, 0x82, 0x07");

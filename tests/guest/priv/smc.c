@@ -4,17 +4,9 @@
 #include "guest.h"
 
 #ifdef __x86_64__
-#define DI "%rdi"
-#define SP "%rsp"
-#define AX "%rax"
-#define SI "%rsi"
 #define PTR ".quad "
 #define WORD "8"
 #else
-#define DI "%edi"
-#define SP "%esp"
-#define AX "%eax"
-#define SI "%esi"
 #define PTR ".long "
 #define WORD "4"
 #endif

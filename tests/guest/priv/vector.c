@@ -3,11 +3,6 @@
  * XSAVEOPT and XRSTOR keep */
 #include "guest.h"
 
-#ifdef __x86_64__
-#define DI "%rdi"
-#else
-#define DI "%edi"
-#endif
 #define V(name, code) SNIPPET(name, #name "_at: " code); extern char name##_at[]
 V(v_add, "vaddps %ymm0, %ymm1, %ymm2");
 V(v_add128, "vaddps %xmm0, %xmm1, %xmm2");
