@@ -13,7 +13,7 @@ AREAS = ["instructions", "privileged semantics", "processor", "devices", "virtua
 BY_NAME = [(re.compile(pattern), area, part) for pattern, area, part in (
     (r"(?:insn-)?oracle", "instructions", "oracle"),
     (r"unit-insn-(.*)", "instructions", r"\1"),
-    (r"guest-(.*)-(?:32|64)", "privileged semantics", r"\1"),
+    (r"guest-(.*)-(?:32|64)(?:-windows)?", "privileged semantics", r"\1"),
     (r"unit-(?:cpu|mmu)-(.*)", "processor", r"\1"),
     (r"(?:unit-dev|device)-(.*)", "devices", r"\1"),
     (r"unit-(mem|block|board|state)\b.*", "virtual machine", r"\1"),

@@ -126,7 +126,7 @@ static int make_vcpu(struct pc *pc, struct err *err)
 	pc->vcpu = vcpu_new(&(struct vcpu_config){
 		.mem = pc->mem, .loop = pc->loop, .model = pc->model, .hooks = &hooks, .states = pc->states,
 		.opaque = pc, .ack = pc_ack, .triple_fault = cpu_triple_fault, .halted = cpu_halted,
-		.stats = pc->cfg.stats, .perf_map = pc->cfg.perf_map,
+		.stats = pc->cfg.stats, .perf_map = pc->cfg.perf_map, .mode = pc->cfg.mode,
 	}, err);
 	return pc->vcpu ? 0 : -EIO;
 }

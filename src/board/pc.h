@@ -4,6 +4,7 @@
 #define BOARD_PC_H
 
 #include "base/base.h"
+#include "vcpu/vcpu.h"
 
 #define PC_DISKS_MAX 8
 #define PC_SERIALS_MAX 4
@@ -48,6 +49,7 @@ struct pc_config {
 	int stats_fd;         /* with stats: when it becomes readable, tell (a signalfd) */
 	void (*tell)(const char *text); /* the report so far, many lines; by pc_run's thread */
 	bool perf_map;        /* name translated blocks for Linux perf */
+	enum vcpu_mode mode;
 };
 
 enum pc_end {

@@ -264,6 +264,18 @@ static int set_perf_map(struct run_options *o, const char *arg, struct err *err)
 	return 0;
 }
 
+static int set_mode(struct run_options *o, const char *arg, struct err *err)
+{
+	static const char *const names[] = { "automatic", "windows", "tlb" }; /* enum vcpu_mode */
+
+	for (unsigned k = 0; k < ARRAY_LEN(names); k++)
+		if (!strcmp(arg, names[k])) {
+			o->pc.mode = (enum vcpu_mode)k;
+			return 0;
+		}
+	return err_set(err, -EINVAL, "there is no mode '%s': give automatic, windows or tlb", arg);
+}
+
 static int set_verbose(struct run_options *o, const char *arg, struct err *err)
 {
 	o->verbose++;
@@ -396,11 +408,16 @@ static int finish(struct run_options *o, struct err *err)
 
 int options_parse(struct run_options *o, int argc, char **argv, struct err *err)
 {
+	const char *mode = getenv("RING3_MODE");
+	struct err why;
+
 	*o = (struct run_options){ .pc = { .memory = GIB(1), .quit_fd = -1, .stats_fd = -1 } };
 	for (int i = 0; i < argc; i++)
 		o->help |= !strcmp(argv[i], "--help") || !strcmp(argv[i], "-h");
 	if (o->help)
 		return 0;
+	if (mode && set_mode(o, mode, &why))
+		return err_set(err, -EINVAL, "RING3_MODE in the environment: %s", why.msg);
 	for (int i = 0; i < argc; i++) {
 		if (strncmp(argv[i], "--", 2) || !argv[i][2])
 			return err_set(err, -EINVAL,

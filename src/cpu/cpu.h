@@ -205,6 +205,17 @@ struct cpu_ctx {
 	struct cpu_saved saved;
 };
 
+/* Windows of an address space (mmu/window.c): host memory of 2^39 bytes and a guard for each slot of user addresses. */
+#define WINDOW_SLOTS 8
+struct cpu_window {
+	bool on;             /* user code is translated for it */
+	uint8_t n, ticks;
+	uint8_t slot[WINDOW_SLOTS];
+	uint8_t *host[WINDOW_SLOTS];
+	uint32_t pages;      /* mapped since it was cleared */
+	uint64_t filter[512];
+};
+
 /* A page of device registers: the walk of an access that the TLB cannot answer. tag: linear address of the page | view
  * << 1 | write. */
 #define CPU_IO_SIZE 8
@@ -289,7 +300,7 @@ struct cpu {
 	uint64_t host_pc;        /* host return address in translated code of the running helper; 0: s.rip is right */
 	uint64_t host_rsp;       /* the run loop's stack pointer while translated code runs */
 	uint64_t rc_mask;        /* RIP bits that select a return cache slot, for pext */
-	const void *thunk[15];   /* enum xlate_thunk: where translated code calls out */
+	const void *thunk[16];   /* enum xlate_thunk: where translated code calls out */
 	uint32_t bounce_len;     /* 0: the access went straight to memory */
 	bool bounce_exit;        /* the write hit translated code: leave after this instruction */
 	uint8_t pad_[3];
@@ -346,6 +357,12 @@ struct cpu {
 	uint64_t gen_last;       /* the newest generation of anything */
 	uint32_t ctx;            /* number of the current context: whose non-global translations these are */
 	struct cpu_ctx context[CPU_CTX];
+	struct cpu_window window[CPU_CTX];
+	uint8_t window_use;      /* enum mmu_window_use */
+	uint8_t *window_written; /* a bit for each RAM page that was mapped writable; NULL: no windows are used */
+	uint32_t window_pages;   /* in all of them */
+	struct cpu_wnear { uint64_t slot, bias; } wnear[NEAR_SIZE]; /* the slot last used through a base register */
+	_Alignas(64) uint64_t bias[256]; /* host address of a user address, less that address, by its bits 39 to 46 */
 	struct cpu_span span;    /* where the bounce buffer belongs */
 	_Alignas(64) uint8_t bounce[CPU_BOUNCE];
 	_Alignas(64) uint8_t fpu[CPU_BOUNCE]; /* XSAVE area while !fpu_live */

@@ -47,6 +47,7 @@ static unsigned context_oldest(const struct cpu *cpu)
 static void context_die(struct cpu *cpu, unsigned k)
 {
 	cpu->context[k].live = false;
+	mmu_window_clear(cpu, k);
 	mmu_told(cpu, FLUSH_CONTEXT, k);
 }
 
@@ -69,6 +70,7 @@ static void context_switch(struct cpu *cpu, unsigned to)
 	old->exec_gen = cpu->exec_gen[0];
 	old->pde_gen = cpu->pde_gen;
 	old->left = mmu_gen_new(cpu);
+	mmu_window_switch(cpu, to);
 	mmu_told(cpu, FLUSH_SWITCH, to);
 	cpu->ctx = to;
 	cpu->exec_gen[0] = new->exec_gen;

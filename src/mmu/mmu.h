@@ -53,6 +53,23 @@ bool mmu_exec_global(const struct cpu *cpu, gla_t gla);
 /* An access to a port: I/O breakpoints that it meets become pending. */
 void mmu_watch_port(struct cpu *cpu, uint16_t port, unsigned size);
 
+/* Windows (window.c): whether user code may be translated for them, and when. */
+enum mmu_window_use { WINDOW_LATER, WINDOW_ALWAYS, WINDOW_NEVER };
+/* After mmu_init. */
+void mmu_window_init(struct cpu *cpu, enum mmu_window_use use);
+void mmu_window_fini(struct cpu *cpu);
+static inline bool mmu_window_on(const struct cpu *cpu)
+{
+	return cpu->window[cpu->ctx].on || cpu->window_use == WINDOW_ALWAYS;
+}
+/* A timer interrupt found the CPU in user mode. */
+void mmu_window_tick(struct cpu *cpu);
+/* Translated user code faulted at a biased address: canonical: at host address addr, else #GP. pointer: the register that
+ * held the biased address. FILLED: try again. GUEST: the guest's page tables do not allow the access. NOT: not for
+ * windows to answer. Safe in a signal handler that interrupted translated code. */
+enum mmu_window_fault { WINDOW_FILLED, WINDOW_GUEST, WINDOW_NOT };
+enum mmu_window_fault mmu_window_fault(struct cpu *cpu, bool canonical, uint64_t addr, bool write, uint64_t *pointer);
+
 /* Forget translations. Each tells cpu->flushed. */
 /* Those of all PCIDs, global ones too: CR0.PG/WP, CR4.PGE/PAE/PSE/PCIDE/SMEP.., EFER.NXE, DR0-3 and DR7, A20 and map changes. */
 void mmu_flush_all(struct cpu *cpu);

@@ -127,6 +127,16 @@ void mmu_saved_forget(struct cpu *cpu, gla_t gla);
 /* Make a context's save area empty. */
 void mmu_saved_init(struct cpu_saved *s);
 
+/* window.c: a context's pages go; every context's; the context changes; INVLPG of a page of 2^shift bytes; a RAM page comes
+ * to hold translated code. */
+void mmu_window_clear(struct cpu *cpu, unsigned ctx);
+void mmu_window_clear_all(struct cpu *cpu);
+void mmu_window_switch(struct cpu *cpu, unsigned to);
+void mmu_window_flush(struct cpu *cpu, gla_t gla, unsigned shift);
+void mmu_window_protect(struct cpu *cpu, uint64_t ram_off);
+/* tlb.c: translations of a large page are kept, so INVLPG of any of it has to find them. */
+void mmu_large_note(struct cpu *cpu, gla_t gla, unsigned shift);
+
 /* Tell the engine. */
 static inline void mmu_told(struct cpu *cpu, enum cpu_flush scope, gla_t gla)
 {

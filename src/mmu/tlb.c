@@ -60,7 +60,7 @@ static uint64_t huge_bit(gla_t gla)
 	return 1ull << ((uint32_t)(gla >> 30) * 0x9e3779b1u >> 26);
 }
 
-static void large_note(struct cpu *cpu, gla_t gla, unsigned shift)
+void mmu_large_note(struct cpu *cpu, gla_t gla, unsigned shift)
 {
 	uint64_t first = gla >> shift << (shift - 21), count = 1ull << (shift - 21); /* a 4 MiB page is two regions */
 
@@ -107,7 +107,7 @@ void mmu_tlb_fill(struct cpu *cpu, gla_t gla, unsigned kind, unsigned view, cons
 	if (!page->read && !write)
 		return;
 	if (w->shift > 12)
-		large_note(cpu, gla, w->shift);
+		mmu_large_note(cpu, gla, w->shift);
 	if (page->read)
 		mmu_entry_put(cpu, view, TLB_READ, gla, page->read, w->global);
 	if (write)
@@ -136,7 +136,7 @@ void mmu_exec_fill(struct cpu *cpu, gla_t gla, unsigned view, const struct mmu_w
 	struct mem_page page;
 
 	if (w->shift > 12)
-		large_note(cpu, gla, w->shift);
+		mmu_large_note(cpu, gla, w->shift);
 	x->tag = (gla & PAGE_MASK) | (view == VIEW_USER);
 	x->gpa = w->gpa & PAGE_MASK;
 	mem_lookup(cpu->mem, x->gpa, &page);
@@ -197,6 +197,7 @@ void mmu_flush_nonglobal(struct cpu *cpu)
 {
 	cpu->stats.count[STAT_TLB_NONGLOBAL]++;
 	flush_nonglobal(cpu);
+	mmu_window_clear(cpu, cpu->ctx);
 	mmu_told(cpu, FLUSH_NONGLOBAL, 0);
 }
 
@@ -207,6 +208,7 @@ void mmu_flush_all(struct cpu *cpu)
 	used_flush(cpu, &cpu->tlb_used[1], NULL, 0);
 	cpu->exec_gen[1] = mmu_gen_new(cpu);
 	large_clear(cpu);
+	mmu_window_clear_all(cpu);
 	mmu_context_reset(cpu);
 	mmu_told(cpu, FLUSH_ALL, 0);
 }
@@ -244,13 +246,14 @@ static void flush_one(struct cpu *cpu, gla_t gla)
 	}
 }
 
-static void flush_region(struct cpu *cpu, gla_t gla, match_fn *match)
+static void flush_region(struct cpu *cpu, gla_t gla, match_fn *match, unsigned shift)
 {
 	mmu_saved_clear(cpu);
 	used_flush(cpu, &cpu->tlb_used[0], match, gla);
 	used_flush(cpu, &cpu->tlb_used[1], match, gla);
 	cpu->exec_gen[0] = mmu_gen_new(cpu);
 	cpu->exec_gen[1] = mmu_gen_new(cpu);
+	mmu_window_flush(cpu, gla, shift);
 	mmu_told(cpu, FLUSH_ALL, 0);
 }
 
@@ -264,14 +267,15 @@ void mmu_flush_page(struct cpu *cpu, gla_t gla)
 	for (unsigned k = 0; k < CPU_IO_SIZE; k++)
 		cpu->io[k].gen = 0; /* other PCIDs' too: the page may be global */
 	if (cpu->tlb_huge & huge_bit(gla)) {
-		flush_region(cpu, gla, same_gib);
+		flush_region(cpu, gla, same_gib, 30);
 		return;
 	}
 	if (large_maybe(cpu, gla)) {
-		flush_region(cpu, gla, same_region);
+		flush_region(cpu, gla, same_region, 22);
 		return;
 	}
 	flush_one(cpu, gla);
+	mmu_window_flush(cpu, gla, 12);
 	x = exec_at(cpu, gla);
 	if ((x->tag & PAGE_MASK) == (gla & PAGE_MASK))
 		x->gen = 0;
@@ -284,6 +288,7 @@ void mmu_protect_code(struct cpu *cpu, uint64_t ram_off)
 
 	used_flush(cpu, &cpu->tlb_used[0], same_host_write, host);
 	used_flush(cpu, &cpu->tlb_used[1], same_host_write, host);
+	mmu_window_protect(cpu, ram_off);
 }
 
 void mmu_init(struct cpu *cpu)

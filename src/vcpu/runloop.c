@@ -121,6 +121,8 @@ static void deliver(struct vcpu *v)
 	struct cpu *cpu = v->cpu;
 	stats_enter(&cpu->stats, PHASE_DELIVERY);
 	count_event(&cpu->stats, &v->event);
+	if (v->event.ext && cpu->s.cpl == 3)
+		mmu_window_tick(cpu);
 	cpu->s.halted = false;
 	cpu->s.int_shadow = cpu->s.shadow_ss = false;
 	cpu->passed = 0;

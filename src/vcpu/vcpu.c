@@ -57,6 +57,14 @@ static void code_written(void *opaque, uint64_t off, uint64_t len)
 	vcpu_request(v, REQ_CODE);
 }
 
+/* Code for windows needs RORX. */
+static enum mmu_window_use window_use(enum vcpu_mode mode)
+{
+	if (mode == VCPU_TLB || !__builtin_cpu_supports("bmi2"))
+		return WINDOW_NEVER;
+	return mode == VCPU_WINDOWS ? WINDOW_ALWAYS : WINDOW_LATER;
+}
+
 struct vcpu *vcpu_new(const struct vcpu_config *cfg, struct err *err)
 {
 	struct vcpu *v = xalloc(sizeof(*v));
@@ -73,6 +81,7 @@ struct vcpu *vcpu_new(const struct vcpu_config *cfg, struct err *err)
 	v->cpu->vcpu = v;
 	cpu_reset(v->cpu, false);
 	mmu_init(v->cpu);
+	mmu_window_init(v->cpu, window_use(cfg->mode));
 	v->xlate = xlate_new(v->cpu, err);
 	if (!v->xlate || (cfg->perf_map && xlate_perf_map(v->xlate, err) < 0))
 		goto fail;
@@ -93,6 +102,8 @@ void vcpu_free(struct vcpu *v)
 		return;
 	vcpu_stop(v);
 	xlate_free(v->xlate);
+	if (v->cpu)
+		mmu_window_fini(v->cpu);
 	xlate_arena_free(v->cpu);
 	pthread_mutex_destroy(&v->code_lock);
 	free(v);

@@ -13,6 +13,13 @@
 
 struct vcpu;
 
+/* How guest code is run. */
+enum vcpu_mode {
+	VCPU_AUTOMATIC, /* as pays */
+	VCPU_WINDOWS,   /* translated; user code through windows from the start (mmu/window.c) */
+	VCPU_TLB,       /* translated; all memory through the software TLB */
+};
+
 struct vcpu_config {
 	struct mem *mem;
 	struct loop *loop;
@@ -31,6 +38,7 @@ struct vcpu_config {
 	void (*halted)(void *opaque);
 	bool stats;    /* take samples, for vcpu_stats() */
 	bool perf_map; /* name translated code for Linux perf */
+	enum vcpu_mode mode;
 };
 
 struct vcpu *vcpu_new(const struct vcpu_config *cfg, struct err *err);

@@ -54,6 +54,12 @@ static bool ends_block(const struct dec *d)
 	return d->ends || d->cls == DC_RET || d->cls == DC_CALL || d->cls == DC_JMP;
 }
 
+static bool jumps_to_start(const struct dec *d, unsigned end)
+{
+	bool jump = d->cls == DC_JCC || d->cls == DC_LOOP || (d->cls == DC_JMP && d->imm_target);
+	return jump && (int64_t)d->in.imm == -(int64_t)end;
+}
+
 static void decode_block(struct tr *t, struct fetch *f)
 {
 	unsigned off = 0, max = t->step ? 1 : BLOCK_MAX_INSNS, jumps = 0;
@@ -63,6 +69,7 @@ static void decode_block(struct tr *t, struct fetch *f)
 		const struct dec *d = &t->dec[t->n - 1];
 		off += d->in.len;
 		jumps += d->cls == DC_JCC || d->cls == DC_LOOP;
+		t->loops |= jumps_to_start(d, off);
 		if (ends_block(d) || f->crosses || !f->cacheable)
 			break;
 	}
@@ -183,10 +190,11 @@ static struct tr *begin(struct xlate *x, struct block *b, bool step)
 	t->x = x;
 	t->cpu = x->cpu;
 	t->b = b;
+	b->window = !step && x->cpu->key & KEY_WINDOW;
 	t->key = x->cpu->key;
 	t->step = step;
 	t->n = t->ncold = t->nexits = t->nmap = 0;
-	t->ended = false;
+	t->ended = t->loops = false;
 	return t;
 }
 

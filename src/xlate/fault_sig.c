@@ -61,15 +61,34 @@ static bool is_guest_vector(greg_t trap)
 	return trap == EXC_DE || trap == EXC_UD || trap == EXC_GP || trap == EXC_MF || trap == EXC_XM || trap == EXC_AC || trap == EXC_SS;
 }
 
+/* A fault of code that goes through windows. True: what it wants is there now. */
+static bool window_filled(struct xlate *x, struct block *b, const siginfo_t *si, greg_t *g)
+{
+	uint64_t pointer = (uint64_t)g[REG_R15], rip = (uint64_t)g[REG_RIP];
+	bool canonical = g[REG_TRAPNO] == EXC_PF;
+	enum mmu_window_fault how = mmu_window_fault(x->cpu, canonical, (uint64_t)(uintptr_t)si->si_addr, g[REG_ERR] & 2, &pointer);
+	g[REG_R15] = (greg_t)pointer;
+	if (how == WINDOW_NOT && canonical) {
+		uint8_t *n = &x->window_not[xlate_window_at(x->cpu->guest_rip_of(x->cpu, rip))];
+		*n += *n < WINDOW_NOT_MAX;
+		if (*n == WINDOW_NOT_MAX && !b->dead)
+			xlate_cache_kill(x, b);
+	}
+	return how == WINDOW_FILLED;
+}
+
 static void on_fault(int sig, siginfo_t *si, void *ctx)
 {
 	ucontext_t *uc = ctx;
 	greg_t *g = uc->uc_mcontext.gregs;
 	struct xlate *x = current;
-	const struct block *b = x ? xlate_cache_at(x, (uint64_t)g[REG_RIP]) : NULL;
+	struct block *b = x ? xlate_cache_at(x, (uint64_t)g[REG_RIP]) : NULL;
 	bool poll = b && g[REG_TRAPNO] == EXC_PF && si->si_addr == NULL && g[REG_R10] == 0;
-	if (!b || (!poll && !is_guest_vector(g[REG_TRAPNO])))
+	bool window = b && b->window && !poll && (g[REG_TRAPNO] == EXC_PF || g[REG_TRAPNO] == EXC_GP);
+	if (!b || (!poll && !window && !is_guest_vector(g[REG_TRAPNO])))
 		our_fault(sig, si, g);
+	if (window && window_filled(x, b, si, g))
+		return;
 	struct cpu *cpu = x->cpu;
 	save_registers(cpu, g);
 	if (poll) {
@@ -77,8 +96,9 @@ static void on_fault(int sig, siginfo_t *si, void *ctx)
 		cpu->s.rip = poll_target(x, b, (uint32_t)((uint64_t)g[REG_RIP] - (uint64_t)(uintptr_t)x->rx), g);
 	} else {
 		cpu->s.rip = cpu->guest_rip_of(cpu, (uint64_t)g[REG_RIP]);
-		/* an unused near entry may have let a non-canonical address pass: one strict step tells #GP from #SS */
-		x->sig_retry = g[REG_TRAPNO] == EXC_GP && b != &x->step_block;
+		/* An unused near entry may have let a non-canonical address pass: one strict step tells #GP from #SS. It also
+		 * knows all that windows do not. */
+		x->sig_retry = window || (g[REG_TRAPNO] == EXC_GP && b != &x->step_block);
 		x->sig_event = !x->sig_retry;
 		cpu->stats.count[STAT_FAULTS] += x->sig_event;
 		x->sig_vector = (uint8_t)g[REG_TRAPNO];

@@ -2,6 +2,8 @@
 /* what: the mode key computed from the CPU's state */
 #include "xlate/key.h"
 
+#include "mmu/mmu.h"
+
 static bool flat(const struct cpu_seg *s, uint16_t need, uint16_t forbid)
 {
 	return s->base == 0 && s->limit == 0xffffffff && !(s->attr & (SEGA_NULL | forbid)) && (s->attr & need) == need;
@@ -41,11 +43,18 @@ static uint32_t fpu_bits(const struct cpu *cpu)
 	return key;
 }
 
+static uint32_t user_bits(const struct cpu *cpu)
+{
+	if (cpu->s.cpl != 3 || cpu->s.rflags & FL_VM)
+		return 0;
+	if (cpu->s.cr0 & CR0_AM && cpu->s.rflags & FL_AC)
+		return KEY_ALIGN;
+	return mmu_window_on(cpu) && cpu->s.cr0 & CR0_PG ? KEY_WINDOW : 0;
+}
+
 uint32_t key_of(const struct cpu *cpu)
 {
-	uint32_t key = (uint32_t)cpu->view << KEY_VIEW_SHIFT | fpu_bits(cpu);
-	if (cpu->s.cr0 & CR0_AM && cpu->s.rflags & FL_AC && cpu->s.cpl == 3)
-		key |= KEY_ALIGN;
+	uint32_t key = (uint32_t)cpu->view << KEY_VIEW_SHIFT | fpu_bits(cpu) | user_bits(cpu);
 	if (cpu_code64(cpu))
 		return key | 2 | KEY_STACK32 | KEY_FLAT_CS | KEY_FLAT_DS | KEY_FLAT_ES | KEY_FLAT_SS;
 	if (cpu->s.seg[SEG_CS].attr & SEGA_DB)

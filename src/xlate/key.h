@@ -24,6 +24,7 @@ enum {
 	KEY_AVX512_OFF = 1 << 13,
 	KEY_ALIGN = 1 << 15,    /* alignment checks: CR0.AM, EFLAGS.AC, CPL 3 */
 	KEY_REAL = 1 << 14,     /* real or virtual-8086 mode */
+	KEY_WINDOW = 1 << 16,   /* memory operands through the windows of user space (mmu/window.c) */
 };
 static inline unsigned key_view(uint32_t key)
 {

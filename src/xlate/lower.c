@@ -141,6 +141,13 @@ static uint8_t *probe_tlb(struct tr *t, const struct cold *c, unsigned size)
 	return emit_jcc(e, t->key & KEY_ALIGN ? -1 : 7);
 }
 
+/* Has the instruction missed its near entry often? */
+static bool is_far(const struct tr *t)
+{
+	uint32_t far = xlate_far_bit(t->rip);
+	return t->x->far[far / 64] >> far % 64 & 1;
+}
+
 /* Kernel code meets another object at each step, so it seldom finds the near entry right, but for its stack and its per-CPU data. What
  * runs below is no kernel: firmware, boot loaders, kernels' decompressors. They loop. */
 #define LOADER_END (1ull << 31)
@@ -148,10 +155,8 @@ static uint8_t *probe_tlb(struct tr *t, const struct cold *c, unsigned size)
 static void check(struct tr *t, struct cold *c, unsigned base, bool write, unsigned size)
 {
 	c->view_rw = key_view(t->key) * TLB_RW_COUNT + (write ? TLB_WRITE : TLB_READ);
-	uint32_t far = xlate_far_bit(t->rip);
 	bool likely = key_view(t->key) == VIEW_USER || base == RSP || base == NEAR_GS || t->rip < LOADER_END;
-	bool seldom = t->x->far[far / 64] >> far % 64 & 1;
-	c->near = (uint8_t)(t->step || t->key & KEY_ALIGN || !likely || seldom ? NEAR_SIZE : base);
+	c->near = (uint8_t)(t->step || t->key & KEY_ALIGN || !likely || is_far(t) ? NEAR_SIZE : base);
 	c->size = (uint16_t)size;
 	if (c->near < NEAR_SIZE) {
 		check_near(t, c, size);
@@ -171,12 +176,61 @@ static void emit_near_miss(struct tr *t, const struct cold *c)
 	emit_jcc_to(e, 3, c->checked); /* jnc */
 }
 
+/* The access itself may fault in a window: not where guest state is changed before it (AH to BH change places with low bytes),
+ * and not where the pointer moves once more (BT with a bit offset in a register). */
+static bool windowed(const struct tr *t, unsigned seg, bool write)
+{
+	const struct dec *d = &t->dec[t->i];
+	if (!(t->key & KEY_WINDOW) || t->step || d->cls == DC_BT || d->f_reg.high)
+		return false;
+	if (!key_code64(t->key) && (!key_flat(t->key, seg) || (seg == SEG_CS && write)))
+		return false;
+	return t->x->window_not[xlate_window_at(t->rip)] < WINDOW_NOT_MAX;
+}
+
+/* S0 = linear address, or without the base of FS or GS: make it a host address. Flags stay. */
+static void emit_window(struct tr *t, unsigned seg, unsigned base)
+{
+	struct emit *e = &t->e;
+	if (key_code64(t->key) && (seg == SEG_FS || seg == SEG_GS)) {
+		emit_ld_cpu(e, 8, S1, (uint32_t)(offsetof(struct cpu, s.seg) + seg * sizeof(struct cpu_seg) + offsetof(struct cpu_seg, base)));
+		emit_lea(e, 8, S0, S0, S1, 1, 0);
+	}
+	if (key_code64(t->key) && t->loops && !t->live[t->i] && !is_far(t)) {
+		int32_t near = (int32_t)(CPU_OFF(wnear) + base * sizeof(struct cpu_wnear));
+		struct cold *c = new_cold(t, COLD_SLOT, false, 0);
+		c->near = (uint8_t)base;
+		emit_mov(e, 8, S1, S0);
+		e3(e, 0x49, 0xc1, 0xe8 | (S1 & 7)); /* shr S1, 39 */
+		e1(e, 39);
+		emit_op_mem(e, 4, 0x3b, S1, H_RSP, H_NONE, 1, near);
+		c->jump = emit_jcc(e, 5);
+		emit_op_mem(e, 8, 0x03, S0, H_RSP, H_NONE, 1, near + 8);
+		c->resume = e->p;
+		return;
+	}
+	if (key_code64(t->key)) {
+		e3(e, 0xc4, 0x43, 0xfb); /* rorx S1, S0, 39 */
+		e3(e, 0xf0, 0xc0 | (S1 & 7) << 3 | (S0 & 7), 39);
+		emit_movzx(e, 1, S1, S1);
+		emit_op_mem(e, 8, 0x8b, S1, H_RSP, S1, 8, (int32_t)CPU_OFF(bias));
+	} else {
+		emit_ld_cpu(e, 8, S1, CPU_OFF(bias));
+	}
+	emit_lea(e, 8, S0, S0, S1, 1, 0);
+}
+
 void xlate_lower_checked(struct tr *t, unsigned seg, unsigned base, bool write, bool load, unsigned size, body_fn *body)
 {
 	bool saved = t->live[t->i] != 0;
 	bool ss = seg == SEG_SS;
 	uint32_t desc = size | (write ? DESC_WRITE : 0) | (load ? DESC_LOAD : 0) | (ss ? DESC_SS : 0) | seg << DESC_SEG_SHIFT;
 	const struct dec *d = &t->dec[t->i];
+	if (windowed(t, seg, write)) {
+		emit_window(t, seg, base);
+		body(t, d);
+		return;
+	}
 	desc |= (d->aligned ? DESC_ALIGNED : 0) | (d->waits ? DESC_WAITS : 0);
 	if (d->mask_k)
 		desc |= (uint32_t)d->mask_k << DESC_K_SHIFT | (uint32_t)d->mask_elem << DESC_ELEM_SHIFT | (d->mask_any ? DESC_ANY : 0) |
@@ -206,6 +260,11 @@ void xlate_lower_checked(struct tr *t, unsigned seg, unsigned base, bool write, 
 void xlate_lower_run(struct tr *t, bool write, unsigned slots, unsigned count, body_fn *body)
 {
 	bool saved = t->live[t->i] != 0;
+	if (windowed(t, SEG_SS, write)) {
+		emit_window(t, SEG_SS, RSP);
+		body(t, &t->dec[t->i]);
+		return;
+	}
 	if (saved)
 		emit_flags_save(&t->e);
 	struct cold *c = new_cold(t, COLD_RUN, saved, 0);
@@ -238,6 +297,23 @@ static void emit_segment_stub(struct tr *t, const struct cold *c)
 	emit_call_cpu(e, CPU_OFF(thunk) + XT_SEGMENT * 8);
 	if (c->flags_saved)
 		emit_flags_save(e);
+	emit_jcc_to(e, -1, c->resume);
+}
+
+/* Another slot than the last through this register. One without a window keeps its bias out of the near entry. */
+static void emit_slot_stub(struct tr *t, const struct cold *c)
+{
+	struct emit *e = &t->e;
+	int32_t near = (int32_t)(CPU_OFF(wnear) + c->near * sizeof(struct cpu_wnear));
+	emit_st_cpu(e, 8, (uint32_t)near, S1);
+	emit_movzx(e, 1, S1, S1);
+	emit_op_mem(e, 8, 0x8b, S1, H_RSP, S1, 8, (int32_t)CPU_OFF(bias));
+	emit_st_cpu(e, 8, (uint32_t)near + 8, S1);
+	emit_lea(e, 8, S0, S0, S1, 1, 0);
+	e1(e, 0xff); /* dec dword [near_budget] */
+	emit_modrm_mem(e, 1, H_RSP, H_NONE, 1, (int32_t)CPU_OFF(near_budget));
+	emit_jcc_to(e, 5, c->resume);
+	emit_call_cpu(e, CPU_OFF(thunk) + XT_SLOT_OFTEN * 8);
 	emit_jcc_to(e, -1, c->resume);
 }
 
@@ -295,9 +371,10 @@ void xlate_lower_cold(struct tr *t)
 		t->i = c->insn;
 		t->rip = t->rips[c->insn];
 		xlate_lower_map(t, c->insn);
-		if (c->near < NEAR_SIZE)
+		if (c->near < NEAR_SIZE && c->kind != COLD_SLOT)
 			emit_near_miss(t, c);
 		switch (c->kind) {
+		case COLD_SLOT: emit_slot_stub(t, c); break;
 		case COLD_SEGMENT: emit_segment_stub(t, c); break;
 		case COLD_RUN: emit_run_stub(t, c); break;
 		case COLD_VECTOR: emit_vector_stub(t, c); break;

@@ -302,7 +302,7 @@ void xlate_near_often(struct cpu *cpu, uint64_t host_pc)
 	cpu->near_budget = NEAR_BUDGET;
 	x->near_looked = now;
 	struct block *b = xlate_cache_at(x, host_pc);
-	if (since > NEAR_BUDGET * NEAR_DENSE || !b || b->dead)
+	if (!b || b->dead || since > NEAR_BUDGET * (b->window ? SLOT_DENSE : NEAR_DENSE))
 		return;
 	uint32_t h = xlate_far_bit(guest_rip_of(cpu, host_pc - 1));
 	x->far[h / 64] |= 1ull << h % 64;
@@ -439,6 +439,7 @@ void xlate_attach(struct xlate *x)
 	cpu->thunk[XT_SLOW] = (const void *)xlate_thunk_slow;
 	cpu->thunk[XT_SEGMENT] = (const void *)xlate_thunk_segment;
 	cpu->thunk[XT_COMMIT] = (const void *)xlate_thunk_commit;
+	cpu->thunk[XT_SLOT_OFTEN] = (const void *)xlate_thunk_slot_often;
 	cpu->thunk[XT_LEAVE] = (const void *)xlate_leave;
 	static void (*const near[])(void) = { xlate_near_0, xlate_near_1, xlate_near_2, xlate_near_3, xlate_near_4, xlate_near_5 };
 	for (unsigned k = 0; k < ARRAY_LEN(near); k++)

@@ -11,7 +11,7 @@
 #include "xlate/xlate.h"
 
 /* Order of cpu->thunk[]. */
-enum xlate_thunk { XT_EXIT_DIRECT, XT_EXIT_INDIRECT, XT_EXIT_PAGE, XT_EXIT_RETURN, XT_HELPER, XT_SLOW, XT_SEGMENT, XT_COMMIT, XT_LEAVE, XT_NEAR };
+enum xlate_thunk { XT_EXIT_DIRECT, XT_EXIT_INDIRECT, XT_EXIT_PAGE, XT_EXIT_RETURN, XT_HELPER, XT_SLOW, XT_SEGMENT, XT_COMMIT, XT_SLOT_OFTEN, XT_LEAVE, XT_NEAR };
 
 /* cpu->tmp[] that holds the host offset at which a computed jump left, 0: left another way. */
 #define TMP_LEFT_AT 3
@@ -70,6 +70,7 @@ struct block {
 	uint32_t cold_off, cold_len;
 	uint16_t guest_len, nexits, nmap, ninsns;
 	bool dead;
+	bool window;              /* translated for KEY_WINDOW */
 };
 
 /* What a helper call site knows: allocated with its block. */
@@ -93,6 +94,7 @@ struct code_page {
 /* One near miss in so many is looked at; it is dear if they came less than so many TSC ticks apart. */
 #define NEAR_BUDGET 1024u
 #define NEAR_DENSE 300u
+#define SLOT_DENSE 10000u
 #define FAR_BITS 65536u
 
 /* A linear page of code and the host page behind it (live.c). */
@@ -137,6 +139,7 @@ struct xlate {
 	uint8_t sig_vector;
 	uint32_t sig_error;
 	struct block step_block;      /* the block in the step buffer */
+	uint8_t window_not[4096];     /* hashed: how often an instruction met what windows do not answer */
 	bool crc32, bmi2;             /* host has SSE4.2, BMI2 */
 	bool sig_retry;               /* #GP that the strict translation of one instruction has to confirm */
 	bool flush_wanted;
@@ -146,7 +149,7 @@ struct xlate {
 };
 
 /* A deferred cold stub. */
-enum cold_kind { COLD_READ, COLD_WRITE, COLD_RUN, COLD_SEGMENT, COLD_VECTOR };
+enum cold_kind { COLD_READ, COLD_WRITE, COLD_RUN, COLD_SEGMENT, COLD_VECTOR, COLD_SLOT };
 struct tr;
 typedef void body_fn(struct tr *t, const struct dec *d);
 struct cold {
@@ -201,6 +204,7 @@ struct tr {
 	unsigned nexits;
 	struct xmap map[2 * BLOCK_MAX_INSNS + BLOCK_MAX_SITES + 2];
 	unsigned nmap;
+	bool loops;            /* the block jumps backwards: what it does is done often */
 	bool ended;            /* control never falls out of the last instruction */
 };
 
@@ -245,6 +249,13 @@ void xlate_cache_flush(struct xlate *x);
 void xlate_cache_written(struct xlate *x, uint64_t off, uint64_t len);
 uint32_t xlate_cache_hash(uint64_t rip, uint32_t ks);
 uint32_t xlate_keyspace(struct xlate *x, uint32_t key);
+
+/* An instruction that does so again goes through the TLB for good. */
+#define WINDOW_NOT_MAX 8
+static inline uint32_t xlate_window_at(uint64_t rip)
+{
+	return (uint32_t)(rip * 0x9e3779b97f4a7c15ull >> 52);
+}
 
 static inline uint32_t xlate_far_bit(uint64_t rip)
 {
@@ -347,6 +358,7 @@ void xlate_thunk_helper(void);
 void xlate_thunk_slow(void);
 void xlate_thunk_segment(void);
 void xlate_thunk_commit(void);
+void xlate_thunk_slot_often(void);
 /* by view and direction */
 void xlate_near_0(void);
 void xlate_near_1(void);

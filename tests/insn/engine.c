@@ -81,6 +81,7 @@ static void make_descriptors(struct engine *e)
 
 struct engine *engine_new(const struct xlayout *l)
 {
+	const char *mode = getenv("RING3_MODE");
 	struct err err;
 	struct engine *e = xalloc(sizeof(*e));
 	e->l = *l;
@@ -96,6 +97,7 @@ struct engine *engine_new(const struct xlayout *l)
 	e->cpu->hooks = &e->hooks;
 	cpu_reset(e->cpu, false);
 	mmu_init(e->cpu);
+	mmu_window_init(e->cpu, mode && !strcmp(mode, "windows") ? WINDOW_ALWAYS : WINDOW_NEVER);
 	e->x = xlate_new(e->cpu, &err);
 	must(e->x && xlate_thread_init(e->x, &err) == 0);
 	make_tables(e);

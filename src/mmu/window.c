@@ -1,0 +1,280 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* what: windows: the user pages of address spaces that live long, mapped where translated code reaches them unchecked
+ *
+ * DESIGN.md section 3, memory ladder, rungs 2 and 3. For each 512 GiB slot of user addresses that is in use, an
+ * address space (context.c) has as much reserved host address space, nothing of it accessible. cpu->bias[] takes a
+ * linear address there:
+ *
+ *     host address = gla + bias[gla >> 39 & 255]
+ *
+ * A page comes into it when translated code first faults on it, by mmap() of guest RAM: what the TLB would hold, the
+ * host's page tables hold. That costs some microseconds a page, so a space gets windows once timer interrupts have
+ * found it computing several times since its last flush, and loses them with the next.
+ *
+ * I1  An access of at most WINDOW_GUARD bytes at a biased address touches nothing but a window of the current context:
+ *     a slot without one has a bias that makes no canonical address, and so does an address above the user half.
+ * I2  A page is writable in a window only if the TLB might have a write entry for it (tlb.c I2).
+ * I3  A context without bit k in its filter has no page whose address hashes to k.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+
+#include "mmu/mmu_int.h"
+
+#define SLOT_SHIFT 39
+#define SLOT_SIZE (1ull << SLOT_SHIFT)
+#define USER_END (1ull << 47)
+#define WINDOW_GUARD 65536u
+/* Neither canonical itself nor with any user address added. */
+#define UNBORN (1ull << 62)
+/* Each page may cut two mappings; a process may have 65530 (vm.max_map_count). */
+#define PAGES_MAX 20000u
+/* Timer interrupts in user mode since the last flush. */
+#define TICKS_ENOUGH 3
+
+static bool unborn(const struct cpu *cpu, unsigned slot)
+{
+	return cpu->bias[slot] == UNBORN;
+}
+
+static void *reserve(void *at, size_t size)
+{
+	return mmap(at, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | (at ? MAP_FIXED : 0), -1, 0);
+}
+
+static void set_biases(struct cpu *cpu, const struct cpu_window *w, bool in)
+{
+	for (unsigned k = 0; k < NEAR_SIZE; k++)
+		cpu->wnear[k].slot = UINT64_MAX;
+	for (unsigned k = 0; k < w->n; k++)
+		cpu->bias[w->slot[k]] = in ? (uint64_t)w->host[k] - ((uint64_t)w->slot[k] << SLOT_SHIFT) : UNBORN;
+}
+
+static uint64_t *filter_word(struct cpu_window *w, gla_t gla, uint64_t *bit)
+{
+	uint32_t h = (uint32_t)(gla >> 12) * 0x9e3779b1u >> 17;
+
+	*bit = 1ull << (h & 63);
+	return &w->filter[h >> 6];
+}
+
+/* Take all pages out of the windows. */
+static void clear(struct cpu *cpu, struct cpu_window *w)
+{
+	w->ticks = 0;
+	if (w->on)
+		cpu->mode_dirty = true;
+	w->on = false;
+	if (!w->pages)
+		return;
+	for (unsigned k = 0; k < w->n; k++)
+		must(reserve(w->host[k], SLOT_SIZE) != MAP_FAILED);
+	bytes_fill(w->filter, 0, sizeof(w->filter));
+	cpu->window_pages -= w->pages;
+	w->pages = 0;
+}
+
+void mmu_window_clear(struct cpu *cpu, unsigned ctx)
+{
+	clear(cpu, &cpu->window[ctx]);
+}
+
+void mmu_window_clear_all(struct cpu *cpu)
+{
+	bool any = cpu->window_pages;
+
+	for (unsigned k = 0; k < CPU_CTX; k++)
+		clear(cpu, &cpu->window[k]);
+	if (any)
+		bytes_fill(cpu->window_written, 0, (mem_ram_size(cpu->mem) / PAGE + 7) / 8);
+}
+
+void mmu_window_switch(struct cpu *cpu, unsigned to)
+{
+	if (cpu->window[cpu->ctx].on != cpu->window[to].on)
+		cpu->mode_dirty = true;
+	set_biases(cpu, &cpu->window[cpu->ctx], false);
+	set_biases(cpu, &cpu->window[to], true);
+}
+
+/* A hole may cut a mapping in two, so it counts as a page. */
+static void cut(struct cpu *cpu, gla_t gla, uint64_t size)
+{
+	struct cpu_window *w = &cpu->window[cpu->ctx];
+
+	if (cpu->window_pages >= PAGES_MAX) {
+		mmu_window_clear_all(cpu);
+		return;
+	}
+	w->pages++;
+	cpu->window_pages++;
+	must(reserve((void *)((gla & ~(size - 1)) + cpu->bias[gla >> SLOT_SHIFT]), size) != MAP_FAILED);
+}
+
+void mmu_window_flush(struct cpu *cpu, gla_t gla, unsigned shift)
+{
+	struct cpu_window *w = &cpu->window[cpu->ctx];
+	uint64_t bit, *word;
+
+	if (!w->pages || gla >= USER_END || unborn(cpu, gla >> SLOT_SHIFT))
+		return;
+	word = filter_word(w, gla, &bit);
+	if (shift > 12 || *word & bit)
+		cut(cpu, gla, 1ull << shift);
+}
+
+void mmu_window_protect(struct cpu *cpu, uint64_t ram_off)
+{
+	uint64_t page = ram_off / PAGE;
+
+	if (cpu->window_written && cpu->window_written[page / 8] >> page % 8 & 1)
+		mmu_window_clear_all(cpu);
+}
+
+void mmu_window_tick(struct cpu *cpu)
+{
+	struct cpu_window *w = &cpu->window[cpu->ctx];
+
+	if (cpu->window_use != WINDOW_LATER || w->on || w->ticks++ < TICKS_ENOUGH)
+		return;
+	w->on = true;
+	cpu->mode_dirty = true;
+}
+
+/* Host address space for a slot of the current context. */
+static bool bear(struct cpu *cpu, unsigned slot)
+{
+	struct cpu_window *w = &cpu->window[cpu->ctx];
+	uint8_t *host;
+
+	if (w->n == WINDOW_SLOTS)
+		return false;
+	host = reserve(NULL, SLOT_SIZE + WINDOW_GUARD);
+	if (host == MAP_FAILED)
+		return false;
+	w->slot[w->n] = (uint8_t)slot;
+	w->host[w->n++] = host;
+	set_biases(cpu, w, true);
+	return true;
+}
+
+/* Where RAM behind the page at gla is, how much of it may be mapped in one piece, and how. */
+struct piece {
+	gla_t gla;
+	uint64_t ram_off, size;
+	bool write;
+};
+
+static bool any_code(struct cpu *cpu, uint64_t ram_off, uint64_t size)
+{
+	const uint8_t *code = mem_code_map(cpu->mem) + ram_off / PAGE;
+	uint8_t any = 0;
+
+	for (uint64_t k = 0; k < size / PAGE; k++)
+		any |= code[k];
+	return any;
+}
+
+/* All of a large page, if it is plain RAM. */
+static bool whole(struct cpu *cpu, const struct mmu_walk *w, struct piece *p)
+{
+	uint64_t size = 1ull << w->shift, first = w->gpa & ~(size - 1), at = p->ram_off - (w->gpa & PAGE_MASK) + first;
+	struct mem_page page;
+
+	if (w->shift <= 12 || w->shift > 22 || (p->write && any_code(cpu, at, size)))
+		return false;
+	for (uint64_t k = 0; k < size; k += PAGE) {
+		mem_lookup(cpu->mem, first + k, &page);
+		if (!page.is_ram || !page.write || page.logged || page.read != mem_ram_base(cpu->mem) + at + k)
+			return false;
+	}
+	p->gla &= ~(size - 1);
+	p->ram_off = at;
+	p->size = size;
+	return true;
+}
+
+static bool mapped(struct cpu *cpu, const struct piece *p)
+{
+	struct cpu_window *w = &cpu->window[cpu->ctx];
+	void *at = (void *)(p->gla + cpu->bias[p->gla >> SLOT_SHIFT]);
+	uint64_t bit;
+
+	if (cpu->window_pages >= PAGES_MAX)
+		mmu_window_clear_all(cpu);
+	if (mmap(at, p->size, PROT_READ | (p->write ? PROT_WRITE : 0), MAP_SHARED | MAP_FIXED | MAP_POPULATE,
+		 mem_ram_fd(cpu->mem), (off_t)p->ram_off) == MAP_FAILED)
+		return false;
+	w->pages++;
+	cpu->window_pages++;
+	for (uint64_t k = 0; k < p->size; k += PAGE) {
+		uint64_t page = (p->ram_off + k) / PAGE;
+
+		*filter_word(w, p->gla + k, &bit) |= bit;
+		if (p->write)
+			cpu->window_written[page / 8] |= (uint8_t)(1u << page % 8);
+	}
+	return true;
+}
+
+static enum mmu_window_fault fill(struct cpu *cpu, gla_t gla, bool write)
+{
+	struct mmu_walk w;
+	struct mem_page page;
+	struct piece p = { .gla = gla & PAGE_MASK, .size = PAGE };
+	uint32_t error;
+
+	if (gla >= USER_END || (!cpu_long_mode(cpu) && gla >> 32) || mmu_watching(cpu))
+		return WINDOW_NOT;
+	if (!mmu_walk(cpu, gla, write ? MMU_WRITE : MMU_READ, VIEW_USER, &w, &error))
+		return WINDOW_GUEST;
+	mem_lookup(cpu->mem, w.gpa, &page);
+	if (!page.is_ram || !page.read)
+		return WINDOW_NOT;
+	p.ram_off = (uint64_t)(page.read - mem_ram_base(cpu->mem));
+	p.write = (write || w.dirty) && w.write && page.write == page.read && !page.logged && !mmu_holds_code(cpu, &page);
+	if (write && !p.write)
+		return WINDOW_NOT;
+	if (w.shift > 12)
+		mmu_large_note(cpu, gla, w.shift);
+	if (!whole(cpu, &w, &p))
+		p.gla = gla & PAGE_MASK;
+	cpu->stats.count[STAT_WINDOW_PAGES]++;
+	return mapped(cpu, &p) ? WINDOW_FILLED : WINDOW_NOT;
+}
+
+enum mmu_window_fault mmu_window_fault(struct cpu *cpu, bool canonical, uint64_t addr, bool write, uint64_t *pointer)
+{
+	const struct cpu_window *w = &cpu->window[cpu->ctx];
+
+	if (!canonical) {
+		uint64_t gla = *pointer - UNBORN;
+
+		if (gla >= USER_END || !unborn(cpu, gla >> SLOT_SHIFT) || !bear(cpu, gla >> SLOT_SHIFT))
+			return WINDOW_NOT;
+		*pointer = gla + cpu->bias[gla >> SLOT_SHIFT];
+		return WINDOW_FILLED;
+	}
+	for (unsigned k = 0; k < w->n; k++)
+		if (addr - (uint64_t)w->host[k] < SLOT_SIZE)
+			return fill(cpu, addr - (uint64_t)w->host[k] + ((uint64_t)w->slot[k] << SLOT_SHIFT), write);
+	return WINDOW_NOT;
+}
+
+void mmu_window_init(struct cpu *cpu, enum mmu_window_use use)
+{
+	for (unsigned k = 0; k < ARRAY_LEN(cpu->bias); k++)
+		cpu->bias[k] = UNBORN;
+	cpu->window_use = use;
+	if (use != WINDOW_NEVER)
+		cpu->window_written = xalloc(mem_ram_size(cpu->mem) / PAGE / 8 + 1);
+}
+
+void mmu_window_fini(struct cpu *cpu)
+{
+	for (unsigned c = 0; c < CPU_CTX; c++)
+		for (unsigned k = 0; k < cpu->window[c].n; k++)
+			munmap(cpu->window[c].host[k], SLOT_SIZE + WINDOW_GUARD);
+	free(cpu->window_written);
+}
