@@ -267,6 +267,11 @@ uint8_t *mmu_host_raise(struct cpu *cpu, gla_t gla, size_t len, unsigned kind)
 	return sp.part[0].host;
 }
 
+uint8_t *mmu_tlb_host(struct cpu *cpu, enum cpu_rw rw, gla_t gla, size_t len)
+{
+	return mmu_tlb_find(cpu, cpu->view, rw, gla, len);
+}
+
 /* --- for translated code --- */
 
 /* Bring what memory holds now to the bounce buffer. A span for writing holds write addresses: RAM that can be written

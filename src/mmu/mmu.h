@@ -37,6 +37,9 @@ void mmu_probe_raise(struct cpu *cpu, gla_t gla, size_t len, unsigned kind);
  * Raises if the first byte faults. For fast string instructions. */
 uint8_t *mmu_host_raise(struct cpu *cpu, gla_t gla, size_t len, unsigned kind);
 
+/* Host address of [gla, gla+len), in one page, if the TLB has it for accesses at the current level; else NULL. len 1..4096. */
+uint8_t *mmu_tlb_host(struct cpu *cpu, enum cpu_rw rw, gla_t gla, size_t len);
+
 /* The slow path of translated code: the inline TLB check missed for [gla, gla+size). Fills the TLB and returns the host address; or,
  * when there is none to give (crosses pages, MMIO, code page), cpu->bounce with the present bytes loaded, bounce_gla and bounce_len set. kind: MMU_READ or
  * MMU_WRITE (read-modify-write is MMU_WRITE) | MMU_SS. Raises. For a write that bounced the engine calls mmu_commit afterwards. For write-only

@@ -137,6 +137,97 @@ static void wraps(void **state)
 	assert_int_equal(b->cpu->event.vector, EXC_GP);
 }
 
+#define AREA 0x100000
+#define AREA_LEN 0x4000
+
+/* What the manual's loop over elements does to the area; addresses are offsets into it. */
+static void reference(uint8_t *area, unsigned size, bool movs, unsigned si, unsigned di, unsigned n, uint64_t val)
+{
+	for (unsigned k = 0; k < n * size; k += size) {
+		if (movs)
+			memcpy(&val, area + si + k, size);
+		memcpy(area + di + k, &val, size);
+	}
+}
+
+static void quick_ones(void **state)
+{
+	/* REP MOVS and STOS whose pages the TLB has do what the loop over elements does, however source and destination
+	 * overlap, in both address sizes and both modes */
+	struct bench *b = *state;
+	static uint8_t want[AREA_LEN];
+	uint8_t *area = b->ram + AREA;
+
+	srand(1);
+	go_long(b);
+	for (unsigned k = 0; k < 40000; k++) {
+		struct insn in = rep_insn(1u << rand() % 4, rand() & 1 ? 0xf3 : 0xf2);
+		bool movs = rand() & 1;
+		unsigned n = (unsigned)rand() % (rand() & 1 ? 20 : 600), room = AREA_LEN - n * in.opsize;
+		unsigned si = (unsigned)rand() % room;
+		unsigned near = si + (unsigned)rand() % 40, far = (unsigned)rand() % room;
+		unsigned di = rand() & 1 || near < 20 ? far : MIN(near - 20, room);
+		uint64_t val = rand() & 1 ? 0x0101010101010101ull * (uint8_t)rand() : (uint64_t)rand() << 33 ^ (uint64_t)rand();
+
+		in.adsize = rand() & 1 ? 8 : 4;
+		area[rand() % AREA_LEN] = (uint8_t)rand();
+		memcpy(want, area, AREA_LEN);
+		reference(want, in.opsize, movs, si, di, n, val);
+		b->cpu->s.gpr[RAX] = val;
+		set_regs(b, AREA + si, AREA + di, n);
+		assert_true(run(b, movs ? insn_movs : insn_stos, &in));
+		assert_memory_equal(area, want, AREA_LEN);
+		assert_regs(b, AREA + si + (movs ? n * in.opsize : 0), AREA + di + n * in.opsize, 0);
+	}
+}
+
+static void wraps_at_4g(void **state)
+{
+	/* a 32-bit address in long mode wraps between elements, and the registers lose their upper halves */
+	struct bench *b = *state;
+	struct insn in = rep_insn(1, 0xf3);
+
+	go_long(b);
+	in.adsize = 4;
+	b->cpu->s.gpr[RAX] = 0x99;
+	fill(b, 0, 16); /* so that the TLB has page 0 */
+	set_regs(b, 0, 0x1fffffff8ull, 0x100000010ull);
+	assert_false(run(b, insn_stos, &in)); /* nothing is mapped there */
+	assert_raised(b, EXC_PF, 2);
+	assert_int_equal(b->cpu->event.cr2, 0xfffffff8);
+	assert_regs(b, 0, 0xfffffff8, 0x10);
+}
+
+static void quick_checks(void **state)
+{
+	/* alignment checks at CPL 3, segment limits, DF and single steps are seen though the TLB has the page */
+	struct bench *b = *state;
+	struct insn in = rep_insn(4, 0xf3);
+
+	go_long(b);
+	set_regs(b, AREA, AREA + 0x1000, 8);
+	assert_true(run(b, insn_movs, &in));
+	b->cpu->s.rflags |= FL_DF;
+	set_regs(b, AREA + 0x100, AREA + 0x1100, 4);
+	assert_true(run(b, insn_movs, &in));
+	assert_regs(b, AREA + 0xf0, AREA + 0x10f0, 0);
+	b->cpu->s.rflags = (b->cpu->s.rflags & ~(uint64_t)FL_DF) | FL_TF;
+	set_regs(b, AREA, AREA + 0x1000, 8);
+	assert_true(run(b, insn_movs, &in));
+	assert_regs(b, AREA + 4, AREA + 0x1004, 7);
+	b->cpu->s.rflags = (b->cpu->s.rflags & ~(uint64_t)FL_TF) | FL_AC;
+	b->cpu->s.cr0 |= CR0_AM;
+	set_regs(b, AREA + 1, AREA + 0x1001, 8);
+	assert_true(run(b, insn_movs, &in)); /* supervisors are not checked */
+	b->cpu->s.cpl = 3;
+	cpu_derive(b->cpu);
+	set_regs(b, AREA, AREA + 0x1000, 8);
+	assert_true(run(b, insn_movs, &in));
+	set_regs(b, AREA + 1, AREA + 0x1000, 8);
+	assert_false(run(b, insn_movs, &in));
+	assert_raised(b, EXC_AC, 0);
+}
+
 static void limit_in_the_middle(void **state)
 {
 	/* elements below the segment's end are done, the first beyond it is #GP(0) */
@@ -274,6 +365,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		BENCH_TEST(copies), BENCH_TEST(overlap), BENCH_TEST(fault_in_the_middle), BENCH_TEST(interruptible),
 		BENCH_TEST(wraps),
+		BENCH_TEST(quick_ones), BENCH_TEST(wraps_at_4g), BENCH_TEST(quick_checks),
 		BENCH_TEST(limit_in_the_middle), BENCH_TEST(compares), BENCH_TEST(loads), BENCH_TEST(ports),
 	};
 
