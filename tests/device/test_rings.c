@@ -508,6 +508,35 @@ static void reset_in_flight(void **state)
 	ide_lives(d.b);
 }
 
+/* The machine's reset with requests under way: nothing of them is seen by the driver that finds the disk again. */
+static void machine_reset(void **state)
+{
+	struct board *b = *state;
+	struct vdisk d;
+
+	for (unsigned k = 0; k < 20; k++) {
+		begin(state, &d);
+		vdisk_start(&d, VDISK_F_EVENT_IDX, 8);
+		vdisk_request(&d, VDISK_READ, k, 512);
+		for (unsigned n = 0; n <= k % 8; n++)
+			vdisk_offer(&d, 0);
+		vdisk_kick(&d);
+		loop_lock(b->pc->loop);
+		pc_reset_chips(b->pc);
+		loop_unlock(b->pc->loop);
+		if (k & 1)
+			board_step(b, MS);
+		assert_int_equal(board_cfg(b, d.devfn, 4, 2), 0);
+		assert_false(board_intr(b));
+		begin(state, &d);
+		vdisk_start(&d, 0, 8);
+		vdisk_request(&d, VDISK_READ, k + 30, 512);
+		reads(&d, 0, k + 30);
+		assert_int_equal(interrupts(&d), 1);
+	}
+	ide_lives(b);
+}
+
 /* A write reaches the image, and only the sectors named; beyond its end nothing does (5.2.6). */
 static void writes(void **state)
 {
@@ -534,7 +563,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(features), T(sizes), T(direct), T(indirect), T(suppression), T(wrap), T(malformed), T(misplaced),
-		T(too_early), T(reset_in_flight), T(writes),
+		T(too_early), T(reset_in_flight), T(machine_reset), T(writes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
