@@ -5,8 +5,8 @@
  * there the host's own string instruction of the same size and direction runs, so overlap means what it means on
  * hardware. Everything else (page crossing, MMIO, translated code, segment ends) goes element by element.
  *
- * Kernels copy and clear a few dozen bytes to a page, a million times a second: where the TLB has the pages, MOVS and STOS
- * are done without the checks that cannot fail then, and by bytes, which hosts do fastest (FSRM, ERMS).
+ * Kernels copy and clear a few dozen bytes to a page, a million times a second: where the TLB has the pages, MOVS and
+ * STOS are done without the checks that cannot fail then, and by bytes, which hosts do fastest (FSRM, ERMS).
  *
  * I1  RSI, RDI and RCX are stored after each chunk and before the next one can fault: restart is exact.
  * I2  Between chunks a waiting interrupt or request stops the instruction with next_rip at itself.

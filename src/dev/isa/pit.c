@@ -88,9 +88,14 @@ struct pit {
 
 /* --- time --- */
 
+static uint64_t ns_to_ticks(uint64_t ns)
+{
+	return (uint64_t)((unsigned __int128)ns * PIT_HZ / NS_PER_S);
+}
+
 static uint64_t now_ticks(const struct pit *p)
 {
-	return (uint64_t)((unsigned __int128)loop_now(p->cfg.loop) * PIT_HZ / NS_PER_S);
+	return ns_to_ticks(loop_now(p->cfg.loop));
 }
 
 /* The first nanosecond at which now_ticks() gives tick. */
@@ -421,13 +426,13 @@ static void set_gate(struct pit_chan *c, bool gate, uint64_t now)
 
 uint8_t pit_portb_read(struct pit *p)
 {
-	uint64_t now = now_ticks(p);
+	uint64_t ns = loop_now(p->cfg.loop), now = ns_to_ticks(ns); /* the clock once: it is half of the access */
 	uint8_t val = p->s.portb;
 
 	roll(&p->s.chan[2], now);
 	if (chan_out(&p->s.chan[2], now))
 		val |= PORTB_OUT2;
-	if (loop_now(p->cfg.loop) / REFRESH_NS & 1)
+	if (ns / REFRESH_NS & 1)
 		val |= PORTB_REFRESH;
 	return val;
 }
