@@ -97,6 +97,40 @@ static void slow_device(void **state)
 	assert_true(get_le64(cpu->bounce + 8) == 9 * 0x1111111111111111ull);
 }
 
+static void device_remapped(void **state)
+{
+	/* The walk to a page of registers is kept, but no longer than a TLB entry would be: INVLPG, MOV CR3, a change of
+	 * the map, and other rights are seen. */
+	mode_long();
+	map(1, DEVICE | P | W);
+	assert_true(try_load(0x1000, 4, 0, &val));
+	assert_int_equal(val, 0x11111111);
+	assert_true(try_load(0x1004, 4, 0, &val));
+	assert_int_equal(val, 0x55555555);
+	user(true);
+	expect_pf(try_load(0x1000, 4, 0, &val), 0x1000, 5);
+	user(false);
+	map(1, (DEVICE + 4096) | P);
+	mmu_flush_page(cpu, 0x1000);
+	assert_true(try_load(0x1000, 4, 0, &val));
+	assert_int_equal(val, 0x11111111u * 0x1001);
+	expect_pf(try_store(0x1000, 0, 4, 0), 0x1000, 3); /* reading is no leave to write */
+	map(1, 0x20000 | P | W);
+	poke(0x20000, 0xabcd, 4);
+	mmu_flush_nonglobal(cpu);
+	assert_true(try_load(0x1000, 4, 0, &val));
+	assert_int_equal(val, 0xabcd);
+	map(1, DEVICE | P | W);
+	mmu_flush_page(cpu, 0x1000);
+	assert_true(try_store(0x1000, 0x77, 4, 0));
+	assert_int_equal(device_last, 0x77);
+	mem_region_disable(mem, &device);
+	assert_true(try_store(0x1000, 0x78, 4, 0));
+	assert_int_equal(device_last, 0x77);
+	assert_true(try_load(0x1000, 4, 0, &val));
+	assert_int_equal(val, 0xffffffff);
+}
+
 static void slow_code(void **state)
 {
 	/* A write to a code page bounces; commit writes it, then tells the engine which bytes. */
@@ -179,6 +213,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(slow_direct, setup, teardown),
 		cmocka_unit_test_setup_teardown(slow_crossing, setup, teardown),
 		cmocka_unit_test_setup_teardown(slow_device, setup, teardown),
+		cmocka_unit_test_setup_teardown(device_remapped, setup, teardown),
 		cmocka_unit_test_setup_teardown(slow_code, setup, teardown),
 		cmocka_unit_test_setup_teardown(slow_fault, setup, teardown),
 		cmocka_unit_test_setup_teardown(buffers, setup, teardown),
