@@ -208,7 +208,8 @@ struct cpu_ctx {
 /* Windows of an address space (mmu/window.c): host memory of 2^39 bytes and a guard for each slot of user addresses. */
 #define WINDOW_SLOTS 8
 struct cpu_window {
-	bool on;             /* user code is translated for it */
+	bool on;             /* code is translated for it */
+	uint8_t view;        /* enum cpu_view: whose rights its pages have */
 	uint8_t n, ticks;
 	uint8_t slot[WINDOW_SLOTS];
 	uint8_t *host[WINDOW_SLOTS];
@@ -361,6 +362,8 @@ struct cpu {
 	uint8_t window_use;      /* enum mmu_window_use */
 	uint8_t *window_written; /* a bit for each RAM page that was mapped writable; NULL: no windows are used */
 	uint32_t window_pages;   /* in all of them */
+	uint32_t loader_misses;  /* TLB misses of a boot loader's code, and how often windows were no use to it */
+	uint8_t loader_strikes;
 	struct cpu_wnear { uint64_t slot, bias; } wnear[NEAR_SIZE]; /* the slot last used through a base register */
 	_Alignas(64) uint64_t bias[256]; /* host address of a user address, less that address, by its bits 39 to 46 */
 	struct cpu_span span;    /* where the bounce buffer belongs */

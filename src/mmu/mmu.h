@@ -63,10 +63,17 @@ void mmu_window_init(struct cpu *cpu, enum mmu_window_use use);
 void mmu_window_fini(struct cpu *cpu);
 static inline bool mmu_window_on(const struct cpu *cpu)
 {
-	return cpu->window[cpu->ctx].on || cpu->window_use == WINDOW_ALWAYS;
+	const struct cpu_window *w = &cpu->window[cpu->ctx];
+
+	return (w->on && w->view == cpu->view) || (cpu->window_use == WINDOW_ALWAYS && cpu->view == VIEW_USER);
 }
+/* Before code for windows runs in another mode than before. */
+void mmu_window_enter(struct cpu *cpu);
 /* A timer interrupt found the CPU in user mode. */
 void mmu_window_tick(struct cpu *cpu);
+/* Supervisor code at a low address, a boot loader, missed the TLB; windows were no use to it. */
+void mmu_window_missed(struct cpu *cpu);
+void mmu_window_strike(struct cpu *cpu);
 /* Translated user code faulted at a biased address: canonical: at host address addr, else #GP. pointer: the register that
  * held the biased address. FILLED: try again. GUEST: the guest's page tables do not allow the access. NOT: not for
  * windows to answer. Safe in a signal handler that interrupted translated code. */

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* what: windows: the user pages of address spaces that live long, mapped where translated code reaches them unchecked
+/* what: windows: pages of address spaces that live long, mapped where translated code reaches them unchecked
  *
  * DESIGN.md section 3, memory ladder, rungs 2 and 3. For each 512 GiB slot of user addresses that is in use, an
  * address space (context.c) has as much reserved host address space, nothing of it accessible. cpu->bias[] takes a
@@ -7,14 +7,17 @@
  *
  *     host address = gla + bias[gla >> 39 & 255]
  *
+ * They are for user code, and for the code of boot loaders and kernels' decompressors: supervisor code at low addresses.
  * A page comes into it when translated code first faults on it, by mmap() of guest RAM: what the TLB would hold, the
  * host's page tables hold. That costs some microseconds a page, so a space gets windows once timer interrupts have
- * found it computing several times since its last flush, and loses them with the next.
+ * found it computing several times since its last flush, and loses them with the next. Loaders get theirs when they
+ * have missed the TLB often, and lose them as soon as they touch what is no RAM at a low address: then they were a kernel.
  *
  * I1  An access of at most WINDOW_GUARD bytes at a biased address touches nothing but a window of the current context:
  *     a slot without one has a bias that makes no canonical address, and so does an address above the user half.
  * I2  A page is writable in a window only if the TLB might have a write entry for it (tlb.c I2).
- * I3  A context without bit k in its filter has no page whose address hashes to k.
+ * I3  The pages have the rights of the window's view, which is the CPU's while code for windows runs.
+ * I4  A context without bit k in its filter has no page whose address hashes to k.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -32,6 +35,9 @@
 #define PAGES_MAX 20000u
 /* Timer interrupts in user mode since the last flush. */
 #define TICKS_ENOUGH 3
+/* TLB misses of a loader; doubled by each time that windows were no use. */
+#define MISSES_ENOUGH 64u
+#define STRIKES_MAX 8
 
 static bool unborn(const struct cpu *cpu, unsigned slot)
 {
@@ -132,14 +138,46 @@ void mmu_window_protect(struct cpu *cpu, uint64_t ram_off)
 		mmu_window_clear_all(cpu);
 }
 
+void mmu_window_enter(struct cpu *cpu)
+{
+	struct cpu_window *w = &cpu->window[cpu->ctx];
+
+	if (w->view == cpu->view)
+		return;
+	clear(cpu, w);
+	w->view = cpu->view;
+}
+
+static void turn_on(struct cpu *cpu)
+{
+	mmu_window_enter(cpu);
+	cpu->window[cpu->ctx].on = true;
+	cpu->mode_dirty = true;
+}
+
 void mmu_window_tick(struct cpu *cpu)
 {
 	struct cpu_window *w = &cpu->window[cpu->ctx];
 
-	if (cpu->window_use != WINDOW_LATER || w->on || w->ticks++ < TICKS_ENOUGH)
+	if (cpu->window_use != WINDOW_LATER || mmu_window_on(cpu) || w->ticks++ < TICKS_ENOUGH)
 		return;
-	w->on = true;
-	cpu->mode_dirty = true;
+	turn_on(cpu);
+}
+
+void mmu_window_missed(struct cpu *cpu)
+{
+	if (cpu->window_use == WINDOW_NEVER || mmu_window_on(cpu) || ++cpu->loader_misses < MISSES_ENOUGH << cpu->loader_strikes)
+		return;
+	cpu->loader_misses = 0;
+	turn_on(cpu);
+}
+
+void mmu_window_strike(struct cpu *cpu)
+{
+	clear(cpu, &cpu->window[cpu->ctx]);
+	cpu->loader_misses = 0;
+	if (cpu->loader_strikes < STRIKES_MAX)
+		cpu->loader_strikes++;
 }
 
 /* Host address space for a slot of the current context. */
@@ -182,7 +220,7 @@ static bool whole(struct cpu *cpu, const struct mmu_walk *w, struct piece *p)
 	uint64_t size = 1ull << w->shift, first = w->gpa & ~(size - 1), at = p->ram_off - (w->gpa & PAGE_MASK) + first;
 	struct mem_page page;
 
-	if (w->shift <= 12 || w->shift > 22 || (p->write && any_code(cpu, at, size)))
+	if (w->shift <= 12 || w->shift > 22 || !mem_a20(cpu->mem) || (p->write && any_code(cpu, at, size)))
 		return false;
 	for (uint64_t k = 0; k < size; k += PAGE) {
 		mem_lookup(cpu->mem, first + k, &page);
@@ -227,16 +265,18 @@ static enum mmu_window_fault fill(struct cpu *cpu, gla_t gla, bool write)
 
 	if (gla >= USER_END || (!cpu_long_mode(cpu) && gla >> 32) || mmu_watching(cpu))
 		return WINDOW_NOT;
-	if (!mmu_walk(cpu, gla, write ? MMU_WRITE : MMU_READ, VIEW_USER, &w, &error))
+	if (!mmu_walk(cpu, gla, write ? MMU_WRITE : MMU_READ, cpu->view, &w, &error))
 		return WINDOW_GUEST;
 	mem_lookup(cpu->mem, w.gpa, &page);
 	if (!page.is_ram || !page.read)
 		return WINDOW_NOT;
 	p.ram_off = (uint64_t)(page.read - mem_ram_base(cpu->mem));
-	p.write = (write || w.dirty) && w.write && page.write == page.read && !page.logged && !mmu_holds_code(cpu, &page);
+	p.write = (write || w.dirty) && (w.write || (cpu->view != VIEW_USER && !(cpu->s.cr0 & CR0_WP))) && page.write == page.read && !page.logged && !mmu_holds_code(cpu, &page);
 	if (write && !p.write)
 		return WINDOW_NOT;
-	if (w.shift > 12)
+	if (!mmu_paging(cpu))
+		w.shift = 21;
+	else if (w.shift > 12)
 		mmu_large_note(cpu, gla, w.shift);
 	if (!whole(cpu, &w, &p))
 		p.gla = gla & PAGE_MASK;

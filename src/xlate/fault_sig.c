@@ -66,14 +66,18 @@ static bool window_filled(struct xlate *x, struct block *b, const siginfo_t *si,
 {
 	uint64_t pointer = (uint64_t)g[REG_R15], rip = (uint64_t)g[REG_RIP];
 	bool canonical = g[REG_TRAPNO] == EXC_PF;
+	uint16_t was = stats_enter(&x->cpu->stats, PHASE_MISS);
 	enum mmu_window_fault how = mmu_window_fault(x->cpu, canonical, (uint64_t)(uintptr_t)si->si_addr, g[REG_ERR] & 2, &pointer);
 	g[REG_R15] = (greg_t)pointer;
-	if (how == WINDOW_NOT && canonical) {
+	if (how == WINDOW_NOT && x->cpu->s.cpl != 3)
+		mmu_window_strike(x->cpu);
+	else if (how == WINDOW_NOT && canonical) {
 		uint8_t *n = &x->window_not[xlate_window_at(x->cpu->guest_rip_of(x->cpu, rip))];
 		*n += *n < WINDOW_NOT_MAX;
 		if (*n == WINDOW_NOT_MAX && !b->dead)
 			xlate_cache_kill(x, b);
 	}
+	stats_resume(&x->cpu->stats, was);
 	return how == WINDOW_FILLED;
 }
 

@@ -43,18 +43,18 @@ static uint32_t fpu_bits(const struct cpu *cpu)
 	return key;
 }
 
-static uint32_t user_bits(const struct cpu *cpu)
+static uint32_t access_bits(const struct cpu *cpu)
 {
-	if (cpu->s.cpl != 3 || cpu->s.rflags & FL_VM)
-		return 0;
-	if (cpu->s.cr0 & CR0_AM && cpu->s.rflags & FL_AC)
+	if (cpu->s.cr0 & CR0_AM && cpu->s.rflags & FL_AC && cpu->s.cpl == 3)
 		return KEY_ALIGN;
-	return mmu_window_on(cpu) && cpu->s.cr0 & CR0_PG ? KEY_WINDOW : 0;
+	if (!cpu_protected(cpu) || !(cpu->s.seg[SEG_CS].attr & (SEGA_L | SEGA_DB)))
+		return 0;
+	return mmu_window_on(cpu) ? KEY_WINDOW : 0;
 }
 
 uint32_t key_of(const struct cpu *cpu)
 {
-	uint32_t key = (uint32_t)cpu->view << KEY_VIEW_SHIFT | fpu_bits(cpu) | user_bits(cpu);
+	uint32_t key = (uint32_t)cpu->view << KEY_VIEW_SHIFT | fpu_bits(cpu) | access_bits(cpu);
 	if (cpu_code64(cpu))
 		return key | 2 | KEY_STACK32 | KEY_FLAT_CS | KEY_FLAT_DS | KEY_FLAT_ES | KEY_FLAT_SS;
 	if (cpu->s.seg[SEG_CS].attr & SEGA_DB)

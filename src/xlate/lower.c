@@ -150,8 +150,6 @@ static bool is_far(const struct tr *t)
 
 /* Kernel code meets another object at each step, so it seldom finds the near entry right, but for its stack and its per-CPU data. What
  * runs below is no kernel: firmware, boot loaders, kernels' decompressors. They loop. */
-#define LOADER_END (1ull << 31)
-
 static void check(struct tr *t, struct cold *c, unsigned base, bool write, unsigned size)
 {
 	c->view_rw = key_view(t->key) * TLB_RW_COUNT + (write ? TLB_WRITE : TLB_READ);
@@ -196,7 +194,7 @@ static void emit_window(struct tr *t, unsigned seg, unsigned base)
 		emit_ld_cpu(e, 8, S1, (uint32_t)(offsetof(struct cpu, s.seg) + seg * sizeof(struct cpu_seg) + offsetof(struct cpu_seg, base)));
 		emit_lea(e, 8, S0, S0, S1, 1, 0);
 	}
-	if (key_code64(t->key) && t->loops && !t->live[t->i] && !is_far(t)) {
+	if (key_code64(t->key) && (t->loops || key_view(t->key) != VIEW_USER) && !t->live[t->i] && !is_far(t)) {
 		int32_t near = (int32_t)(CPU_OFF(wnear) + base * sizeof(struct cpu_wnear));
 		struct cold *c = new_cold(t, COLD_SLOT, false, 0);
 		c->near = (uint8_t)base;

@@ -57,6 +57,8 @@ static void refresh_mode(struct xlate *x)
 		cpu->key = key_of(cpu);
 		cpu->ks = xlate_keyspace(x, cpu->key);
 		cpu->mode_dirty = false;
+		if (cpu->key & KEY_WINDOW)
+			mmu_window_enter(cpu);
 	}
 	if (x->flush_wanted)
 		xlate_flush(x);
@@ -214,10 +216,20 @@ static void masked_segment_raise(struct cpu *cpu, unsigned seg, uint64_t off, ui
 			insn_seg_linear_raise(cpu, seg, (uint32_t)(off + (uint64_t)i * esize), esize, desc_kind(desc));
 }
 
+/* One miss in eight of supervisor code that touches low addresses: is the code there as well? */
+static void look_for_loader(struct cpu *cpu)
+{
+	const struct block *b = xlate_cache_at(cpu->engine, cpu->host_pc - 1);
+	if (b && b->rip < LOADER_END)
+		mmu_window_missed(cpu);
+}
+
 void *xlate_slow(struct cpu *cpu, gla_t gla, uint32_t desc)
 {
 	stats_enter(&cpu->stats, PHASE_MISS);
 	cpu->stats.count[STAT_MISSES]++;
+	if (!cpu->s.cpl && gla < LOADER_END && cpu->stats.count[STAT_MISSES] % 8 == 0)
+		look_for_loader(cpu);
 	if (desc & (DESC_ALIGNED | DESC_WAITS))
 		before_access_raise(cpu, gla, desc);
 	if (cpu->key & KEY_ALIGN && !(desc >> DESC_K_SHIFT & 7))

@@ -91,6 +91,8 @@ struct code_page {
 /* A compiler's run makes 300,000 blocks. */
 #define HASH_BITS 19
 
+/* Firmware, boot loaders and kernels' decompressors run below, kernels above. */
+#define LOADER_END (1ull << 31)
 /* One near miss in so many is looked at; it is dear if they came less than so many TSC ticks apart. */
 #define NEAR_BUDGET 1024u
 #define NEAR_DENSE 300u
