@@ -364,6 +364,7 @@ struct cpu {
 	uint32_t window_pages;   /* in all of them */
 	uint32_t loader_misses;  /* TLB misses of a boot loader's code, and how often windows were no use to it */
 	uint8_t loader_strikes;
+	uint8_t *window_none;    /* as large as a slot: where addresses of slots without a window end */
 	struct cpu_wnear { uint64_t slot, bias; } wnear[NEAR_SIZE]; /* the slot last used through a base register */
 	_Alignas(64) uint64_t bias[256]; /* host address of a user address, less that address, by its bits 39 to 46 */
 	struct cpu_span span;    /* where the bounce buffer belongs */

@@ -13,8 +13,10 @@
  * found it computing several times since its last flush, and loses them with the next. Loaders get theirs when they
  * have missed the TLB often, and lose them as soon as they touch what is no RAM at a low address: then they were a kernel.
  *
- * I1  An access of at most WINDOW_GUARD bytes at a biased address touches nothing but a window of the current context:
- *     a slot without one has a bias that makes no canonical address, and so does an address above the user half.
+ * I1  An access of at most WINDOW_GUARD bytes at a biased address touches nothing but a window of the current context,
+ *     whatever bits 47 to 63 of the linear address are. A slot without a window has a bias that makes no canonical address
+ *     of a user address; but addition wraps, and a hostile address may undo that. It then lies in window_none, where
+ *     nothing is ever mapped: biases change bits 47 to 63 at will, but what is below always leads to a place of ours.
  * I2  A page is writable in a window only if the TLB might have a write entry for it (tlb.c I2).
  * I3  The pages have the rights of the window's view, which is the CPU's while code for windows runs.
  * I4  A context without bit k in its filter has no page whose address hashes to k.
@@ -29,8 +31,9 @@
 #define SLOT_SIZE (1ull << SLOT_SHIFT)
 #define USER_END (1ull << 47)
 #define WINDOW_GUARD 65536u
-/* Neither canonical itself nor with any user address added. */
+/* A user address with the bias of a slot without a window: bit 62, the slot in bits 48 to 55, an address in window_none. */
 #define UNBORN (1ull << 62)
+#define UNBORN_SLOT 48
 /* Each page may cut two mappings; a process may have 65530 (vm.max_map_count). */
 #define PAGES_MAX 20000u
 /* Timer interrupts in user mode since the last flush. */
@@ -39,9 +42,14 @@
 #define MISSES_ENOUGH 64u
 #define STRIKES_MAX 8
 
+static uint64_t unborn_bias(const struct cpu *cpu, unsigned slot)
+{
+	return UNBORN + ((uint64_t)slot << UNBORN_SLOT) + (uint64_t)cpu->window_none - ((uint64_t)slot << SLOT_SHIFT);
+}
+
 static bool unborn(const struct cpu *cpu, unsigned slot)
 {
-	return cpu->bias[slot] == UNBORN;
+	return cpu->bias[slot] == unborn_bias(cpu, slot);
 }
 
 static void *reserve(void *at, size_t size)
@@ -54,7 +62,8 @@ static void set_biases(struct cpu *cpu, const struct cpu_window *w, bool in)
 	for (unsigned k = 0; k < NEAR_SIZE; k++)
 		cpu->wnear[k].slot = UINT64_MAX;
 	for (unsigned k = 0; k < w->n; k++)
-		cpu->bias[w->slot[k]] = in ? (uint64_t)w->host[k] - ((uint64_t)w->slot[k] << SLOT_SHIFT) : UNBORN;
+		cpu->bias[w->slot[k]] = in ? (uint64_t)w->host[k] - ((uint64_t)w->slot[k] << SLOT_SHIFT)
+					   : unborn_bias(cpu, w->slot[k]);
 }
 
 static uint64_t *filter_word(struct cpu_window *w, gla_t gla, uint64_t *bit)
@@ -220,13 +229,15 @@ static bool whole(struct cpu *cpu, const struct mmu_walk *w, struct piece *p)
 	uint64_t size = 1ull << w->shift, first = w->gpa & ~(size - 1), at = p->ram_off - (w->gpa & PAGE_MASK) + first;
 	struct mem_page page;
 
-	if (w->shift <= 12 || w->shift > 22 || !mem_a20(cpu->mem) || (p->write && any_code(cpu, at, size)))
+	if (w->shift <= 12 || w->shift > 22 || !mem_a20(cpu->mem))
 		return false;
 	for (uint64_t k = 0; k < size; k += PAGE) {
 		mem_lookup(cpu->mem, first + k, &page);
-		if (!page.is_ram || !page.write || page.logged || page.read != mem_ram_base(cpu->mem) + at + k)
+		if (!page.is_ram || page.write != page.read || page.logged || page.read != mem_ram_base(cpu->mem) + at + k)
 			return false;
 	}
+	if (p->write && any_code(cpu, at, size))
+		return false;
 	p->gla &= ~(size - 1);
 	p->ram_off = at;
 	p->size = size;
@@ -284,18 +295,26 @@ static enum mmu_window_fault fill(struct cpu *cpu, gla_t gla, bool write)
 	return mapped(cpu, &p) ? WINDOW_FILLED : WINDOW_NOT;
 }
 
+/* The first access to a slot, unless #GP has another cause. */
+static enum mmu_window_fault fault_unborn(struct cpu *cpu, uint64_t *pointer)
+{
+	uint64_t slot = (*pointer - UNBORN) >> UNBORN_SLOT;
+	uint64_t off = (*pointer & ((1ull << UNBORN_SLOT) - 1)) - (uint64_t)cpu->window_none;
+
+	if (slot >= ARRAY_LEN(cpu->bias) || off >= SLOT_SIZE || !unborn(cpu, (unsigned)slot))
+		return WINDOW_GUEST;
+	if (!bear(cpu, (unsigned)slot))
+		return WINDOW_NOT;
+	*pointer = (slot << SLOT_SHIFT) + off + cpu->bias[slot];
+	return WINDOW_FILLED;
+}
+
 enum mmu_window_fault mmu_window_fault(struct cpu *cpu, bool canonical, uint64_t addr, bool write, uint64_t *pointer)
 {
 	const struct cpu_window *w = &cpu->window[cpu->ctx];
 
-	if (!canonical) {
-		uint64_t gla = *pointer - UNBORN;
-
-		if (gla >= USER_END || !unborn(cpu, gla >> SLOT_SHIFT) || !bear(cpu, gla >> SLOT_SHIFT))
-			return WINDOW_NOT;
-		*pointer = gla + cpu->bias[gla >> SLOT_SHIFT];
-		return WINDOW_FILLED;
-	}
+	if (!canonical)
+		return fault_unborn(cpu, pointer);
 	for (unsigned k = 0; k < w->n; k++)
 		if (addr - (uint64_t)w->host[k] < SLOT_SIZE)
 			return fill(cpu, addr - (uint64_t)w->host[k] + ((uint64_t)w->slot[k] << SLOT_SHIFT), write);
@@ -304,10 +323,13 @@ enum mmu_window_fault mmu_window_fault(struct cpu *cpu, bool canonical, uint64_t
 
 void mmu_window_init(struct cpu *cpu, enum mmu_window_use use)
 {
+	uint8_t *none = use == WINDOW_NEVER ? MAP_FAILED : reserve(NULL, SLOT_SIZE + WINDOW_GUARD);
+
+	cpu->window_use = none == MAP_FAILED ? WINDOW_NEVER : (uint8_t)use;
+	cpu->window_none = none == MAP_FAILED ? NULL : none;
 	for (unsigned k = 0; k < ARRAY_LEN(cpu->bias); k++)
-		cpu->bias[k] = UNBORN;
-	cpu->window_use = use;
-	if (use != WINDOW_NEVER)
+		cpu->bias[k] = unborn_bias(cpu, k);
+	if (cpu->window_use != WINDOW_NEVER)
 		cpu->window_written = xalloc(mem_ram_size(cpu->mem) / PAGE / 8 + 1);
 }
 
@@ -316,5 +338,7 @@ void mmu_window_fini(struct cpu *cpu)
 	for (unsigned c = 0; c < CPU_CTX; c++)
 		for (unsigned k = 0; k < cpu->window[c].n; k++)
 			munmap(cpu->window[c].host[k], SLOT_SIZE + WINDOW_GUARD);
+	if (cpu->window_none)
+		munmap(cpu->window_none, SLOT_SIZE + WINDOW_GUARD);
 	free(cpu->window_written);
 }

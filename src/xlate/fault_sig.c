@@ -71,7 +71,7 @@ static bool window_filled(struct xlate *x, struct block *b, const siginfo_t *si,
 	g[REG_R15] = (greg_t)pointer;
 	if (how == WINDOW_NOT && x->cpu->s.cpl != 3)
 		mmu_window_strike(x->cpu);
-	else if (how == WINDOW_NOT && canonical) {
+	else if (how == WINDOW_NOT) {
 		uint8_t *n = &x->window_not[xlate_window_at(x->cpu->guest_rip_of(x->cpu, rip))];
 		*n += *n < WINDOW_NOT_MAX;
 		if (*n == WINDOW_NOT_MAX && !b->dead)
