@@ -21,7 +21,8 @@ ALLOWED_OBJECTS = {'cpuid_host.c', 'cpuid_models.c', 'cpuid_build.c'}
 
 # the kernel's services and integer arithmetic; what ends the process; compilers' own
 SYSTEM = re.compile(r'^(syscall|clock_gettime|timerfd_settime|__errno_location|__u?divti3|must_failed|'
-                    r'_GLOBAL_OFFSET_TABLE_|__stack_chk_fail|__asan_\w+|__sancov\w+|__(start|stop)___sancov\w+)$')
+                    r'_GLOBAL_OFFSET_TABLE_|__stack_chk_fail|__asan_\w+|__sancov\w+|__sanitizer_cov_\w+|'
+                    r'__(start|stop)___sancov\w+)$')
 # while a machine is made, reset or taken apart, or in PCI's configuration space: then the FPU is parked
 SELDOM = re.compile(r'^(xalloc|free|snprintf|state_set_add|mem_ports_(en|dis)able|mem_region_(en|dis)able|'
                     r'mem_region_move|pci_(add|set_ids|register_state|bus_set_intx))$')

@@ -43,9 +43,15 @@ static void reset(struct vcpu *v)
 /* The device world's timers, which this thread keeps (alarm_sig.c). */
 static void run_timers(struct vcpu *v)
 {
-	stats_enter(&v->cpu->stats, PHASE_DEVICE);
-	cpu_fpu_park(v->cpu);
+	struct cpu *cpu = v->cpu;
+	stats_enter(&cpu->stats, PHASE_DEVICE);
+	cpu_fpu_park(cpu);
 	loop_keep_timers(v->cfg.loop);
+	/* An interrupt that a timer raised is seen by this turn, or waits for IF: translated code need not stop at its
+	 * first safe point for it. A request must be seen: who makes one writes it before poll. */
+	__atomic_store_n(&cpu->poll, (uint64_t)(uintptr_t)&cpu->poll_target, __ATOMIC_SEQ_CST);
+	if (__atomic_load_n(&cpu->request, __ATOMIC_SEQ_CST))
+		__atomic_store_n(&cpu->poll, 0, __ATOMIC_SEQ_CST);
 }
 
 /* False: stop. */
