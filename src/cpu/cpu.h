@@ -212,7 +212,7 @@ struct cpu_window {
 	uint8_t view;        /* enum cpu_view: whose rights its pages have */
 	uint8_t n, ticks;
 	uint8_t slot[WINDOW_SLOTS];
-	uint8_t *host[WINDOW_SLOTS];
+	uint8_t *host[WINDOW_SLOTS]; /* kept for other slots */
 	uint32_t pages;      /* mapped since it was cleared */
 	uint64_t filter[512];
 };
@@ -362,6 +362,7 @@ struct cpu {
 	uint8_t window_use;      /* enum mmu_window_use */
 	uint8_t *window_written; /* a bit for each RAM page that was mapped writable; NULL: no windows are used */
 	uint32_t window_pages;   /* in all of them */
+	bool window_global;      /* a global page may be among them: INVLPG is about every context */
 	uint32_t loader_misses;  /* TLB misses of a boot loader's code, and how often windows were no use to it */
 	uint8_t loader_strikes;
 	uint8_t *window_none;    /* as large as a slot: where addresses of slots without a window end */

@@ -74,20 +74,25 @@ static uint64_t *filter_word(struct cpu_window *w, gla_t gla, uint64_t *bit)
 	return &w->filter[h >> 6];
 }
 
-/* Take all pages out of the windows. */
+/* Take all pages out of the windows. Where all slots are taken, a later address space is to have other ones. */
 static void clear(struct cpu *cpu, struct cpu_window *w)
 {
 	w->ticks = 0;
 	if (w->on)
 		cpu->mode_dirty = true;
 	w->on = false;
-	if (!w->pages)
+	if (w->pages) {
+		for (unsigned k = 0; k < w->n; k++)
+			must(reserve(w->host[k], SLOT_SIZE) != MAP_FAILED);
+		bytes_fill(w->filter, 0, sizeof(w->filter));
+		cpu->window_pages -= w->pages;
+		w->pages = 0;
+	}
+	if (w->n < WINDOW_SLOTS)
 		return;
-	for (unsigned k = 0; k < w->n; k++)
-		must(reserve(w->host[k], SLOT_SIZE) != MAP_FAILED);
-	bytes_fill(w->filter, 0, sizeof(w->filter));
-	cpu->window_pages -= w->pages;
-	w->pages = 0;
+	if (w == &cpu->window[cpu->ctx])
+		set_biases(cpu, w, false);
+	w->n = 0;
 }
 
 void mmu_window_clear(struct cpu *cpu, unsigned ctx)
@@ -101,6 +106,7 @@ void mmu_window_clear_all(struct cpu *cpu)
 
 	for (unsigned k = 0; k < CPU_CTX; k++)
 		clear(cpu, &cpu->window[k]);
+	cpu->window_global = false;
 	if (any)
 		bytes_fill(cpu->window_written, 0, (mem_ram_size(cpu->mem) / PAGE + 7) / 8);
 }
@@ -117,14 +123,14 @@ void mmu_window_switch(struct cpu *cpu, unsigned to)
 static void cut(struct cpu *cpu, gla_t gla, uint64_t size)
 {
 	struct cpu_window *w = &cpu->window[cpu->ctx];
+	void *at = (void *)((gla & ~(size - 1)) + cpu->bias[gla >> SLOT_SHIFT]);
 
-	if (cpu->window_pages >= PAGES_MAX) {
+	if (cpu->window_pages >= PAGES_MAX || reserve(at, size) == MAP_FAILED) {
 		mmu_window_clear_all(cpu);
 		return;
 	}
 	w->pages++;
 	cpu->window_pages++;
-	must(reserve((void *)((gla & ~(size - 1)) + cpu->bias[gla >> SLOT_SHIFT]), size) != MAP_FAILED);
 }
 
 void mmu_window_flush(struct cpu *cpu, gla_t gla, unsigned shift)
@@ -132,6 +138,9 @@ void mmu_window_flush(struct cpu *cpu, gla_t gla, unsigned shift)
 	struct cpu_window *w = &cpu->window[cpu->ctx];
 	uint64_t bit, *word;
 
+	for (unsigned k = 0; cpu->window_global && k < CPU_CTX; k++)
+		if (k != cpu->ctx)
+			clear(cpu, &cpu->window[k]);
 	if (!w->pages || gla >= USER_END || unborn(cpu, gla >> SLOT_SHIFT))
 		return;
 	word = filter_word(w, gla, &bit);
@@ -197,7 +206,7 @@ static bool bear(struct cpu *cpu, unsigned slot)
 
 	if (w->n == WINDOW_SLOTS)
 		return false;
-	host = reserve(NULL, SLOT_SIZE + WINDOW_GUARD);
+	host = w->host[w->n] ? w->host[w->n] : reserve(NULL, SLOT_SIZE + WINDOW_GUARD);
 	if (host == MAP_FAILED)
 		return false;
 	w->slot[w->n] = (uint8_t)slot;
@@ -210,7 +219,7 @@ static bool bear(struct cpu *cpu, unsigned slot)
 struct piece {
 	gla_t gla;
 	uint64_t ram_off, size;
-	bool write;
+	bool write, global;
 };
 
 static bool any_code(struct cpu *cpu, uint64_t ram_off, uint64_t size)
@@ -250,11 +259,19 @@ static bool mapped(struct cpu *cpu, const struct piece *p)
 	void *at = (void *)(p->gla + cpu->bias[p->gla >> SLOT_SHIFT]);
 	uint64_t bit;
 
-	if (cpu->window_pages >= PAGES_MAX)
+	if (cpu->window_pages >= PAGES_MAX) {
 		mmu_window_clear_all(cpu);
+		if (unborn(cpu, p->gla >> SLOT_SHIFT))
+			return false;
+	}
 	if (mmap(at, p->size, PROT_READ | (p->write ? PROT_WRITE : 0), MAP_SHARED | MAP_FIXED | MAP_POPULATE,
-		 mem_ram_fd(cpu->mem), (off_t)p->ram_off) == MAP_FAILED)
+		 mem_ram_fd(cpu->mem), (off_t)p->ram_off) == MAP_FAILED) {
+		/* What was there may be gone all the same: nothing else may come to lie in the hole. */
+		mmu_window_clear_all(cpu);
+		must(reserve(at, p->size) != MAP_FAILED);
 		return false;
+	}
+	cpu->window_global |= p->global;
 	w->pages++;
 	cpu->window_pages++;
 	for (uint64_t k = 0; k < p->size; k += PAGE) {
@@ -285,6 +302,7 @@ static enum mmu_window_fault fill(struct cpu *cpu, gla_t gla, bool write)
 	p.write = (write || w.dirty) && (w.write || (cpu->view != VIEW_USER && !(cpu->s.cr0 & CR0_WP))) && page.write == page.read && !page.logged && !mmu_holds_code(cpu, &page);
 	if (write && !p.write)
 		return WINDOW_NOT;
+	p.global = w.global;
 	if (!mmu_paging(cpu))
 		w.shift = 21;
 	else if (w.shift > 12)
@@ -336,7 +354,7 @@ void mmu_window_init(struct cpu *cpu, enum mmu_window_use use)
 void mmu_window_fini(struct cpu *cpu)
 {
 	for (unsigned c = 0; c < CPU_CTX; c++)
-		for (unsigned k = 0; k < cpu->window[c].n; k++)
+		for (unsigned k = 0; k < WINDOW_SLOTS && cpu->window[c].host[k]; k++)
 			munmap(cpu->window[c].host[k], SLOT_SIZE + WINDOW_GUARD);
 	if (cpu->window_none)
 		munmap(cpu->window_none, SLOT_SIZE + WINDOW_GUARD);

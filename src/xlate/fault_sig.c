@@ -88,7 +88,7 @@ static void on_fault(int sig, siginfo_t *si, void *ctx)
 	struct xlate *x = current;
 	struct block *b = x ? xlate_cache_at(x, (uint64_t)g[REG_RIP]) : NULL;
 	bool poll = b && g[REG_TRAPNO] == EXC_PF && si->si_addr == NULL && g[REG_R10] == 0;
-	bool window = b && b->window && !poll && (g[REG_TRAPNO] == EXC_PF || g[REG_TRAPNO] == EXC_GP);
+	bool window = b && b->window && !poll && sig == SIGSEGV && (g[REG_TRAPNO] == EXC_PF || g[REG_TRAPNO] == EXC_GP);
 	if (!b || (!poll && !window && !is_guest_vector(g[REG_TRAPNO])))
 		our_fault(sig, si, g);
 	if (window && window_filled(x, b, si, g))

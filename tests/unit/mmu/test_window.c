@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* what: tests of windows: where biased addresses may lead, what is mapped there, what makes it go away */
+#include <fcntl.h>
 #include <stdio.h>
-#include <sys/mman.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include "mmu_unit.h"
 
@@ -61,7 +63,7 @@ static void check_biases(void)
 	}
 }
 
-/* I1: the bias of a slot without a window once was 2^62 alone, so that 0xc000000000000000 + x reached host address x. */
+/* I1: the bias of a slot without a window once was 2^62 alone: 0xc000000000000000 + x reached host address x. */
 static void stays_in_windows(void **state)
 {
 	check_biases();
@@ -69,6 +71,203 @@ static void stays_in_windows(void **state)
 	assert_int_equal(touch(0x1000, false), WINDOW_FILLED);
 	assert_int_equal(cpu->window[cpu->ctx].n, 1);
 	check_biases();
+}
+
+/* "rw", "r-", "--" as the host has it mapped there; "" if it is nobody's. Mapped RAM lies at *off of the file. */
+static const char *host_has(uint64_t at, uint64_t *off)
+{
+	static char rights[3];
+	unsigned long long first, last, offset;
+	char line[512], perms[5];
+	FILE *f = fopen("/proc/self/maps", "r");
+
+	assert_non_null(f);
+	*rights = 0;
+	while (fgets(line, sizeof(line), f)) {
+		if (sscanf(line, "%llx-%llx %4s %llx", &first, &last, perms, &offset) != 4 || at < first || at >= last)
+			continue;
+		memcpy(rights, perms, 2);
+		*off = offset + at - first;
+	}
+	fclose(f);
+	return rights;
+}
+
+#define HAS(gla, what) assert_string_equal(host_has(biased(gla), &off), what)
+#define FILLED(gla, write) assert_int_equal(touch(gla, write), WINDOW_FILLED)
+#define NOT(gla, write) assert_int_equal(touch(gla, write), WINDOW_NOT)
+#define GUEST(gla, write) assert_int_equal(touch(gla, write), WINDOW_GUEST)
+
+#define ALL (P | W | U | A | D)
+static uint64_t off;
+
+/* I2: writable only what is dirty, allowed and no code; A and D bits are set as the walk's access says. */
+static void rights(void **state)
+{
+	map(1, 0x100000 | P | W | U), map(2, 0x101000 | P | U), map(3, 0x102000 | P | W), map(5, DEVICE | ALL);
+	FILLED(0x1008, false);
+	HAS(0x1000, "r-");
+	assert_int_equal(off, 0x100000);
+	assert_int_equal(peek(PT + 8, 8), 0x100000 | P | W | U | A);
+	FILLED(0x1ff8, true);
+	HAS(0x1000, "rw");
+	assert_int_equal(peek(PT + 8, 8), 0x100000 | ALL);
+	HAS(0, "--"), HAS(0x2000, "--");
+	FILLED(0x2000, false);
+	HAS(0x2000, "r-");
+	GUEST(0x2000, true), GUEST(0x3000, false), GUEST(0x4000, false), NOT(0x5000, false), NOT(0x5000, true);
+	HAS(0x2000, "r-"), HAS(0x3000, "--"), HAS(0x4000, "--"), HAS(0x5000, "--");
+	map(6, 0x103000 | ALL);
+	mem_code_map(mem)[0x103] = 1;
+	FILLED(0x6000, false);
+	HAS(0x6000, "r-");
+	NOT(0x6000, true);
+	FILLED(0x1000, true);
+	mmu_protect_code(cpu, 0x100000);
+	HAS(0x1000, "--");
+}
+
+/* INVLPG takes the page and leaves its neighbours; MOV CR3 takes all; what is unborn or above is ignored. */
+static void flushed(void **state)
+{
+	for (unsigned n = 1; n < 4; n++) {
+		map(n, (0x100000 + n * 0x1000) | ALL);
+		FILLED(n * 0x1000, true);
+	}
+	mmu_flush_page(cpu, 0x2123);
+	HAS(0x1000, "rw"), HAS(0x2000, "--"), HAS(0x3000, "rw");
+	mmu_flush_page(cpu, 0x0000555500000000);
+	mmu_flush_page(cpu, 0xffff800000002000);
+	HAS(0x1000, "rw");
+	assert_true(try_cr3(PML4));
+	HAS(0x1000, "--"), HAS(0x3000, "--");
+	assert_int_equal(cpu->window_pages, 0);
+}
+
+/* A large page is mapped in one piece, unless code, RAM's end or the A20 line cut it; INVLPG of any address takes all. */
+static void large(void **state)
+{
+	poke(PD + 8, 0x200000 | ALL | PS, 8);
+	poke(PD + 16, 0x800000 | ALL | PS, 8); /* behind the end of RAM */
+	poke(PD + 24, 0x400000 | ALL | PS, 8);
+	FILLED(0x234567, true);
+	HAS(0x400000, "--"), HAS(0x3ff000, "rw");
+	assert_int_equal(off, 0x3ff000);
+	NOT(0x400000, true);
+	mmu_flush_page(cpu, 0x200000);
+	HAS(0x3ff000, "--");
+	mem_code_map(mem)[0x400] = 1;
+	FILLED(0x601000, true);
+	HAS(0x601000, "rw"), HAS(0x602000, "--"), HAS(0x600000, "--");
+	mem_code_map(mem)[0x400] = 0;
+	mem_set_a20(mem, false);
+	mmu_flush_all(cpu);
+	FILLED(0x301000, true);
+	HAS(0x301000, "rw");
+	assert_int_equal(off, 0x201000);
+	HAS(0x302000, "--");
+}
+
+/* SDM vol 3 4.10.4.1: INVLPG drops global translations whatever the PCID; windows of the other contexts kept theirs. */
+static void global_elsewhere(void **state)
+{
+	uint64_t first;
+
+	cpu->s.cr4 |= CR4_PCIDE | CR4_PGE;
+	mmu_flush_all(cpu);
+	map(1, 0x100000 | ALL | G);
+	FILLED(0x1000, true);
+	first = biased(0x1000);
+	assert_true(try_cr3(PML4 | 1));
+	map(1, 0x101000 | ALL | G);
+	mmu_flush_page(cpu, 0x1000);
+	assert_string_equal(host_has(first, &off), "--");
+	assert_true(try_cr3(PML4 | 1ull << 63));
+	assert_string_equal(host_has(first, &off), "--");
+}
+
+/* Each slot's first entry leads to the same page tables. */
+static gla_t in_slot(unsigned slot)
+{
+	poke(PML4 + 8 * slot, PDPT | P | W | U | A, 8);
+	return (gla_t)slot << 39 | 0x1000;
+}
+
+/* No more slots than there are; after a flush others may have them. */
+static void slots(void **state)
+{
+	map(1, 0x100000 | ALL);
+	for (unsigned k = 0; k < 20; k++)
+		assert_int_equal(touch(in_slot(k * 13), true), k < WINDOW_SLOTS ? WINDOW_FILLED : WINDOW_NOT);
+	check_biases();
+	HAS(in_slot(13), "rw");
+	assert_true(try_cr3(PML4));
+	check_biases();
+	for (unsigned k = 20; k-- > 12;)
+		FILLED(in_slot(k * 13 % 256), true);
+	NOT(in_slot(1), true);
+}
+
+/* The host's own limit of mappings is never met. */
+static void many_pages(void **state)
+{
+	static const unsigned room = 25000;
+
+	for (unsigned n = 0; n < room; n++) {
+		gla_t gla = (gla_t)n * 0x2000 + GIB(1);
+
+		poke(PDPT + 8, MIB(1) | P | W | U, 8);
+		poke(MIB(1) + 8 * (gla >> 21 & 511), (MIB(1) + 0x1000 + 0x1000 * (gla >> 21 & 511)) | P | W | U, 8);
+		poke(MIB(1) + 0x1000 + (gla - GIB(1)) / 0x1000 * 8, 0x100000 | P | W | U, 8);
+		FILLED(gla, false);
+		assert_in_range(cpu->window_pages, 1, 20000);
+	}
+	assert_int_equal(cpu->window_pages, room - 20000);
+}
+
+/* INVLPG at the limit takes everything. */
+static void cut_at_limit(void **state)
+{
+	map(1, 0x100000 | ALL), map(2, 0x101000 | ALL);
+	FILLED(0x1000, true), FILLED(0x2000, true);
+	for (unsigned n = 2; n < 20000; n++)
+		mmu_flush_page(cpu, 0x2000);
+	HAS(0x1000, "rw");
+	mmu_flush_page(cpu, 0x2000);
+	HAS(0x1000, "--"), HAS(0x2000, "--");
+	assert_int_equal(cpu->window_pages, 0);
+}
+
+/* What the host refuses is not for windows, and leaves no hole in which something else could come to lie. */
+static void refused(void **state)
+{
+	struct rlimit had, none = { 0 };
+	int null = open("/dev/null", O_RDWR), fd = mem_ram_fd(mem), keep = dup(fd);
+
+	map(1, 0x100000 | ALL), map(2, 0x101000 | ALL);
+	getrlimit(RLIMIT_AS, &had);
+	none.rlim_max = had.rlim_max;
+	setrlimit(RLIMIT_AS, &none);
+	enum mmu_window_fault how = touch(0x1000, true);
+	setrlimit(RLIMIT_AS, &had);
+	assert_int_equal(how, WINDOW_NOT);
+	FILLED(0x1000, true);
+	dup2(null, fd);
+	NOT(0x2000, true);
+	HAS(0x1000, "--"), HAS(0x2000, "--");
+	dup2(keep, fd);
+	FILLED(0x2000, true);
+	close(null), close(keep);
+}
+
+/* Bits for pages that were mapped writable are forgotten with the pages, so that no later translation pays for them. */
+static void written_forgotten(void **state)
+{
+	map(1, 0x100000 | ALL);
+	FILLED(0x1000, true);
+	assert_int_equal(cpu->window_written[0x100 / 8], 1);
+	mmu_flush_all(cpu);
+	assert_int_equal(cpu->window_written[0x100 / 8], 0);
 }
 
 /* Every address that is no user's, and every pointer that no bias makes, is the guest's own affair. */
@@ -90,7 +289,8 @@ static void not_canonical(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(stays_in_windows), T(not_canonical),
+		T(stays_in_windows), T(not_canonical), T(rights), T(flushed), T(large), T(global_elsewhere), T(slots), T(many_pages),
+		T(cut_at_limit), T(refused), T(written_forgotten),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
