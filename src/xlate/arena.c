@@ -83,8 +83,7 @@ struct xlate *xlate_new(struct cpu *cpu, struct err *err)
 	}
 	if (map_code(x, err) < 0)
 		goto fail;
-	x->used = 64;
-	x->cold_used = COLD_START;
+	xlate_cache_begin(x);
 	x->nvpages = 1;
 	x->bmi2 = __builtin_cpu_supports("bmi2");
 	x->crc32 = __builtin_cpu_supports("sse4.2");

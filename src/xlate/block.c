@@ -216,9 +216,7 @@ struct block *xlate_block_translate(struct xlate *x, struct fetch *f, enum gate 
 {
 	stats_enter(&x->cpu->stats, PHASE_TRANSLATION);
 	cpu_fpu_park(x->cpu);
-	if (x->used + BLOCK_MAX_INSNS * INSN_MAX_HOST > COLD_START || x->nblocks == x->cap_blocks ||
-	    x->cold_used + BLOCK_MAX_INSNS * INSN_MAX_HOST > CODE_SIZE - STEP_SIZE ||
-	    x->arena_used + 65536 > x->arena_size || xlate_live_full(x))
+	if (!xlate_cache_room(x))
 		xlate_cache_flush(x);
 	struct block *b = xlate_cache_alloc(x, sizeof(*b));
 	struct tr *t = begin(x, b, false);

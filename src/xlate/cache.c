@@ -2,8 +2,8 @@
 /* what: the code cache and its directory: allocation, look-up by host address, invalidation, flush
  *
  * Host code and everything that describes it are allocated upwards and freed all at once when either
- * runs full: a block that dies before only becomes unreachable. I1: by_host is ordered by host_off and by
- * cold_off, because host code is allocated upwards.
+ * runs full: a block that dies before only becomes unreachable. I1: by_host is ordered by host_off and by the
+ * order of cold code.
  */
 #include "xlate/xlate_int.h"
 
@@ -53,6 +53,26 @@ static void add_to_page(struct xlate *x, struct block *b, unsigned i)
 	cp->granules |= granules(first, last);
 }
 
+#define BLOCK_ROOM (BLOCK_MAX_INSNS * INSN_MAX_HOST)
+
+void xlate_cache_begin(struct xlate *x)
+{
+	x->used = 64;
+	x->cold_base = x->cold_used = CODE_SIZE - COLD_CHUNK;
+	x->cold_end = CODE_SIZE - STEP_SIZE;
+}
+
+bool xlate_cache_room(struct xlate *x)
+{
+	if (x->cold_used + BLOCK_ROOM > x->cold_end) {
+		x->cold_end = x->cold_base;
+		x->cold_base = x->cold_used = x->cold_end - COLD_CHUNK;
+	}
+	/* gates of other blocks go where the next block's code would */
+	return x->used + 2 * BLOCK_ROOM <= x->cold_base && x->nblocks < x->cap_blocks && x->arena_used + 65536 <= x->arena_size &&
+		!xlate_live_full(x);
+}
+
 void xlate_cache_publish(struct xlate *x, struct block *b)
 {
 	uint32_t h = xlate_cache_hash(b->rip, b->ks);
@@ -66,6 +86,12 @@ void xlate_cache_publish(struct xlate *x, struct block *b)
 		add_to_page(x, b, 1);
 }
 
+/* Offsets of cold code in the order in which it is made: upwards in a chunk, chunk below chunk. */
+static uint32_t cold_order(uint32_t off)
+{
+	return (CODE_SIZE - 1 - off) / COLD_CHUNK * COLD_CHUNK + off % COLD_CHUNK;
+}
+
 struct block *xlate_cache_at(struct xlate *x, uint64_t host_pc)
 {
 	uint64_t base = (uint64_t)(uintptr_t)x->rx;
@@ -74,11 +100,13 @@ struct block *xlate_cache_at(struct xlate *x, uint64_t host_pc)
 	uint32_t off = (uint32_t)(host_pc - base);
 	if (off >= CODE_SIZE - STEP_SIZE)
 		return &x->step_block;
-	bool cold = off >= COLD_START;
+	bool cold = off >= x->cold_base;
+	if (cold)
+		off = cold_order(off);
 	uint32_t lo = 0, hi = x->nblocks;
 	while (hi - lo > 1) {
 		uint32_t mid = (lo + hi) / 2;
-		if ((cold ? x->by_host[mid]->cold_off : x->by_host[mid]->host_off) <= off)
+		if ((cold ? cold_order(x->by_host[mid]->cold_off) : x->by_host[mid]->host_off) <= off)
 			lo = mid;
 		else
 			hi = mid;
@@ -189,8 +217,7 @@ void xlate_cache_flush(struct xlate *x)
 	memset(x->hash, 0, sizeof(*x->hash) << HASH_BITS);
 	xlate_live_reset(x);
 	x->nblocks = 0;
-	x->used = 64;
-	x->cold_used = COLD_START;
+	xlate_cache_begin(x);
 	xlate_perfmap_flushed(x);
 	x->arena_used = 0;
 	x->nflat = x->nother = 0;

@@ -71,7 +71,7 @@ static bool add_gate(struct xlate *x, struct block *b, void (*gate)(struct xlate
 {
 	struct emit e = { x->rw + x->used };
 
-	if (x->used + GATE_MAX > COLD_START) {
+	if (x->used + GATE_MAX > x->cold_base) {
 		x->flush_wanted = true;
 		return false;
 	}

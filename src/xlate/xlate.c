@@ -423,7 +423,7 @@ static void code_written(struct cpu *cpu, uint64_t off, uint64_t len)
 
 void xlate_usage(const struct xlate *x, struct xlate_usage *u)
 {
-	*u = (struct xlate_usage){ .code = x->used + x->cold_used - COLD_START, .code_size = CODE_SIZE, .meta = x->arena_used, .meta_size = x->arena_size };
+	*u = (struct xlate_usage){ .code = x->used + CODE_SIZE - x->cold_base - (x->cold_end - x->cold_used), .code_size = CODE_SIZE, .meta = x->arena_used, .meta_size = x->arena_size };
 }
 
 /* Where translated code is, for who takes samples. */

@@ -25,8 +25,9 @@ enum xlate_thunk { XT_EXIT_DIRECT, XT_EXIT_INDIRECT, XT_EXIT_PAGE, XT_EXIT_RETUR
 /* What is translated stays in the host's memory: this and its tables keep a machine below 96 MiB beyond its RAM. */
 #define CODE_SIZE (40u << 20)
 #define STEP_SIZE (16u << 10)
-/* What is seldom executed, miss and exit stubs, lies apart from the rest: dense code is what the host's caches hold most of. */
-#define COLD_START (CODE_SIZE / 2)
+/* What is seldom executed, miss and exit stubs, lies apart from the rest: dense code is what the host's caches hold most of. It gets
+ * chunks from the top down, the rest grows from the bottom up. */
+#define COLD_CHUNK (512u << 10)
 
 /* A way out of a block to a known RIP: the displacement of a jump, or of the LEA of a return, to its stub until it is linked. */
 struct xexit {
@@ -120,6 +121,7 @@ struct xlate {
 	int fd;
 	int perf_fd;                  /* /tmp/perf-PID.map, -1: none */
 	uint32_t used, cold_used;     /* where the next block's code goes */
+	uint32_t cold_base, cold_end; /* of the chunk in use */
 	struct block **hash;
 	struct block **by_host;       /* blocks in order of host_off */
 	uint32_t nblocks, cap_blocks;
@@ -244,6 +246,10 @@ void xlate_perfmap_flushed(struct xlate *x);
 
 /* cache.c */
 void *xlate_cache_alloc(struct xlate *x, size_t size);
+/* Is there room for another block, whatever is in it? */
+bool xlate_cache_room(struct xlate *x);
+/* All code goes; nothing points to it. */
+void xlate_cache_begin(struct xlate *x);
 void xlate_cache_publish(struct xlate *x, struct block *b);
 struct block *xlate_cache_at(struct xlate *x, uint64_t host_pc);
 void xlate_cache_kill(struct xlate *x, struct block *b);
