@@ -144,7 +144,7 @@ static void flushed(void **state)
 	assert_int_equal(cpu->window_pages, 0);
 }
 
-/* A large page is mapped in one piece, unless code, RAM's end or the A20 line cut it; INVLPG of any address takes all. */
+/* A large page is mapped in one piece, unless code, RAM's end or A20 cut it; INVLPG of any address takes all. */
 static void large(void **state)
 {
 	poke(PD + 8, 0x200000 | ALL | PS, 8);
@@ -289,8 +289,8 @@ static void not_canonical(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(stays_in_windows), T(not_canonical), T(rights), T(flushed), T(large), T(global_elsewhere), T(slots), T(many_pages),
-		T(cut_at_limit), T(refused), T(written_forgotten),
+		T(stays_in_windows), T(not_canonical), T(rights), T(flushed), T(large), T(global_elsewhere), T(slots),
+		T(many_pages), T(cut_at_limit), T(refused), T(written_forgotten),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
