@@ -3,8 +3,8 @@
  *
  * All device models of a machine live under loop's lock. The I/O thread takes it around every callback, and so does
  * who keeps the timers; a vCPU takes it around every port or MMIO access. Guest time in nanoseconds comes from the
- * loop, so that a machine can be paused and a unit test can step it: a loop made by loop_new_stepped() has no thread and
- * its time moves only by loop_step().
+ * loop, so that a machine can be paused and a unit test can step it: a loop made by loop_new_stepped() has no thread
+ * and its time moves only by loop_step().
  */
 #ifndef BASE_LOOP_H
 #define BASE_LOOP_H
