@@ -3,7 +3,7 @@
  *
  * What counts as a finding, besides a crash or must(): a host fault in translated code that no guest instruction may
  * cause (fault_sig.c ends the process), a host system call made by translated code (a seccomp filter on its addresses),
- * a TLB entry that points outside guest RAM, RAM guard pages that changed.
+ * a TLB entry that points outside guest RAM, anything but guest RAM in a window, RAM guard pages that changed.
  *
  * A thread ends each run after a millisecond; halted machines and triple faults end theirs at once. The faults'
  * handlers displace libFuzzer's, so the input is kept in the file FUZZ_LAST.
@@ -15,8 +15,10 @@
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #include "fuzz.h"
@@ -25,6 +27,7 @@
 
 enum { RAM = 1 << 20, GDT = 0x1000, IDT = 0x2000, TSS = 0x3000, TABLES = 0x4000, CODE = 0x10000, DATA = 0x20000,
 	STACK = 0x28000, MMIO = 0xfe000000 };
+#define WINDOW_SIZE ((1ull << 39) + 65536) /* with its guard: mmu/window.c */
 /* Selectors of the GDT made below; the data segments follow the code segments of their kind. */
 enum { CS64 = 0x08, CS32 = 0x10, CS16 = 0x18, DS = 0x20, CS64U = 0x2b, CS32U = 0x33, CS16U = 0x3b, DSU = 0x43,
 	DS16 = 0x48, DOWN = 0x50, TR = 0x58 };
@@ -36,6 +39,7 @@ struct target {
 	struct vcpu *vcpu;
 	struct cpu *cpu;
 	uint8_t *ram;
+	bool windows;
 	uint64_t started; /* ns of the host's clock; 0: not running */
 };
 
@@ -172,7 +176,9 @@ static void put_tables(uint8_t *ram, enum mode mode)
 		put_le32(ram + TABLES + (MMIO >> 22) * 4, (MMIO & 0xffc00000) | 0x87);
 		return;
 	}
-	put_le64(ram + TABLES, (TABLES + 0x1000) | 7);
+	/* more slots of 512 GiB than an address space has windows */
+	for (unsigned k = 0; k < (mode == PAE32 ? 1 : 12); k++)
+		put_le64(ram + TABLES + k * 23 * 8, (TABLES + 0x1000) | 7);
 	uint32_t pdpt = mode == PAE32 ? TABLES : TABLES + 0x1000;
 	uint32_t present = mode == PAE32 ? 1 : 7;
 	put_le64(ram + pdpt, (TABLES + 0x2000) | present);
@@ -235,12 +241,15 @@ static void set_segments(struct target *t, enum mode mode, bool user)
 
 static void set_state(struct target *t, struct input *in)
 {
-	enum mode mode = take(in, 1) % MODES;
+	uint8_t first = (uint8_t)take(in, 1);
+	enum mode mode = first % MODES;
 	unsigned bits = (unsigned)take(in, 1), more = (unsigned)take(in, 1);
 	struct cpu_state *s = &t->cpu->s;
 	bool segmented = mode != REAL && mode != UNREAL, user = mode == V86 || (segmented && bits & 1);
 	uint64_t seed = take(in, 2);
 
+	t->windows = first >= 128;
+	t->cpu->window_use = t->windows ? WINDOW_ALWAYS : WINDOW_LATER;
 	put_gdt(t->ram);
 	put_idt(t->ram, modes[mode].efer & EFER_LMA, modes[mode].efer & EFER_LMA ? CS64 : mode == PROT16 ? CS16 : CS32);
 	put_tss(t->ram, modes[mode].efer & EFER_LMA);
@@ -303,11 +312,54 @@ static void check_tlb(const struct target *t)
 	}
 }
 
+static uint64_t overlap(uint64_t first, uint64_t last, const uint8_t *at)
+{
+	uint64_t from = MAX(first, (uint64_t)(uintptr_t)at), to = MIN(last, (uint64_t)(uintptr_t)at + WINDOW_SIZE);
+
+	return from < to ? to - from : 0;
+}
+
+/* Bytes of [first, last) that lie in windows. */
+static uint64_t in_windows(const struct target *t, uint64_t first, uint64_t last)
+{
+	uint64_t sum = overlap(first, last, t->cpu->window_none);
+
+	for (unsigned c = 0; c < CPU_CTX; c++)
+		for (unsigned k = 0; k < WINDOW_SLOTS && t->cpu->window[c].host[k]; k++)
+			sum += overlap(first, last, t->cpu->window[c].host[k]);
+	return sum;
+}
+
+/* I1 of mmu/window.c, as the host has it: guest RAM or nothing, and no hole where something else may come to lie. */
+static void check_windows(const struct target *t)
+{
+	FILE *f = fopen("/proc/self/maps", "r");
+	unsigned long long first, last, offset, inode, covered = 0;
+	char line[512], perms[5];
+	struct stat ram;
+
+	must(f && fstat(mem_ram_fd(t->mem), &ram) == 0);
+	while (fgets(line, sizeof(line), f)) {
+		must(sscanf(line, "%llx-%llx %4s %llx %*s %llu", &first, &last, perms, &offset, &inode) == 5);
+		uint64_t size = in_windows(t, first, last);
+
+		if (!size)
+			continue;
+		covered += size;
+		must(!memcmp(perms, "---", 3) || (perms[2] == '-' && inode == ram.st_ino && offset + last - first <= RAM));
+		must(!memcmp(perms, "---", 3) || !overlap(first, last, t->cpu->window_none));
+	}
+	fclose(f);
+	must(covered == in_windows(t, 0, UINT64_MAX));
+}
+
 static void run(struct target *t, const uint8_t *code, size_t len)
 {
 	t->vcpu->have_event = t->vcpu->delivering = false;
 	mmu_flush_all(t->cpu);
 	xlate_flush(t->vcpu->xlate);
+	t->cpu->window[t->cpu->ctx].on = t->windows; /* supervisor code, too */
+	t->cpu->window[t->cpu->ctx].view = t->cpu->view;
 	memset(t->cpu->fpu, 0, 24);
 	put_le16(t->cpu->fpu, 0x37f);
 	put_le32(t->cpu->fpu + 24, 0x1f80);
@@ -330,5 +382,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	set_state(t, &in);
 	run(t, in.p, MIN(in.left, 4096));
 	check_tlb(t);
+	if (t->windows)
+		check_windows(t);
 	return 0;
 }
