@@ -19,7 +19,7 @@ SRC = TREE / "src"
 FILE_LINES, FUNCTION_LINES = 800, 80
 COLUMNS, COLUMNS_LATER = 120, 200
 # not yet brought to COLUMNS
-LATER = ("src/xlate/", "src/mmu/")
+LATER = ("src/mmu/",)
 SPDX = "SPDX-License-Identifier: GPL-2.0-or-later"
 CODE = {".c", ".h", ".S", ".def"}
 OWN_FOLDERS = ("src", "tests", "tools", "bench", ".ci")

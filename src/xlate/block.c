@@ -208,8 +208,9 @@ static void finish(struct tr *t, struct fetch *f)
 	if (t->step || !(t->key & KEY_FLAT_CS))
 		return;
 	b->live[0] = xlate_live_number(t->x, b->rip, b->host[0], user);
+	uint64_t next = b->rip + 4096;
 	if (b->host[1])
-		b->live[1] = xlate_live_number(t->x, key_code64(t->key) ? b->rip + 4096 : (uint32_t)(b->rip + 4096), b->host[1], user);
+		b->live[1] = xlate_live_number(t->x, key_code64(t->key) ? next : (uint32_t)next, b->host[1], user);
 }
 
 struct block *xlate_block_translate(struct xlate *x, struct fetch *f, enum gate want)
@@ -262,6 +263,12 @@ static void move_stack(struct cpu *cpu, unsigned stsize, uint64_t n)
 	*sp = stsize == 8 ? *sp + n : stsize == 4 ? (uint32_t)(*sp + n) : (*sp & ~0xffffull) | ((*sp + n) & 0xffff);
 }
 
+/* RCX before LOOP took one off it. */
+static uint64_t count_back(uint64_t rcx, unsigned size)
+{
+	return size == 2 ? (rcx & ~0xffffull) | ((rcx + 1) & 0xffff) : (uint32_t)(rcx + 1);
+}
+
 noreturn void xlate_block_bad_target_raise(struct xlate *x, uint64_t rip)
 {
 	struct cpu *cpu = x->cpu;
@@ -280,7 +287,7 @@ noreturn void xlate_block_bad_target_raise(struct xlate *x, uint64_t rip)
 		else if (d.cls == DC_CALL)
 			move_stack(cpu, d.in.stsize, d.in.opsize);
 		else if (d.cls == DC_LOOP && d.cc != 0xe3) /* not J(E)CXZ: only 16- and 32-bit code gets here */
-			cpu->s.gpr[RCX] = d.in.adsize == 2 ? (cpu->s.gpr[RCX] & ~0xffffull) | ((cpu->s.gpr[RCX] + 1) & 0xffff) : (uint32_t)(cpu->s.gpr[RCX] + 1);
+			cpu->s.gpr[RCX] = count_back(cpu->s.gpr[RCX], d.in.adsize);
 	}
 	cpu_raise(cpu, EXC_GP, 0);
 }

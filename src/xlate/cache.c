@@ -69,8 +69,8 @@ bool xlate_cache_room(struct xlate *x)
 		x->cold_base = x->cold_used = x->cold_end - COLD_CHUNK;
 	}
 	/* gates of other blocks go where the next block's code would */
-	return x->used + 2 * BLOCK_ROOM <= x->cold_base && x->nblocks < x->cap_blocks && x->arena_used + 65536 <= x->arena_size &&
-		!xlate_live_full(x);
+	return x->used + 2 * BLOCK_ROOM <= x->cold_base && x->nblocks < x->cap_blocks &&
+		x->arena_used + 65536 <= x->arena_size && !xlate_live_full(x);
 }
 
 void xlate_cache_publish(struct xlate *x, struct block *b)

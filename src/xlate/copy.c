@@ -203,7 +203,8 @@ void xlate_copy(struct tr *t, const struct dec *d, bool mem_in_s0)
 	map_field(&r, &r.rm, &d->f_rm, !mem_in_s0);
 	map_field(&r, &r.vvvv, &d->f_vvvv, true);
 	map_field(&r, &r.opc, &d->f_opc, true);
-	bool any_high = (d->f_reg.gpr && d->f_reg.high) || (!mem_in_s0 && d->f_rm.gpr && d->f_rm.high) || (d->f_opc.gpr && d->f_opc.high);
+	bool any_high = (d->f_reg.gpr && d->f_reg.high) || (!mem_in_s0 && d->f_rm.gpr && d->f_rm.high) ||
+		(d->f_opc.gpr && d->f_opc.high);
 	bool rex = d->rexw || mem_in_s0 || wants_rex(&r.reg) || (!mem_in_s0 && wants_rex(&r.rm)) || wants_rex(&r.opc);
 	if (any_high && rex) {
 		place_high(&r, &r.reg);

@@ -49,7 +49,8 @@ static bool hidden_set(ZydisISASet set)
 	case ZYDIS_ISA_SET_AVX512ER_512: case ZYDIS_ISA_SET_AVX512ER_SCALAR: case ZYDIS_ISA_SET_AVX512PF_512:
 	case ZYDIS_ISA_SET_AVX512_4FMAPS_512: case ZYDIS_ISA_SET_AVX512_4FMAPS_SCALAR: case ZYDIS_ISA_SET_AVX512_4VNNIW_512:
 		return true;
-	case ZYDIS_ISA_SET_AVX512_VP2INTERSECT_128: case ZYDIS_ISA_SET_AVX512_VP2INTERSECT_256: case ZYDIS_ISA_SET_AVX512_VP2INTERSECT_512:
+	case ZYDIS_ISA_SET_AVX512_VP2INTERSECT_128: case ZYDIS_ISA_SET_AVX512_VP2INTERSECT_256:
+	case ZYDIS_ISA_SET_AVX512_VP2INTERSECT_512:
 		return !__builtin_cpu_supports("avx512vp2intersect");
 	default:
 		return false;
@@ -71,7 +72,8 @@ static ZydisMachineMode machine_mode(uint32_t key, bool real)
 static bool is_gpr(ZydisRegister r)
 {
 	ZydisRegisterClass c = ZydisRegisterGetClass(r);
-	return c == ZYDIS_REGCLASS_GPR8 || c == ZYDIS_REGCLASS_GPR16 || c == ZYDIS_REGCLASS_GPR32 || c == ZYDIS_REGCLASS_GPR64;
+	return c == ZYDIS_REGCLASS_GPR8 || c == ZYDIS_REGCLASS_GPR16 || c == ZYDIS_REGCLASS_GPR32 ||
+		c == ZYDIS_REGCLASS_GPR64;
 }
 
 static bool is_high(ZydisRegister r)
@@ -286,7 +288,8 @@ static void set_immediates(struct dec *d, const ZydisDecodedInstruction *zi, con
 /* Shifts by CL, and by 0, leave the flags alone (SDM SAL/SAR/SHL/SHR), so they kill nothing. */
 static bool may_keep_flags(const struct dec *d)
 {
-	unsigned op = d->opcode, mask = d->rexw && op != 0xc0 ? 63 : 31; /* counts of byte shifts have five bits, REX.W or not */
+	/* counts of byte shifts have five bits, REX.W or not */
+	unsigned op = d->opcode, mask = d->rexw && op != 0xc0 ? 63 : 31;
 	if (d->map == 0)
 		return op == 0xd2 || op == 0xd3 || ((op == 0xc0 || op == 0xc1) && !(d->in.imm & mask));
 	if (d->map == 1)
@@ -347,7 +350,8 @@ static void special_registers(struct dec *d, const ZydisDecodedInstruction *zi, 
 static bool is_masked_vector(ZydisMnemonic m)
 {
 	switch (m) {
-	case ZYDIS_MNEMONIC_VMASKMOVPS: case ZYDIS_MNEMONIC_VMASKMOVPD: case ZYDIS_MNEMONIC_VPMASKMOVD: case ZYDIS_MNEMONIC_VPMASKMOVQ:
+	case ZYDIS_MNEMONIC_VMASKMOVPS: case ZYDIS_MNEMONIC_VMASKMOVPD: case ZYDIS_MNEMONIC_VPMASKMOVD:
+	case ZYDIS_MNEMONIC_VPMASKMOVQ:
 		return true;
 	default:
 		return false;
@@ -395,7 +399,8 @@ static void helper_fields(struct dec *d, const ZydisDecodedInstruction *zi, cons
 		break;
 	case OP_RET_FAR: case OP_AAM: case OP_AAD:
 		break;
-	case OP_SYSRET: case OP_SYSEXIT: case OP_FXSAVE: case OP_FXRSTOR: case OP_XSAVE: case OP_XSAVEC: case OP_XSAVEOPT: case OP_XRSTOR:
+	case OP_SYSRET: case OP_SYSEXIT: case OP_FXSAVE: case OP_FXRSTOR: case OP_XSAVE: case OP_XSAVEC: case OP_XSAVEOPT:
+	case OP_XRSTOR:
 		in->opsize = d->rexw ? 8 : 4;
 		break;
 	default:
@@ -407,8 +412,10 @@ static void helper_fields(struct dec *d, const ZydisDecodedInstruction *zi, cons
 static bool suppresses_faults(ZydisExceptionClass c)
 {
 	switch (c) {
-	case ZYDIS_EXCEPTION_CLASS_E1: case ZYDIS_EXCEPTION_CLASS_E2: case ZYDIS_EXCEPTION_CLASS_E3: case ZYDIS_EXCEPTION_CLASS_E4:
-	case ZYDIS_EXCEPTION_CLASS_E5: case ZYDIS_EXCEPTION_CLASS_E6: case ZYDIS_EXCEPTION_CLASS_E10: case ZYDIS_EXCEPTION_CLASS_E11:
+	case ZYDIS_EXCEPTION_CLASS_E1: case ZYDIS_EXCEPTION_CLASS_E2: case ZYDIS_EXCEPTION_CLASS_E3:
+	case ZYDIS_EXCEPTION_CLASS_E4:
+	case ZYDIS_EXCEPTION_CLASS_E5: case ZYDIS_EXCEPTION_CLASS_E6: case ZYDIS_EXCEPTION_CLASS_E10:
+	case ZYDIS_EXCEPTION_CLASS_E11:
 		return true;
 	default:
 		return false;
@@ -438,14 +445,18 @@ static unsigned broadcast_tuple(ZydisBroadcastMode m)
 	}
 }
 
-/* Do mask bits stand for other units than the elements Zydis names? Log2 of their bytes, or -1; -2: no suppression after all. */
+/* Do mask bits stand for other units than the elements Zydis names? Log2 of their bytes, or -1; -2: no suppression
+ * after all. */
 static int mask_unit(ZydisMnemonic m)
 {
 	switch (m) {
-	case ZYDIS_MNEMONIC_VFMADDCPH: case ZYDIS_MNEMONIC_VFCMADDCPH: case ZYDIS_MNEMONIC_VFMULCPH: case ZYDIS_MNEMONIC_VFCMULCPH:
-	case ZYDIS_MNEMONIC_VFMADDCSH: case ZYDIS_MNEMONIC_VFCMADDCSH: case ZYDIS_MNEMONIC_VFMULCSH: case ZYDIS_MNEMONIC_VFCMULCSH:
+	case ZYDIS_MNEMONIC_VFMADDCPH: case ZYDIS_MNEMONIC_VFCMADDCPH: case ZYDIS_MNEMONIC_VFMULCPH:
+	case ZYDIS_MNEMONIC_VFCMULCPH:
+	case ZYDIS_MNEMONIC_VFMADDCSH: case ZYDIS_MNEMONIC_VFCMADDCSH: case ZYDIS_MNEMONIC_VFMULCSH:
+	case ZYDIS_MNEMONIC_VFCMULCSH:
 		return 2;
-	case ZYDIS_MNEMONIC_VDBPSADBW: case ZYDIS_MNEMONIC_VCVTNE2PS2BF16: case ZYDIS_MNEMONIC_VGF2P8AFFINEQB: case ZYDIS_MNEMONIC_VGF2P8AFFINEINVQB:
+	case ZYDIS_MNEMONIC_VDBPSADBW: case ZYDIS_MNEMONIC_VCVTNE2PS2BF16: case ZYDIS_MNEMONIC_VGF2P8AFFINEQB:
+	case ZYDIS_MNEMONIC_VGF2P8AFFINEINVQB:
 		return -2;
 	default:
 		return -1;
@@ -472,14 +483,16 @@ static void masked_operand(struct dec *d, const ZydisDecodedInstruction *zi, con
 	}
 }
 
-/* Outside 64-bit mode VEX.W and EVEX.W do not widen general registers, and registers 8 to 15 cannot be named (SDM vol 2 2.3.5, 2.3.7). The
- * host would take both at their word. */
+/* Outside 64-bit mode VEX.W and EVEX.W do not widen general registers, and registers 8 to 15 cannot be named (SDM vol
+ * 2 2.3.5, 2.3.7). The host would take both at their word. */
 static void forget_64bit(struct dec *d, const ZydisDecodedInstruction *zi, const ZydisDecodedOperand *ops)
 {
 	bool gpr = d->f_reg.gpr || d->f_rm.gpr || d->f_vvvv.gpr;
 	switch (zi->mnemonic) {
-	case ZYDIS_MNEMONIC_VCVTSI2SS: case ZYDIS_MNEMONIC_VCVTSI2SD: case ZYDIS_MNEMONIC_VCVTSI2SH: case ZYDIS_MNEMONIC_VCVTUSI2SS:
-	case ZYDIS_MNEMONIC_VCVTUSI2SD: case ZYDIS_MNEMONIC_VCVTUSI2SH: case ZYDIS_MNEMONIC_VMOVD: case ZYDIS_MNEMONIC_VPINSRD:
+	case ZYDIS_MNEMONIC_VCVTSI2SS: case ZYDIS_MNEMONIC_VCVTSI2SD: case ZYDIS_MNEMONIC_VCVTSI2SH:
+	case ZYDIS_MNEMONIC_VCVTUSI2SS:
+	case ZYDIS_MNEMONIC_VCVTUSI2SD: case ZYDIS_MNEMONIC_VCVTUSI2SH: case ZYDIS_MNEMONIC_VMOVD:
+	case ZYDIS_MNEMONIC_VPINSRD:
 	case ZYDIS_MNEMONIC_VPEXTRD: case ZYDIS_MNEMONIC_VPCMPESTRI: case ZYDIS_MNEMONIC_VPCMPESTRM:
 		gpr = true;
 		break;
@@ -501,16 +514,19 @@ static void forget_64bit(struct dec *d, const ZydisDecodedInstruction *zi, const
 			d->in.raw[d->imm_off] &= 0x7f;
 }
 
-/* Whole-register operands of legacy SSE must be aligned but for the moves that say otherwise; of VEX and EVEX only those of moves that say
- * so (SDM vol 2 2.5, exception types 1 and 4). */
+/* Whole-register operands of legacy SSE must be aligned but for the moves that say otherwise; of VEX and EVEX only
+ * those of moves that say so (SDM vol 2 2.5, exception types 1 and 4). */
 static bool must_align(const struct dec *d, const ZydisDecodedInstruction *zi)
 {
 	switch (zi->mnemonic) {
 	case ZYDIS_MNEMONIC_MOVUPS: case ZYDIS_MNEMONIC_MOVUPD: case ZYDIS_MNEMONIC_MOVDQU: case ZYDIS_MNEMONIC_LDDQU:
-	case ZYDIS_MNEMONIC_PCMPESTRI: case ZYDIS_MNEMONIC_PCMPESTRM: case ZYDIS_MNEMONIC_PCMPISTRI: case ZYDIS_MNEMONIC_PCMPISTRM:
+	case ZYDIS_MNEMONIC_PCMPESTRI: case ZYDIS_MNEMONIC_PCMPESTRM: case ZYDIS_MNEMONIC_PCMPISTRI:
+	case ZYDIS_MNEMONIC_PCMPISTRM:
 		return false;
-	case ZYDIS_MNEMONIC_VMOVAPS: case ZYDIS_MNEMONIC_VMOVAPD: case ZYDIS_MNEMONIC_VMOVDQA: case ZYDIS_MNEMONIC_VMOVDQA32:
-	case ZYDIS_MNEMONIC_VMOVDQA64: case ZYDIS_MNEMONIC_VMOVNTPS: case ZYDIS_MNEMONIC_VMOVNTPD: case ZYDIS_MNEMONIC_VMOVNTDQ:
+	case ZYDIS_MNEMONIC_VMOVAPS: case ZYDIS_MNEMONIC_VMOVAPD: case ZYDIS_MNEMONIC_VMOVDQA:
+	case ZYDIS_MNEMONIC_VMOVDQA32:
+	case ZYDIS_MNEMONIC_VMOVDQA64: case ZYDIS_MNEMONIC_VMOVNTPS: case ZYDIS_MNEMONIC_VMOVNTPD:
+	case ZYDIS_MNEMONIC_VMOVNTDQ:
 	case ZYDIS_MNEMONIC_VMOVNTDQA:
 		return true;
 	default:
@@ -520,7 +536,8 @@ static bool must_align(const struct dec *d, const ZydisDecodedInstruction *zi)
 
 static bool is_x87(const ZydisDecodedInstruction *zi)
 {
-	return zi->opcode_map == ZYDIS_OPCODE_MAP_DEFAULT && zi->encoding == ZYDIS_INSTRUCTION_ENCODING_LEGACY && (zi->opcode & 0xf8) == 0xd8;
+	return zi->opcode_map == ZYDIS_OPCODE_MAP_DEFAULT && zi->encoding == ZYDIS_INSTRUCTION_ENCODING_LEGACY &&
+		(zi->opcode & 0xf8) == 0xd8;
 }
 
 static bool waits_for_x87(const ZydisDecodedInstruction *zi, const ZydisDecodedOperand *ops)
@@ -572,7 +589,8 @@ static void set_class(struct dec *d, const ZydisDecodedInstruction *zi, const Zy
 		to_helper(d, OP_VECTOR_MEM);
 	if (d->masked && !d->vsib && !insn_vector_mem_does(&d->in))
 		masked_operand(d, zi, ops);
-	for (unsigned i = 0; i < zi->operand_count && d->cls == DC_COPY; i++) /* a copy would reach memory unchecked: MOVDIR64B */
+	/* a copy would reach memory unchecked: MOVDIR64B */
+	for (unsigned i = 0; i < zi->operand_count && d->cls == DC_COPY; i++)
 		if (ops[i].type == ZYDIS_OPERAND_TYPE_MEMORY && ops[i].visibility != ZYDIS_OPERAND_VISIBILITY_EXPLICIT)
 			d->cls = DC_UD;
 }
@@ -583,7 +601,8 @@ static bool is_off(const struct dec *d, const ZydisDecodedInstruction *zi, const
 	bool mmx = false, xmm = false;
 	if (zi->mnemonic == ZYDIS_MNEMONIC_FWAIT)
 		return key & KEY_WAIT_OFF;
-	if (zi->meta.isa_ext == ZYDIS_ISA_EXT_X87 || zi->mnemonic == ZYDIS_MNEMONIC_FXSAVE || zi->mnemonic == ZYDIS_MNEMONIC_FXRSTOR ||
+	if (zi->meta.isa_ext == ZYDIS_ISA_EXT_X87 || zi->mnemonic == ZYDIS_MNEMONIC_FXSAVE ||
+		zi->mnemonic == ZYDIS_MNEMONIC_FXRSTOR ||
 	    zi->mnemonic == ZYDIS_MNEMONIC_FXSAVE64 || zi->mnemonic == ZYDIS_MNEMONIC_FXRSTOR64)
 		return key & KEY_X87_OFF;
 	for (unsigned i = 0; i < zi->operand_count; i++) {
@@ -591,7 +610,8 @@ static bool is_off(const struct dec *d, const ZydisDecodedInstruction *zi, const
 			continue;
 		ZydisRegisterClass c = ZydisRegisterGetClass(ops[i].reg.value);
 		mmx |= c == ZYDIS_REGCLASS_MMX;
-		xmm |= c == ZYDIS_REGCLASS_XMM || c == ZYDIS_REGCLASS_YMM || c == ZYDIS_REGCLASS_ZMM || c == ZYDIS_REGCLASS_MASK;
+		xmm |= c == ZYDIS_REGCLASS_XMM || c == ZYDIS_REGCLASS_YMM || c == ZYDIS_REGCLASS_ZMM ||
+			c == ZYDIS_REGCLASS_MASK;
 	}
 	if (d->enc == ENC_EVEX)
 		return key & KEY_AVX512_OFF;
@@ -605,14 +625,16 @@ static bool is_off(const struct dec *d, const ZydisDecodedInstruction *zi, const
 	return (mmx || zi->meta.isa_ext == ZYDIS_ISA_EXT_MMX) && key & KEY_X87_OFF;
 }
 
-static enum dec_status fetch(ZydisDecodedInstruction *zi, ZydisDecodedOperand *ops, uint32_t key, bool real, const uint8_t *bytes, unsigned len)
+static enum dec_status fetch(ZydisDecodedInstruction *zi, ZydisDecodedOperand *ops, uint32_t key, bool real,
+	const uint8_t *bytes, unsigned len)
 {
 	ZydisDecoder dec;
 	/* SYSENTER and SYSEXIT exist in real mode, to fault with #GP (SDM vol 2); Zydis does not know them there */
 	bool known = len > 1 && bytes[0] == 0x0f && (bytes[1] & 0xfe) == 0x34;
 	ZydisMachineMode mode = machine_mode(key, real && !known);
 	/* stack_width matters only for the size of implicit stack operands */
-	ZydisStackWidth sw = key_code64(key) ? ZYDIS_STACK_WIDTH_64 : key & KEY_STACK32 ? ZYDIS_STACK_WIDTH_32 : ZYDIS_STACK_WIDTH_16;
+	ZydisStackWidth sw = key_code64(key) ? ZYDIS_STACK_WIDTH_64 : key & KEY_STACK32 ?
+		ZYDIS_STACK_WIDTH_32 : ZYDIS_STACK_WIDTH_16;
 	ZydisDecoderInit(&dec, mode, sw);
 	ZyanStatus st = ZydisDecoderDecodeFull(&dec, bytes, MIN(len, 15u), zi, ops);
 	if (ZYAN_SUCCESS(st))
@@ -622,7 +644,8 @@ static enum dec_status fetch(ZydisDecodedInstruction *zi, ZydisDecodedOperand *o
 	return st == ZYDIS_STATUS_INSTRUCTION_TOO_LONG ? DEC_TOO_LONG : DEC_UD;
 }
 
-/* mod 0 with SIB base 5 means disp32 and no base, REX.B or not (SDM vol 2 table 2-3). Zydis 4.0.0 names R13 if the address size is 32. */
+/* mod 0 with SIB base 5 means disp32 and no base, REX.B or not (SDM vol 2 table 2-3). Zydis 4.0.0 names R13 if the
+ * address size is 32. */
 static void no_sib_base(struct dec *d, const ZydisDecodedInstruction *zi, const ZydisDecodedOperand *ops)
 {
 	for (unsigned i = 0; i < zi->operand_count; i++)
@@ -633,12 +656,14 @@ static void no_sib_base(struct dec *d, const ZydisDecodedInstruction *zi, const 
 }
 
 /* 0F 1A and 1B are NOPs to a CPU without MPX, in forms too that Zydis refuses: decode 0F 1F in their place. */
-static enum dec_status fetch_reserved_nop(ZydisDecodedInstruction *zi, ZydisDecodedOperand *ops, uint32_t key, bool real, const uint8_t *bytes, unsigned len)
+static enum dec_status fetch_reserved_nop(ZydisDecodedInstruction *zi, ZydisDecodedOperand *ops, uint32_t key,
+	bool real, const uint8_t *bytes, unsigned len)
 {
 	uint8_t copy[15];
 	unsigned n = MIN(len, 15u), i = 0;
 	memcpy(copy, bytes, n);
-	while (i < n && (memchr("\x26\x2e\x36\x3e\x64\x65\x66\x67\xf2\xf3", copy[i], 10) || (key_code64(key) && (copy[i] & 0xf0) == 0x40)))
+	while (i < n && (memchr("\x26\x2e\x36\x3e\x64\x65\x66\x67\xf2\xf3", copy[i], 10) ||
+	                 (key_code64(key) && (copy[i] & 0xf0) == 0x40)))
 		i++;
 	if (i + 1 >= n || copy[i] != 0x0f || (copy[i + 1] & 0xfe) != 0x1a)
 		return DEC_UD;
@@ -648,13 +673,15 @@ static enum dec_status fetch_reserved_nop(ZydisDecodedInstruction *zi, ZydisDeco
 
 static bool is_scalar(ZydisExceptionClass c)
 {
-	return c == ZYDIS_EXCEPTION_CLASS_E3 || c == ZYDIS_EXCEPTION_CLASS_E3NF || c == ZYDIS_EXCEPTION_CLASS_E5 || c == ZYDIS_EXCEPTION_CLASS_E10 ||
+	return c == ZYDIS_EXCEPTION_CLASS_E3 || c == ZYDIS_EXCEPTION_CLASS_E3NF || c == ZYDIS_EXCEPTION_CLASS_E5 ||
+		c == ZYDIS_EXCEPTION_CLASS_E10 ||
 	       c == ZYDIS_EXCEPTION_CLASS_E10NF;
 }
 
-/* Half-precision scalars ignore EVEX.L'L (LLIG, SDM vol 2 "VADDSH"), and outside 64-bit mode conversions from and to general registers ignore
- * EVEX.W ("VCVTSI2SH"); Zydis 4.0.0 refuses all values but 0. */
-static enum dec_status fetch_half_scalar(ZydisDecodedInstruction *zi, ZydisDecodedOperand *ops, uint32_t key, bool real, const uint8_t *bytes, unsigned len)
+/* Half-precision scalars ignore EVEX.L'L (LLIG, SDM vol 2 "VADDSH"), and outside 64-bit mode conversions from and to
+ * general registers ignore EVEX.W ("VCVTSI2SH"); Zydis 4.0.0 refuses all values but 0. */
+static enum dec_status fetch_half_scalar(ZydisDecodedInstruction *zi, ZydisDecodedOperand *ops, uint32_t key, bool real,
+	const uint8_t *bytes, unsigned len)
 {
 	uint8_t copy[15];
 	unsigned n = MIN(len, 15u), i = 0;
@@ -707,7 +734,8 @@ enum dec_status dec_decode(struct dec *d, uint32_t key, bool real, const uint8_t
 		d->mem_size = 2; /* reads a word, whatever its name says */
 	if (d->mem_wr && is_x87(&zi)) /* an unmasked exception stores nothing: a bounced store must hold what was there */
 		d->mem_rd = true;
-	if (in->has_mem && zi.attributes & ZYDIS_ATTRIB_HAS_SIB && zi.raw.modrm.mod == 0 && zi.raw.sib.base == 5 && in->base != INSN_NOREG)
+	if (in->has_mem && zi.attributes & ZYDIS_ATTRIB_HAS_SIB && zi.raw.modrm.mod == 0 && zi.raw.sib.base == 5 &&
+		in->base != INSN_NOREG)
 		no_sib_base(d, &zi, ops);
 	if (!key_code64(key) && d->enc != ENC_LEGACY)
 		forget_64bit(d, &zi, ops);

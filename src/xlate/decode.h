@@ -41,7 +41,8 @@ struct dec {
 	bool aligned;                /* the operand must be aligned to its size, else #GP */
 	bool waits;                  /* x87 and MMX: an exception that waits comes before those of the operand */
 	uint16_t mem_size;           /* bytes */
-	uint8_t mask_k, mask_elem;   /* a load under opmask k: log2 of its element size; mask_any: of the number of mask bits */
+	/* a load under opmask k: log2 of its element size; mask_any: of the number of mask bits */
+	uint8_t mask_k, mask_elem;
 	bool mask_any;               /* broadcast: an element is needed if any of its mask bits is set */
 	uint8_t mask_tuple;          /* broadcast: log2 of the elements in memory */
 	uint8_t imm_off, imm_len;    /* trailing immediate bytes, copied as they are */

@@ -4,7 +4,8 @@
 
 void emit_rex(struct emit *e, bool w, unsigned reg, unsigned index, unsigned base, bool force)
 {
-	unsigned rex = 0x40 | w << 3 | (reg >> 3 & 1) << 2 | (index != H_NONE && index & 8 ? 2 : 0) | (base != H_NONE && base & 8 ? 1 : 0);
+	unsigned rex = 0x40 | w << 3 | (reg >> 3 & 1) << 2 | (index != H_NONE && index & 8 ? 2 : 0) |
+		(base != H_NONE && base & 8 ? 1 : 0);
 	if (rex != 0x40 || force)
 		e1(e, rex);
 }
@@ -34,7 +35,8 @@ void emit_modrm_mem(struct emit *e, unsigned reg, unsigned base, unsigned index,
 		e_32(e, (uint32_t)disp);
 }
 
-void emit_op_mem(struct emit *e, unsigned width, unsigned opcode, unsigned reg, unsigned base, unsigned index, unsigned scale, int32_t disp)
+void emit_op_mem(struct emit *e, unsigned width, unsigned opcode, unsigned reg, unsigned base, unsigned index,
+	unsigned scale, int32_t disp)
 {
 	if (width == 2)
 		e1(e, 0x66);

@@ -15,7 +15,8 @@
 
 #include "cpu/cpu.h"
 
-enum host_reg { H_RAX, H_RCX, H_RDX, H_RBX, H_RSP, H_RBP, H_RSI, H_RDI, H_R8, H_R9, H_R10, H_R11, H_R12, H_R13, H_R14, H_R15 };
+enum host_reg { H_RAX, H_RCX, H_RDX, H_RBX, H_RSP, H_RBP, H_RSI, H_RDI, H_R8, H_R9, H_R10, H_R11, H_R12, H_R13, H_R14,
+	H_R15 };
 #define S0 H_R15
 #define S1 H_R10
 #define S2 H_R11
@@ -58,7 +59,8 @@ void emit_rex(struct emit *e, bool w, unsigned reg, unsigned index, unsigned bas
 void emit_modrm_mem(struct emit *e, unsigned reg, unsigned base, unsigned index, unsigned scale, int32_t disp);
 
 /* op reg, [base + index*scale + disp] and its mirror; opcode one byte; width 1, 2, 4 or 8. */
-void emit_op_mem(struct emit *e, unsigned width, unsigned opcode, unsigned reg, unsigned base, unsigned index, unsigned scale, int32_t disp);
+void emit_op_mem(struct emit *e, unsigned width, unsigned opcode, unsigned reg, unsigned base, unsigned index,
+	unsigned scale, int32_t disp);
 /* op with register r/m. */
 void emit_op_reg(struct emit *e, unsigned width, unsigned opcode, unsigned reg, unsigned rm);
 /* Loads and stores of members of struct cpu. */
@@ -69,11 +71,13 @@ void emit_mov(struct emit *e, unsigned width, unsigned dst, unsigned src);
 /* movzx to 32 bits from width 1 or 2. */
 void emit_movzx(struct emit *e, unsigned width, unsigned dst, unsigned src);
 /* lea reg, [base + index*scale + disp] with 32- or 64-bit result. */
-void emit_lea(struct emit *e, unsigned width, unsigned reg, unsigned base, unsigned index, unsigned scale, int32_t disp);
+void emit_lea(struct emit *e, unsigned width, unsigned reg, unsigned base, unsigned index, unsigned scale,
+	int32_t disp);
 /* call/jmp through a pointer in struct cpu. */
 void emit_call_cpu(struct emit *e, uint32_t off);
 void emit_jmp_cpu(struct emit *e, uint32_t off);
-/* Forward jumps with 32-bit displacement: returns where the displacement is, for emit_patch. cc: 0-15, or -1 for jmp. */
+/* Forward jumps with 32-bit displacement: returns where the displacement is, for emit_patch. cc: 0-15, or -1 for jmp.
+ * */
 uint8_t *emit_jcc(struct emit *e, int cc);
 void emit_patch(uint8_t *disp, const uint8_t *target);
 /* Jump to a known place. */

@@ -69,8 +69,9 @@ xlate_exit_direct:
 	movq %r10, %rax
 	jmp back
 
-/* Indirect exit: S0 (R15) = guest RIP. xlate_jc_empty is the same under an address of its own: a slot never used. Most targets
- * have a block whose slot another one took, or whose page a flush of the TLB made unknown: these go on at once. */
+/* Indirect exit: S0 (R15) = guest RIP. xlate_jc_empty is the same under an address of its own: a slot never used. Most
+ * targets have a block whose slot another one took, or whose page a flush of the TLB made unknown: these go on at
+ * once. */
 	.globl xlate_jc_empty
 xlate_jc_empty:
 	nop
@@ -141,8 +142,9 @@ xlate_thunk_helper:
 	leaq 8(%rsp), %rsp
 	jmp *OFF_TMP(%rsp)
 
-/* Near miss in view and direction \i: S0 (R15) = ea - tag of the near entry, S1 (R10) = the entry's offset from the first of its kind |
- * (4096 - size) << 16. If the TLB has the page: CF = 0, S0 = host address, and the near entry is its copy. Else CF = 1, S0 = ea. */
+/* Near miss in view and direction \i: S0 (R15) = ea - tag of the near entry, S1 (R10) = the entry's offset from the
+ * first of its kind | (4096 - size) << 16. If the TLB has the page: CF = 0, S0 = host address, and the near entry is
+ * its copy. Else CF = 1, S0 = ea. */
 .macro NEAR i
 	.globl xlate_near_\i
 xlate_near_\i:

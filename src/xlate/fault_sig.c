@@ -58,7 +58,8 @@ static noreturn void our_fault(int sig, const siginfo_t *si, const greg_t *g)
 /* Exception vectors that a guest's instruction may raise natively. */
 static bool is_guest_vector(greg_t trap)
 {
-	return trap == EXC_DE || trap == EXC_UD || trap == EXC_GP || trap == EXC_MF || trap == EXC_XM || trap == EXC_AC || trap == EXC_SS;
+	return trap == EXC_DE || trap == EXC_UD || trap == EXC_GP || trap == EXC_MF || trap == EXC_XM || trap == EXC_AC ||
+		trap == EXC_SS;
 }
 
 /* A fault of code that goes through windows. True: what it wants is there now. */
@@ -67,7 +68,8 @@ static bool window_filled(struct xlate *x, struct block *b, const siginfo_t *si,
 	uint64_t pointer = (uint64_t)g[REG_R15], rip = (uint64_t)g[REG_RIP];
 	bool canonical = g[REG_TRAPNO] == EXC_PF;
 	uint16_t was = stats_enter(&x->cpu->stats, PHASE_MISS);
-	enum mmu_window_fault how = mmu_window_fault(x->cpu, canonical, (uint64_t)(uintptr_t)si->si_addr, g[REG_ERR] & 2, &pointer);
+	enum mmu_window_fault how = mmu_window_fault(x->cpu, canonical, (uint64_t)(uintptr_t)si->si_addr, g[REG_ERR] & 2,
+		&pointer);
 	g[REG_R15] = (greg_t)pointer;
 	if (how == WINDOW_NOT && x->cpu->s.cpl != 3)
 		mmu_window_strike(x->cpu);

@@ -75,18 +75,24 @@ static struct cold *new_cold(struct tr *t, unsigned kind, bool saved, uint32_t d
 {
 	must(t->ncold < BLOCK_MAX_SITES);
 	struct cold *c = &t->cold[t->ncold++];
-	*c = (struct cold){ .kind = (uint8_t)kind, .flags_saved = saved, .insn = (uint8_t)t->i, .desc = desc, .near = NEAR_SIZE };
+	*c = (struct cold){ .kind = (uint8_t)kind, .flags_saved = saved, .insn = (uint8_t)t->i, .desc = desc,
+		.near = NEAR_SIZE };
 	return c;
 }
 
-/* Add the segment's base to S0, after a limit check for segments that are not flat: then returns the stub for its failure. */
+static uint32_t seg_base_off(unsigned seg)
+{
+	return (uint32_t)(CPU_OFF(s.seg) + seg * sizeof(struct cpu_seg) + offsetof(struct cpu_seg, base));
+}
+
+/* Add the segment's base to S0, after a limit check for segments that are not flat: then returns the stub for its
+ * failure. */
 static struct cold *add_base(struct tr *t, unsigned seg, unsigned size, bool saved, uint32_t desc)
 {
 	struct emit *e = &t->e;
-	uint32_t base = (uint32_t)(offsetof(struct cpu, s.seg) + seg * sizeof(struct cpu_seg) + offsetof(struct cpu_seg, base));
 	if (key_code64(t->key)) {
 		if (seg == SEG_FS || seg == SEG_GS)
-			emit_op_mem(e, 8, 0x03, S0, H_RSP, H_NONE, 1, (int32_t)base);
+			emit_op_mem(e, 8, 0x03, S0, H_RSP, H_NONE, 1, (int32_t)seg_base_off(seg));
 		return NULL;
 	}
 	if (key_flat(t->key, seg) && !(seg == SEG_CS && desc & DESC_WRITE)) /* code segments cannot be written */
@@ -96,7 +102,7 @@ static struct cold *add_base(struct tr *t, unsigned seg, unsigned size, bool sav
 	emit_lea(e, 8, S1, S0, H_NONE, 1, (int32_t)size);
 	emit_op_mem(e, 8, 0x3b, S1, H_RSP, H_NONE, 1, (int32_t)(max + seg * 8));
 	c->jump = emit_jcc(e, 7); /* ja */
-	emit_op_mem(e, 4, 0x03, S0, H_RSP, H_NONE, 1, (int32_t)base);
+	emit_op_mem(e, 4, 0x03, S0, H_RSP, H_NONE, 1, (int32_t)seg_base_off(seg));
 	c->resume = e->p;
 	return c;
 }
@@ -148,8 +154,8 @@ static bool is_far(const struct tr *t)
 	return t->x->far[far / 64] >> far % 64 & 1;
 }
 
-/* Kernel code meets another object at each step, so it seldom finds the near entry right, but for its stack and its per-CPU data. What
- * runs below is no kernel: firmware, boot loaders, kernels' decompressors. They loop. */
+/* Kernel code meets another object at each step, so it seldom finds the near entry right, but for its stack and its
+ * per-CPU data. What runs below is no kernel: firmware, boot loaders, kernels' decompressors. They loop. */
 static void check(struct tr *t, struct cold *c, unsigned base, bool write, unsigned size)
 {
 	c->view_rw = key_view(t->key) * TLB_RW_COUNT + (write ? TLB_WRITE : TLB_READ);
@@ -174,8 +180,8 @@ static void emit_near_miss(struct tr *t, const struct cold *c)
 	emit_jcc_to(e, 3, c->checked); /* jnc */
 }
 
-/* The access itself may fault in a window: not where guest state is changed before it (AH to BH change places with low bytes),
- * and not where the pointer moves once more (BT with a bit offset in a register). */
+/* The access itself may fault in a window: not where guest state is changed before it (AH to BH change places with low
+ * bytes), and not where the pointer moves once more (BT with a bit offset in a register). */
 static bool windowed(const struct tr *t, unsigned seg, bool write)
 {
 	const struct dec *d = &t->dec[t->i];
@@ -191,7 +197,7 @@ static void emit_window(struct tr *t, unsigned seg, unsigned base)
 {
 	struct emit *e = &t->e;
 	if (key_code64(t->key) && (seg == SEG_FS || seg == SEG_GS)) {
-		emit_ld_cpu(e, 8, S1, (uint32_t)(offsetof(struct cpu, s.seg) + seg * sizeof(struct cpu_seg) + offsetof(struct cpu_seg, base)));
+		emit_ld_cpu(e, 8, S1, seg_base_off(seg));
 		emit_lea(e, 8, S0, S0, S1, 1, 0);
 	}
 	if (key_code64(t->key) && (t->loops || key_view(t->key) != VIEW_USER) && !t->live[t->i] && !is_far(t)) {
@@ -222,7 +228,8 @@ void xlate_lower_checked(struct tr *t, unsigned seg, unsigned base, bool write, 
 {
 	bool saved = t->live[t->i] != 0;
 	bool ss = seg == SEG_SS;
-	uint32_t desc = size | (write ? DESC_WRITE : 0) | (load ? DESC_LOAD : 0) | (ss ? DESC_SS : 0) | seg << DESC_SEG_SHIFT;
+	uint32_t desc = size | (write ? DESC_WRITE : 0) | (load ? DESC_LOAD : 0) | (ss ? DESC_SS : 0) |
+		seg << DESC_SEG_SHIFT;
 	const struct dec *d = &t->dec[t->i];
 	if (windowed(t, seg, write)) {
 		emit_window(t, seg, base);
@@ -231,8 +238,8 @@ void xlate_lower_checked(struct tr *t, unsigned seg, unsigned base, bool write, 
 	}
 	desc |= (d->aligned ? DESC_ALIGNED : 0) | (d->waits ? DESC_WAITS : 0);
 	if (d->mask_k)
-		desc |= (uint32_t)d->mask_k << DESC_K_SHIFT | (uint32_t)d->mask_elem << DESC_ELEM_SHIFT | (d->mask_any ? DESC_ANY : 0) |
-			(uint32_t)d->mask_tuple << DESC_TUPLE_SHIFT;
+		desc |= (uint32_t)d->mask_k << DESC_K_SHIFT | (uint32_t)d->mask_elem << DESC_ELEM_SHIFT |
+			(d->mask_any ? DESC_ANY : 0) | (uint32_t)d->mask_tuple << DESC_TUPLE_SHIFT;
 	if (saved)
 		emit_flags_save(&t->e);
 	struct cold *limit = add_base(t, seg, size, saved, desc);

@@ -41,7 +41,8 @@ static int map_anonymous(struct xlate *x, struct err *err)
 	x->rw = rw;
 	rx = new_view(x);
 	if (!rx)
-		return err_set(err, -ENOSYS, "--perf-map: this host does not let a process execute shared memory: %s", strerror(errno));
+		return err_set(err, -ENOSYS, "--perf-map: this host does not let a process execute shared memory: %s",
+			strerror(errno));
 	munmap(x->rx, CODE_SIZE);
 	x->rx = rx;
 	xlate_stats_code(x);
@@ -71,7 +72,8 @@ void xlate_perfmap_block(struct xlate *x, const struct block *b)
 
 	if (x->perf_fd < 0)
 		return;
-	n = snprintf(line, sizeof(line), "%llx %x guest-%s:%llx\n", (unsigned long long)(uintptr_t)xlate_rx(x, b->host_off), b->host_len,
+	n = snprintf(line, sizeof(line), "%llx %x guest-%s:%llx\n", (unsigned long long)(uintptr_t)xlate_rx(x, b->host_off),
+		b->host_len,
 	             mode, gla);
 	if (b->cold_len)
 		n += snprintf(line + n, sizeof(line) - (size_t)n, "%llx %x guest-%s-miss:%llx\n",
@@ -93,7 +95,8 @@ void xlate_perfmap_flushed(struct xlate *x)
 		x->perf_fd = -1;
 		return;
 	}
-	must(mmap(x->rx, CODE_SIZE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0) != MAP_FAILED);
+	int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED;
+	must(mmap(x->rx, CODE_SIZE, PROT_NONE, flags, -1, 0) != MAP_FAILED);
 	x->rx = rx;
 	xlate_stats_code(x);
 }

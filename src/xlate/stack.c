@@ -96,7 +96,8 @@ void xlate_insn_push(struct tr *t, const struct dec *d)
 	xlate_lower_checked(t, SEG_SS, RSP, true, false, d->in.opsize, push_body);
 }
 
-/* The load comes first: it faults where an unused near entry has let a non-canonical address pass. POP SP ends with what was popped. */
+/* The load comes first: it faults where an unused near entry has let a non-canonical address pass. POP SP ends with
+ * what was popped. */
 static void pop_reg_body(struct tr *t, const struct dec *d)
 {
 	struct emit *e = &t->e;
@@ -230,7 +231,8 @@ void xlate_insn_helper(struct tr *t, const struct dec *d)
 
 static bool is_plain(const struct dec *d, unsigned cls)
 {
-	return d->cls == cls && !d->in.has_mem && d->in.stsize == 8 && d->in.opsize == 8 && (cls == DC_PUSH || push_reg(d)->num != RSP);
+	return d->cls == cls && !d->in.has_mem && d->in.stsize == 8 && d->in.opsize == 8 &&
+		(cls == DC_PUSH || push_reg(d)->num != RSP);
 }
 
 static unsigned run_length(const struct tr *t, unsigned cls)

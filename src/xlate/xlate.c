@@ -74,8 +74,8 @@ static bool bad_rip(const struct cpu *cpu)
 static bool leave_now(struct cpu *cpu)
 {
 	bool intr = __atomic_load_n(&cpu->intr, __ATOMIC_SEQ_CST) && cpu->s.rflags & FL_IF;
-	if (!__atomic_load_n(&cpu->poll, __ATOMIC_RELAXED) || cpu->s.halted || cpu->s.pending_dbg || cpu->s.nmi_pending || intr ||
-	    cpu->s.rflags & FL_TF || cpu->s.dr[7] & 0xff)
+	if (!__atomic_load_n(&cpu->poll, __ATOMIC_RELAXED) || cpu->s.halted || cpu->s.pending_dbg ||
+	    cpu->s.nmi_pending || intr || cpu->s.rflags & FL_TF || cpu->s.dr[7] & 0xff)
 		return true;
 	cpu_shadow_pass(cpu);
 	cpu->s.rflags &= ~(uint64_t)FL_RF;
@@ -88,8 +88,8 @@ static const void *to_run_loop(struct xlate *x)
 	return (const void *)xlate_leave;
 }
 
-/* Where translated code goes on at s.rip after a helper ended its block: into the jump cache, or to the run loop (xlate_leave)
- * when that has to look first. */
+/* Where translated code goes on at s.rip after a helper ended its block: into the jump cache, or to the run loop
+ * (xlate_leave) when that has to look first. */
 static const void *next_block(struct xlate *x)
 {
 	struct cpu *cpu = x->cpu;
@@ -108,7 +108,8 @@ static struct block *dispatched(struct cpu *cpu)
 {
 	struct xlate *x = cpu->engine;
 	stats_enter(&cpu->stats, PHASE_DISPATCH);
-	if (bad_rip(cpu) || leave_now(cpu) || cpu->mode_dirty || x->flush_wanted || x->stepping || !(cpu->key & KEY_FLAT_CS))
+	if (bad_rip(cpu) || leave_now(cpu) || cpu->mode_dirty || x->flush_wanted || x->stepping ||
+		!(cpu->key & KEY_FLAT_CS))
 		return NULL;
 	cpu->stats.count[STAT_EXITS]++;
 	return xlate_find_known(x);
@@ -170,8 +171,8 @@ static unsigned desc_kind(uint32_t desc)
 	return (desc & DESC_WRITE ? MMU_WRITE : MMU_READ) | (desc & DESC_SS ? MMU_SS : 0);
 }
 
-/* Exceptions that come before those of the access itself: x87 and MMX instructions wait for pending ones (SDM vol 1 8.7), and alignment
- * is checked before paging. */
+/* Exceptions that come before those of the access itself: x87 and MMX instructions wait for pending ones (SDM vol 1
+ * 8.7), and alignment is checked before paging. */
 static void before_access_raise(struct cpu *cpu, gla_t gla, uint32_t desc)
 {
 	uint16_t fsw;
@@ -186,7 +187,8 @@ static void before_access_raise(struct cpu *cpu, gla_t gla, uint32_t desc)
 		cpu_raise(cpu, EXC_GP, 0);
 }
 
-/* Which elements of a masked memory operand are needed; n: how many it has. A broadcast's are needed by every so many mask bits. */
+/* Which elements of a masked memory operand are needed; n: how many it has. A broadcast's are needed by every so many
+ * mask bits. */
 static uint64_t needed(struct cpu *cpu, uint32_t desc, unsigned *n)
 {
 	unsigned elem = desc >> DESC_ELEM_SHIFT & 7, k = desc >> DESC_K_SHIFT & 7;
@@ -306,7 +308,8 @@ static uint64_t guest_cs_base_of(struct cpu *cpu, uint64_t host_pc)
 	return b ? b->cs_base : 0;
 }
 
-/* Where near misses come thick, whoever is taken at random has many of them: that instruction asks the TLB at once from now on. */
+/* Where near misses come thick, whoever is taken at random has many of them: that instruction asks the TLB at once
+ * from now on. */
 void xlate_near_often(struct cpu *cpu, uint64_t host_pc)
 {
 	struct xlate *x = cpu->engine;
@@ -357,7 +360,7 @@ static struct xexit *enter(struct xlate *x, uint32_t code_off)
 		cpu_raise(cpu, x->sig_vector, x->sig_error);
 	}
 	if (!ex && cpu->tmp[TMP_LEFT_AT] && bad_rip(cpu))
-		xlate_block_bad_target_raise(x, guest_rip_of(cpu, (uint64_t)(uintptr_t)xlate_rx(x, (uint32_t)cpu->tmp[TMP_LEFT_AT])));
+		xlate_block_bad_target_raise(x, guest_rip_of(cpu, (uint64_t)(uintptr_t)x->rx + cpu->tmp[TMP_LEFT_AT]));
 	return ex;
 }
 
@@ -423,7 +426,8 @@ static void code_written(struct cpu *cpu, uint64_t off, uint64_t len)
 
 void xlate_usage(const struct xlate *x, struct xlate_usage *u)
 {
-	*u = (struct xlate_usage){ .code = x->used + CODE_SIZE - x->cold_base - (x->cold_end - x->cold_used), .code_size = CODE_SIZE, .meta = x->arena_used, .meta_size = x->arena_size };
+	*u = (struct xlate_usage){ .code = x->used + CODE_SIZE - x->cold_base - (x->cold_end - x->cold_used),
+		.code_size = CODE_SIZE, .meta = x->arena_used, .meta_size = x->arena_size };
 }
 
 /* Where translated code is, for who takes samples. */
@@ -453,7 +457,8 @@ void xlate_attach(struct xlate *x)
 	cpu->thunk[XT_COMMIT] = (const void *)xlate_thunk_commit;
 	cpu->thunk[XT_SLOT_OFTEN] = (const void *)xlate_thunk_slot_often;
 	cpu->thunk[XT_LEAVE] = (const void *)xlate_leave;
-	static void (*const near[])(void) = { xlate_near_0, xlate_near_1, xlate_near_2, xlate_near_3, xlate_near_4, xlate_near_5 };
+	static void (*const near[])(void) = { xlate_near_0, xlate_near_1, xlate_near_2, xlate_near_3, xlate_near_4,
+		xlate_near_5 };
 	for (unsigned k = 0; k < ARRAY_LEN(near); k++)
 		cpu->thunk[XT_NEAR + k] = (const void *)near[k];
 	x->jc_empty = (const void *)xlate_jc_empty;

@@ -22,16 +22,18 @@ int xlate_perf_map(struct xlate *x, struct err *err);
 struct cpu *xlate_arena_new(struct err *err);
 void xlate_arena_free(struct cpu *cpu);
 
-/* Run guest code from s until something asks for the run loop: a kick, a block-ending helper, or a mode change. Leaves by cpu->unwind on guest
- * exceptions. The thread must have called xlate_thread_init. */
+/* Run guest code from s until something asks for the run loop: a kick, a block-ending helper, or a mode change. Leaves
+ * by cpu->unwind on guest exceptions. The thread must have called xlate_thread_init. */
 void xlate_run(struct xlate *x);
 /* Run exactly one guest instruction at s.rip (flags exact, nothing chained). */
 void xlate_step(struct xlate *x);
 /* Was the instruction last stepped an INT n, INT3, INTO, INT1 (their delivery clears TF, so no trap follows)? */
 bool xlate_stepped_int(const struct xlate *x);
-/* After a guest exception unwound: make s.rip, s.rflags (arithmetic part) and s.gpr those of the faulting instruction. */
+/* After a guest exception unwound: make s.rip, s.rflags (arithmetic part) and s.gpr those of the faulting instruction.
+ * */
 void xlate_sync(struct xlate *x);
-/* Drop every translation. A changed memory map does not ask for it: blocks are known by the host page of their bytes. */
+/* Drop every translation. A changed memory map does not ask for it: blocks are known by the host page of their bytes.
+ * */
 void xlate_flush(struct xlate *x);
 /* RAM [off, off+len) was written from outside the vCPU (DMA): drop translations of it. */
 void xlate_invalidate(struct xlate *x, uint64_t off, uint64_t len);

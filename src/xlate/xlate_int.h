@@ -11,7 +11,8 @@
 #include "xlate/xlate.h"
 
 /* Order of cpu->thunk[]. */
-enum xlate_thunk { XT_EXIT_DIRECT, XT_EXIT_INDIRECT, XT_EXIT_PAGE, XT_EXIT_RETURN, XT_HELPER, XT_SLOW, XT_SEGMENT, XT_COMMIT, XT_SLOT_OFTEN, XT_LEAVE, XT_NEAR };
+enum xlate_thunk { XT_EXIT_DIRECT, XT_EXIT_INDIRECT, XT_EXIT_PAGE, XT_EXIT_RETURN, XT_HELPER, XT_SLOW, XT_SEGMENT,
+	XT_COMMIT, XT_SLOT_OFTEN, XT_LEAVE, XT_NEAR };
 
 /* cpu->tmp[] that holds the host offset at which a computed jump left, 0: left another way. */
 #define TMP_LEFT_AT 3
@@ -25,11 +26,12 @@ enum xlate_thunk { XT_EXIT_DIRECT, XT_EXIT_INDIRECT, XT_EXIT_PAGE, XT_EXIT_RETUR
 /* What is translated stays in the host's memory: this and its tables keep a machine below 96 MiB beyond its RAM. */
 #define CODE_SIZE (40u << 20)
 #define STEP_SIZE (16u << 10)
-/* What is seldom executed, miss and exit stubs, lies apart from the rest: dense code is what the host's caches hold most of. It gets
- * chunks from the top down, the rest grows from the bottom up. */
+/* What is seldom executed, miss and exit stubs, lies apart from the rest: dense code is what the host's caches hold
+ * most of. It gets chunks from the top down, the rest grows from the bottom up. */
 #define COLD_CHUNK (512u << 10)
 
-/* A way out of a block to a known RIP: the displacement of a jump, or of the LEA of a return, to its stub until it is linked. */
+/* A way out of a block to a known RIP: the displacement of a jump, or of the LEA of a return, to its stub until it is
+ * linked. */
 struct xexit {
 	struct block *from;
 	struct block *to;         /* linked to, or NULL */
@@ -223,9 +225,9 @@ struct fetch {
 	bool crosses, cacheable;
 };
 
-/* find.c: the block for the CPU's state, if it exists and its pages are known to be executable; else NULL. CS is flat. */
+/* find.c: the block for the CPU's state, if it exists and its pages are known to be executable; else NULL. CS flat. */
 struct block *xlate_find_known(struct xlate *x);
-/* The block for the CPU's state, made if need be; raises guest exceptions of the fetch. FPU parked when it translates. */
+/* The block for the CPU's state, made if need be; raises guest exceptions of the fetch; FPU parked if made. */
 struct block *xlate_find_block(struct xlate *x, enum gate want);
 /* Find the page at s.rip. */
 void xlate_find_fetch(struct xlate *x, struct fetch *f);
@@ -306,15 +308,19 @@ static inline unsigned xlate_rc_slot(const struct xlate *x, uint64_t rip)
 }
 
 /* lower.c: memory operands */
-/* S0 = host address of the operand of d, all checks done; body is emitted behind it and again in the cold stub of a write. */
+/* S0 = host address of the operand of d, all checks done; body is emitted behind it and again in the cold stub of a
+ * write. */
 void xlate_lower_access(struct tr *t, const struct dec *d, bool write, bool load, unsigned size, body_fn *body);
 /* The register that d's memory operand is mostly made from, for xlate_lower_checked. */
 unsigned xlate_lower_base(const struct dec *d);
-/* Effective address (segment offset) of d's memory operand into S0; S1 is scratch; extra is added to the displacement. */
+/* Effective address (segment offset) of d's memory operand into S0; S1 is scratch; extra: more displacement. */
 void xlate_lower_ea(struct tr *t, const struct dec *d, int32_t extra);
-/* S0 holds an offset in seg, made from guest register base (NEAR_ABS: from none): check and translate as xlate_lower_access does. */
-void xlate_lower_checked(struct tr *t, unsigned seg, unsigned base, bool write, bool load, unsigned size, body_fn *body);
-/* The same for slots of 8 bytes each at S0 in 64-bit code, which count instructions from the current one on push or pop. */
+/* S0 holds an offset in seg, made from guest register base (NEAR_ABS: from none): check and translate as
+ * xlate_lower_access does. */
+void xlate_lower_checked(struct tr *t, unsigned seg, unsigned base, bool write, bool load, unsigned size,
+	body_fn *body);
+/* The same for slots of 8 bytes each at S0 in 64-bit code, which count instructions from the current one on push or
+ * pop. */
 void xlate_lower_run(struct tr *t, bool write, unsigned slots, unsigned count, body_fn *body);
 /* Host code from here on belongs to instruction insn of the block. */
 void xlate_lower_map(struct tr *t, unsigned insn);
