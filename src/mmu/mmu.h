@@ -65,6 +65,8 @@ static inline bool mmu_window_on(const struct cpu *cpu)
 {
 	const struct cpu_window *w = &cpu->window[cpu->ctx];
 
+	if (cpu->s.dr[7] & 0xff) /* data breakpoints: watch.c */
+		return false;
 	return (w->on && w->view == cpu->view) || (cpu->window_use == WINDOW_ALWAYS && cpu->view == VIEW_USER);
 }
 /* Before code for windows runs in another mode than before. */

@@ -113,10 +113,12 @@ void mmu_window_clear_all(struct cpu *cpu)
 
 void mmu_window_switch(struct cpu *cpu, unsigned to)
 {
-	if (cpu->window[cpu->ctx].on != cpu->window[to].on)
+	const struct cpu_window *old = &cpu->window[cpu->ctx], *new = &cpu->window[to];
+
+	if (old->on != new->on || old->view != new->view)
 		cpu->mode_dirty = true;
-	set_biases(cpu, &cpu->window[cpu->ctx], false);
-	set_biases(cpu, &cpu->window[to], true);
+	set_biases(cpu, old, false);
+	set_biases(cpu, new, true);
 }
 
 /* A hole may cut a mapping in two, so it counts as a page. */
@@ -291,7 +293,8 @@ static enum mmu_window_fault fill(struct cpu *cpu, gla_t gla, bool write)
 	struct piece p = { .gla = gla & PAGE_MASK, .size = PAGE };
 	uint32_t error;
 
-	if (gla >= USER_END || (!cpu_long_mode(cpu) && gla >> 32) || mmu_watching(cpu))
+	if (gla >= USER_END || (!cpu_long_mode(cpu) && gla >> 32) || mmu_watching(cpu) ||
+	    cpu->window[cpu->ctx].view != cpu->view)
 		return WINDOW_NOT;
 	if (!mmu_walk(cpu, gla, write ? MMU_WRITE : MMU_READ, cpu->view, &w, &error))
 		return WINDOW_GUEST;

@@ -215,6 +215,7 @@ void xlate_cache_flush(struct xlate *x)
 			mem_code_map(x->mem)[page] = 0;
 		}
 	memset(x->hash, 0, sizeof(*x->hash) << HASH_BITS);
+	memset(x->window_not, 0, sizeof(x->window_not));
 	xlate_live_reset(x);
 	x->nblocks = 0;
 	xlate_cache_begin(x);
@@ -228,6 +229,8 @@ void xlate_cache_flush(struct xlate *x)
 	x->cpu->key = key_of(x->cpu);
 	x->cpu->ks = xlate_keyspace(x, x->cpu->key);
 	x->cpu->mode_dirty = false;
+	if (x->cpu->key & KEY_WINDOW)
+		mmu_window_enter(x->cpu);
 }
 
 uint32_t xlate_keyspace(struct xlate *x, uint32_t key)

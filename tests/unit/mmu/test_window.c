@@ -15,6 +15,7 @@ static int begin(void **state)
 	mode_long();
 	user(true);
 	mmu_window_init(cpu, WINDOW_ALWAYS);
+	mmu_window_enter(cpu);
 	return 0;
 }
 
@@ -186,6 +187,43 @@ static void global_elsewhere(void **state)
 	assert_string_equal(host_has(first, &off), "--");
 }
 
+/* I3: the supervisor's windows of one context, the user's of another: MOV CR3 between them once went unnoticed, and
+ * supervisor pages came to lie in the user's windows. */
+static void views(void **state)
+{
+	cpu->s.cr4 |= CR4_PCIDE;
+	map(1, 0x100000 | P | W | A | D), map(2, 0x101000 | ALL);
+	cpu->window[cpu->ctx].on = true;
+	FILLED(0x2000, true);
+	assert_true(try_cr3(PML4 | 1));
+	user(false);
+	mmu_window_enter(cpu);
+	cpu->window[cpu->ctx].on = true;
+	FILLED(0x1000, true);
+	cpu->mode_dirty = false;
+	assert_true(mmu_window_on(cpu));
+	assert_true(try_cr3(PML4 | 1ull << 63));
+	assert_true(cpu->mode_dirty && !mmu_window_on(cpu));
+	NOT(0x1000, false);
+	HAS(0x1000, "--"), HAS(0x2000, "rw");
+	assert_true(try_cr3(PML4 | 1 | 1ull << 63));
+	HAS(0x1000, "rw");
+	user(true);
+	mmu_window_enter(cpu);
+	HAS(0x1000, "--");
+	GUEST(0x1000, false);
+}
+
+/* While there are data breakpoints no code is for windows, and nothing comes into them. */
+static void watched(void **state)
+{
+	map(1, 0x100000 | ALL);
+	assert_true(mmu_window_on(cpu));
+	cpu->s.dr[7] = 1;
+	assert_false(mmu_window_on(cpu));
+	NOT(0x1000, false);
+}
+
 /* Each slot's first entry leads to the same page tables. */
 static gla_t in_slot(unsigned slot)
 {
@@ -289,8 +327,8 @@ static void not_canonical(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(stays_in_windows), T(not_canonical), T(rights), T(flushed), T(large), T(global_elsewhere), T(slots),
-		T(many_pages), T(cut_at_limit), T(refused), T(written_forgotten),
+		T(stays_in_windows), T(not_canonical), T(rights), T(flushed), T(large), T(global_elsewhere), T(views), T(watched),
+		T(slots), T(many_pages), T(cut_at_limit), T(refused), T(written_forgotten),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
