@@ -327,8 +327,8 @@ static void not_canonical(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(stays_in_windows), T(not_canonical), T(rights), T(flushed), T(large), T(global_elsewhere), T(views), T(watched),
-		T(slots), T(many_pages), T(cut_at_limit), T(refused), T(written_forgotten),
+		T(stays_in_windows), T(not_canonical), T(rights), T(flushed), T(large), T(global_elsewhere), T(views),
+		T(watched), T(slots), T(many_pages), T(cut_at_limit), T(refused), T(written_forgotten),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
