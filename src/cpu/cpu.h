@@ -360,7 +360,7 @@ struct cpu {
 	struct cpu_ctx context[CPU_CTX];
 	struct cpu_window window[CPU_CTX];
 	uint8_t window_use;      /* enum mmu_window_use */
-	uint8_t *window_written; /* a bit for each RAM page that was mapped writable; NULL: no windows are used */
+	uint8_t *window_written; /* a bit for each RAM page that was mapped writable */
 	uint32_t window_pages;   /* in all of them */
 	bool window_global;      /* a global page may be among them: INVLPG is about every context */
 	uint32_t loader_misses;  /* TLB misses of a boot loader's code, and how often windows were no use to it */

@@ -22,7 +22,6 @@
  * I4  A context without bit k in its filter has no page whose address hashes to k.
  */
 #include <errno.h>
-#include <stdlib.h>
 #include <sys/mman.h>
 
 #include "mmu/mmu_int.h"
@@ -64,6 +63,12 @@ static void set_biases(struct cpu *cpu, const struct cpu_window *w, bool in)
 	for (unsigned k = 0; k < w->n; k++)
 		cpu->bias[w->slot[k]] = in ? (uint64_t)w->host[k] - ((uint64_t)w->slot[k] << SLOT_SHIFT)
 					   : unborn_bias(cpu, w->slot[k]);
+}
+
+/* One bit for each page of RAM. */
+static size_t written_size(const struct cpu *cpu)
+{
+	return mem_ram_size(cpu->mem) / PAGE / 8 + 1;
 }
 
 static uint64_t *filter_word(struct cpu_window *w, gla_t gla, uint64_t *bit)
@@ -108,7 +113,7 @@ void mmu_window_clear_all(struct cpu *cpu)
 		clear(cpu, &cpu->window[k]);
 	cpu->window_global = false;
 	if (any)
-		bytes_fill(cpu->window_written, 0, (mem_ram_size(cpu->mem) / PAGE + 7) / 8);
+		bytes_fill(cpu->window_written, 0, written_size(cpu));
 }
 
 void mmu_window_switch(struct cpu *cpu, unsigned to)
@@ -344,14 +349,15 @@ enum mmu_window_fault mmu_window_fault(struct cpu *cpu, bool canonical, uint64_t
 
 void mmu_window_init(struct cpu *cpu, enum mmu_window_use use)
 {
-	uint8_t *none = use == WINDOW_NEVER ? MAP_FAILED : reserve(NULL, SLOT_SIZE + WINDOW_GUARD);
+	int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
+	void *none = reserve(NULL, SLOT_SIZE + WINDOW_GUARD);
+	void *written = mmap(NULL, written_size(cpu), PROT_READ | PROT_WRITE, flags, -1, 0);
 
-	cpu->window_use = none == MAP_FAILED ? WINDOW_NEVER : (uint8_t)use;
 	cpu->window_none = none == MAP_FAILED ? NULL : none;
+	cpu->window_written = written == MAP_FAILED ? NULL : written;
+	cpu->window_use = cpu->window_none && cpu->window_written ? (uint8_t)use : WINDOW_NEVER;
 	for (unsigned k = 0; k < ARRAY_LEN(cpu->bias); k++)
 		cpu->bias[k] = unborn_bias(cpu, k);
-	if (cpu->window_use != WINDOW_NEVER)
-		cpu->window_written = xalloc(mem_ram_size(cpu->mem) / PAGE / 8 + 1);
 }
 
 void mmu_window_fini(struct cpu *cpu)
@@ -361,5 +367,6 @@ void mmu_window_fini(struct cpu *cpu)
 			munmap(cpu->window[c].host[k], SLOT_SIZE + WINDOW_GUARD);
 	if (cpu->window_none)
 		munmap(cpu->window_none, SLOT_SIZE + WINDOW_GUARD);
-	free(cpu->window_written);
+	if (cpu->window_written)
+		munmap(cpu->window_written, written_size(cpu));
 }
