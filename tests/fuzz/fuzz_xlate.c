@@ -40,7 +40,6 @@ struct target {
 	struct cpu *cpu;
 	uint8_t *ram;
 	bool windows;
-	const void *written; /* the CPU's window_written once more, where LeakSanitizer looks */
 	uint64_t started; /* ns of the host's clock; 0: not running */
 };
 
@@ -124,7 +123,6 @@ static struct target *target_new(void)
 		.triple_fault = on_triple_fault }, &err);
 	must(t->vcpu);
 	t->cpu = vcpu_cpu(t->vcpu);
-	t->written = t->cpu->window_written;
 	must(xlate_thread_init(t->vcpu->xlate, &err) == 0);
 	must(pthread_create(&thread, NULL, stopper, t) == 0);
 	forbid_syscalls(t->vcpu->xlate->rx);
