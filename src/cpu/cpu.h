@@ -210,7 +210,9 @@ struct cpu_ctx {
 struct cpu_window {
 	bool on;             /* code is translated for it */
 	uint8_t view;        /* enum cpu_view: whose rights its pages have */
-	uint8_t n, ticks;
+	uint8_t n;
+	uint16_t ticks;      /* timer interrupts in user mode, while off */
+	uint8_t spent;       /* how often windows were given up since its address space began */
 	uint8_t slot[WINDOW_SLOTS];
 	uint8_t *host[WINDOW_SLOTS]; /* kept for other slots */
 	uint32_t pages;      /* mapped since it was cleared */

@@ -37,6 +37,8 @@
 #define PAGES_MAX 20000u
 /* Timer interrupts in user mode since the last flush. */
 #define TICKS_ENOUGH 3
+/* Eight times as many for each time that PAGES_MAX was not enough. */
+#define SPENT_MAX 3
 /* TLB misses of a loader; doubled by each time that windows were no use. */
 #define MISSES_ENOUGH 64u
 #define STRIKES_MAX 8
@@ -102,6 +104,7 @@ static void clear(struct cpu *cpu, struct cpu_window *w)
 
 void mmu_window_clear(struct cpu *cpu, unsigned ctx)
 {
+	cpu->window[ctx].spent = 0;
 	clear(cpu, &cpu->window[ctx]);
 }
 
@@ -180,11 +183,20 @@ static void turn_on(struct cpu *cpu)
 	cpu->mode_dirty = true;
 }
 
+/* The current address space goes through more pages than there may be: the TLB does for a while. */
+static void give_up(struct cpu *cpu, struct cpu_window *w)
+{
+	if (w->spent < SPENT_MAX)
+		w->spent++;
+	clear(cpu, w);
+	__atomic_store_n(&cpu->poll, 0, __ATOMIC_SEQ_CST); /* to the run loop, which looks at the mode */
+}
+
 void mmu_window_tick(struct cpu *cpu)
 {
 	struct cpu_window *w = &cpu->window[cpu->ctx];
 
-	if (cpu->window_use != WINDOW_LATER || mmu_window_on(cpu) || w->ticks++ < TICKS_ENOUGH)
+	if (cpu->window_use != WINDOW_LATER || mmu_window_on(cpu) || w->ticks++ < TICKS_ENOUGH << 3 * w->spent)
 		return;
 	turn_on(cpu);
 }
@@ -268,6 +280,7 @@ static bool mapped(struct cpu *cpu, const struct piece *p)
 
 	if (cpu->window_pages >= PAGES_MAX) {
 		mmu_window_clear_all(cpu);
+		give_up(cpu, w);
 		if (unborn(cpu, p->gla >> SLOT_SHIFT))
 			return false;
 	}
