@@ -23,6 +23,10 @@ struct mmu_walk {
 /* Walk for an access of kind (MMU_READ, MMU_WRITE, MMU_EXEC) under view; sets A and D bits. False: *error is #PF's code. */
 bool mmu_walk(struct cpu *cpu, gla_t gla, unsigned kind, unsigned view, struct mmu_walk *w, uint32_t *error);
 
+/* Behind a walk of gla to a 4 KiB page: how many pages from this one on, max at most, have entries that differ from its own only by
+ * frames in a row, so that what was found of the first holds of all, A and D bits too. */
+unsigned mmu_walk_run(struct cpu *cpu, gla_t gla, unsigned max);
+
 static inline bool mmu_paging(const struct cpu *cpu)
 {
 	return cpu->s.cr0 & CR0_PG;

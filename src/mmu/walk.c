@@ -277,6 +277,19 @@ static void pde_keep(struct cpu *cpu, gla_t gla, const struct format *f, const s
 	}
 }
 
+unsigned mmu_walk_run(struct cpu *cpu, gla_t gla, unsigned max)
+{
+	const struct cpu_pde *c = pde_at(cpu, gla);
+	unsigned first = gla >> 12 & 511, n = 1;
+
+	if (!mmu_paging(cpu) || !cpu_long_mode(cpu) || c->gen != cpu->pde_gen || c->region != gla >> 21)
+		return 1;
+	while (n < max && first + n < 512 &&
+	       bytes_load(c->table + (first + n) * 8, 8) == bytes_load(c->table + first * 8, 8) + n * PAGE)
+		n++;
+	return n;
+}
+
 bool mmu_walk(struct cpu *cpu, gla_t gla, unsigned kind, unsigned view, struct mmu_walk *w, uint32_t *error)
 {
 	struct format f = { 0 };

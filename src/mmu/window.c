@@ -35,6 +35,7 @@
 #define UNBORN_SLOT 48
 /* Each page may cut two mappings; a process may have 65530 (vm.max_map_count). */
 #define PAGES_MAX 20000u
+#define PIECE_PAGES 16u
 /* Timer interrupts in user mode since the last flush. */
 #define TICKS_ENOUGH 3
 /* Eight times as many for each time that PAGES_MAX was not enough. */
@@ -272,6 +273,22 @@ static bool whole(struct cpu *cpu, const struct mmu_walk *w, struct piece *p)
 	return true;
 }
 
+/* The pages behind that are mapped alike and lie behind in RAM as well: the next accesses are often there. */
+static void extend(struct cpu *cpu, gpa_t gpa, struct piece *p)
+{
+	unsigned n = mem_a20(cpu->mem) ? mmu_walk_run(cpu, p->gla, PIECE_PAGES) : 1;
+	struct mem_page page;
+
+	for (unsigned k = 1; k < n; k++) {
+		mem_lookup(cpu->mem, (gpa & PAGE_MASK) + k * PAGE, &page);
+		if (!page.is_ram || page.read != mem_ram_base(cpu->mem) + p->ram_off + p->size)
+			return;
+		if (p->write && (page.write != page.read || page.logged || mmu_holds_code(cpu, &page)))
+			return;
+		p->size += PAGE;
+	}
+}
+
 static bool mapped(struct cpu *cpu, const struct piece *p)
 {
 	struct cpu_window *w = &cpu->window[cpu->ctx];
@@ -328,8 +345,8 @@ static enum mmu_window_fault fill(struct cpu *cpu, gla_t gla, bool write)
 		w.shift = 21;
 	else if (w.shift > 12)
 		mmu_large_note(cpu, gla, w.shift);
-	if (!whole(cpu, &w, &p))
-		p.gla = gla & PAGE_MASK;
+	if (!whole(cpu, &w, &p) && w.shift == 12)
+		extend(cpu, w.gpa, &p);
 	cpu->stats.count[STAT_WINDOW_PAGES]++;
 	return mapped(cpu, &p) ? WINDOW_FILLED : WINDOW_NOT;
 }
