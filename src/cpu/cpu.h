@@ -171,8 +171,9 @@ struct cpu_pde {
 	uint64_t region;   /* linear address >> 21 */
 	uint8_t *table;    /* host address of the page table */
 	uint64_t reserved; /* bits that must be 0 in its entries */
-	uint64_t gen : 61; /* alive while equal to pde_gen */
-	uint64_t user : 1, write : 1, nx : 1;
+	uint64_t gen;      /* alive while equal to pde_gen */
+	uint8_t esize;     /* bytes an entry */
+	bool user, write, nx;
 };
 
 /* Translations for execution, kept for the look-up of blocks; a compiler runs through a thousand pages of code. tag:
@@ -211,7 +212,8 @@ struct cpu_window {
 	bool on;             /* code is translated for it */
 	uint8_t view;        /* enum cpu_view: whose rights its pages have */
 	uint8_t n;
-	uint16_t ticks;      /* timer interrupts in user mode, while off */
+	uint16_t ticks;      /* timer interrupts in user mode since it was cleared */
+	uint64_t root;       /* CR3 when it was turned on */
 	uint8_t spent;       /* how often windows were given up since its address space began */
 	uint8_t slot[WINDOW_SLOTS];
 	uint8_t *host[WINDOW_SLOTS]; /* kept for other slots */
@@ -369,6 +371,7 @@ struct cpu {
 	uint8_t loader_strikes;
 	uint8_t *window_none;    /* as large as a slot: where addresses of slots without a window end */
 	struct cpu_wnear { uint64_t slot, bias; } wnear[NEAR_SIZE]; /* the slot last used through a base register */
+	uint64_t wbias[NEAR_SIZE]; /* biases that several accesses of a block share (xlate/windowed.c) */
 	_Alignas(64) uint64_t bias[256]; /* host address of a user address, less that address, by its bits 39 to 46 */
 	struct cpu_span span;    /* where the bounce buffer belongs */
 	_Alignas(64) uint8_t bounce[CPU_BOUNCE];

@@ -56,6 +56,8 @@ bool mmu_exec_global(const struct cpu *cpu, gla_t gla);
 /* An access to a port: I/O breakpoints that it meets become pending. */
 void mmu_watch_port(struct cpu *cpu, uint16_t port, unsigned size);
 
+/* No access at a biased address leads further than this out of the window that the bias is of, bytes. */
+#define WINDOW_GUARD (1ll << 32)
 /* Windows (window.c): whether user code may be translated for them, and when. */
 enum mmu_window_use { WINDOW_LATER, WINDOW_ALWAYS, WINDOW_NEVER };
 /* After mmu_init. */
@@ -76,11 +78,12 @@ void mmu_window_tick(struct cpu *cpu);
 /* Supervisor code at a low address, a boot loader, missed the TLB; windows were no use to it. */
 void mmu_window_missed(struct cpu *cpu);
 void mmu_window_strike(struct cpu *cpu);
-/* Translated user code faulted at a biased address: canonical: at host address addr, else #GP. pointer: the register that
- * held the biased address. FILLED: try again. GUEST: the guest's page tables do not allow the access. NOT: not for
- * windows to answer. Safe in a signal handler that interrupted translated code. */
+/* Translated user code faulted at a biased address: canonical: at host address addr, else #GP. bias: what was added to
+ * the guest's address. FILLED: try again, biases of slots with a window are as they were. GUEST: leave the block and let
+ * one strict step tell. NOT: the same, and windows will not answer next time either. Safe in a signal handler that
+ * interrupted translated code. */
 enum mmu_window_fault { WINDOW_FILLED, WINDOW_GUEST, WINDOW_NOT };
-enum mmu_window_fault mmu_window_fault(struct cpu *cpu, bool canonical, uint64_t addr, bool write, uint64_t *pointer);
+enum mmu_window_fault mmu_window_fault(struct cpu *cpu, bool canonical, uint64_t addr, bool write, uint64_t *bias);
 
 /* Forget translations. Each tells cpu->flushed. */
 /* Those of all PCIDs, global ones too: CR0.PG/WP, CR4.PGE/PAE/PSE/PCIDE/SMEP.., EFER.NXE, DR0-3 and DR7, A20 and map changes. */

@@ -245,8 +245,8 @@ static bool walk_last(struct cpu *cpu, gla_t gla, unsigned kind, unsigned view, 
 
 	if (c->gen != cpu->pde_gen || c->region != gla >> 21)
 		return false;
-	e.host = c->table + (gla >> 12 & 511) * 8;
-	e.val = bytes_load(e.host, 8);
+	e.host = c->table + (gla >> 12 & 511) * c->esize;
+	e.val = bytes_load(e.host, c->esize);
 	if (!(e.val & PTE_P) || e.val & c->reserved)
 		return false;
 	w->user = c->user && e.val & PTE_U;
@@ -255,22 +255,23 @@ static bool walk_last(struct cpu *cpu, gla_t gla, unsigned kind, unsigned view, 
 	w->shift = 12;
 	w->gpa = (e.val & bits(phys_bits(cpu) - 1, 12)) | (gla & (PAGE - 1));
 	w->global = e.val & PTE_G && cpu->s.cr4 & CR4_PGE;
-	if (!allowed(cpu, w, kind, view) || !entry_mark(cpu, &e, 8, kind & MMU_WRITE ? PTE_A | PTE_D : PTE_A))
+	if (!allowed(cpu, w, kind, view) || !entry_mark(cpu, &e, c->esize, kind & MMU_WRITE ? PTE_A | PTE_D : PTE_A))
 		return false;
 	w->dirty = e.val & PTE_D || kind & MMU_WRITE;
 	return true;
 }
 
-/* Keep the page table of a 4-level walk that ended in one. */
+/* Keep the page table that a walk ended in, or the half of it for the 2 MiB around gla. */
 static void pde_keep(struct cpu *cpu, gla_t gla, const struct format *f, const struct entry *e)
 {
 	struct cpu_pde *c = pde_at(cpu, gla);
 
-	if (f->levels != 4 || !e[1].host)
+	if (!e[1].host)
 		return;
-	*c = (struct cpu_pde){ .region = gla >> 21, .table = e[1].host - (gla >> 12 & 511) * 8, .reserved = f->reserved,
-			       .gen = cpu->pde_gen, .user = true, .write = true };
-	for (unsigned level = 2; level <= 4; level++) {
+	*c = (struct cpu_pde){ .region = gla >> 21, .table = e[1].host - (gla >> 12 & 511) * f->esize,
+			       .reserved = f->reserved, .gen = cpu->pde_gen, .esize = (uint8_t)f->esize, .user = true,
+			       .write = true };
+	for (unsigned level = 2; level <= f->levels; level++) {
 		c->user &= (e[level].val & PTE_U) != 0;
 		c->write &= (e[level].val & PTE_W) != 0;
 		c->nx |= (e[level].val & PTE_NX) != 0;
@@ -282,10 +283,10 @@ unsigned mmu_walk_run(struct cpu *cpu, gla_t gla, unsigned max)
 	const struct cpu_pde *c = pde_at(cpu, gla);
 	unsigned first = gla >> 12 & 511, n = 1;
 
-	if (!mmu_paging(cpu) || !cpu_long_mode(cpu) || c->gen != cpu->pde_gen || c->region != gla >> 21)
+	if (!mmu_paging(cpu) || c->gen != cpu->pde_gen || c->region != gla >> 21)
 		return 1;
-	while (n < max && first + n < 512 &&
-	       bytes_load(c->table + (first + n) * 8, 8) == bytes_load(c->table + first * 8, 8) + n * PAGE)
+	uint64_t entry = bytes_load(c->table + first * c->esize, c->esize);
+	while (n < max && first + n < 512 && bytes_load(c->table + (first + n) * c->esize, c->esize) == entry + n * PAGE)
 		n++;
 	return n;
 }
@@ -299,7 +300,7 @@ bool mmu_walk(struct cpu *cpu, gla_t gla, unsigned kind, unsigned view, struct m
 		walk_flat(cpu, gla, w);
 		return true;
 	}
-	if (cpu_long_mode(cpu) && walk_last(cpu, gla, kind, view, w)) {
+	if (walk_last(cpu, gla, kind, view, w)) {
 		w->gpa = mmu_a20(cpu, w->gpa);
 		return true;
 	}

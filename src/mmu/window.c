@@ -10,11 +10,11 @@
  * They are for user code, and for the code of boot loaders and kernels' decompressors: supervisor code at low addresses.
  * A page comes into it when translated code first faults on it, by mmap() of guest RAM: what the TLB would hold, the
  * host's page tables hold. That costs some microseconds a page, so a space gets windows once timer interrupts have
- * found it computing several times since its last flush, and loses them with the next. Loaders get theirs when they
+ * found it computing several times since its last flush, and loses them with the next that comes soon. Loaders get theirs when they
  * have missed the TLB often, and lose them as soon as they touch what is no RAM at a low address: then they were a kernel.
  *
- * I1  An access of at most WINDOW_GUARD bytes at a biased address touches nothing but a window of the current context,
- *     whatever bits 47 to 63 of the linear address are. A slot without a window has a bias that makes no canonical address
+ * I1  An access at an address whose bits 39 to 46 chose the bias, or less than WINDOW_GUARD before or behind it, touches
+ *     nothing but a window of the current context and its guards, whatever bits 47 to 63 of the linear address are. A slot without a window has a bias that makes no canonical address
  *     of a user address; but addition wraps, and a hostile address may undo that. It then lies in window_none, where
  *     nothing is ever mapped: biases change bits 47 to 63 at will, but what is below always leads to a place of ours.
  * I2  A page is writable in a window only if the TLB might have a write entry for it (tlb.c I2).
@@ -29,7 +29,6 @@
 #define SLOT_SHIFT 39
 #define SLOT_SIZE (1ull << SLOT_SHIFT)
 #define USER_END (1ull << 47)
-#define WINDOW_GUARD 65536u
 /* A user address with the bias of a slot without a window: bit 62, the slot in bits 48 to 55, an address in window_none. */
 #define UNBORN (1ull << 62)
 #define UNBORN_SLOT 48
@@ -38,6 +37,8 @@
 #define PIECE_PAGES 16u
 /* Timer interrupts in user mode since the last flush. */
 #define TICKS_ENOUGH 3
+/* Those between two flushes of an address space that keeps its windows, though not the pages in them. */
+#define TICKS_KEEP 2
 /* Eight times as many for each time that PAGES_MAX was not enough. */
 #define SPENT_MAX 3
 /* TLB misses of a loader; doubled by each time that windows were no use. */
@@ -54,9 +55,23 @@ static bool unborn(const struct cpu *cpu, unsigned slot)
 	return cpu->bias[slot] == unborn_bias(cpu, slot);
 }
 
+/* A slot's window, or NULL. */
+static uint8_t *reserve_slot(void)
+{
+	uint8_t *p = mmap(NULL, SLOT_SIZE + 2 * WINDOW_GUARD, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	return p == MAP_FAILED ? NULL : p + WINDOW_GUARD;
+}
+
+static void release_slot(uint8_t *window)
+{
+	if (window)
+		munmap(window - WINDOW_GUARD, SLOT_SIZE + 2 * WINDOW_GUARD);
+}
+
 static void *reserve(void *at, size_t size)
 {
-	return mmap(at, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | (at ? MAP_FIXED : 0), -1, 0);
+	return mmap(at, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
 }
 
 static void set_biases(struct cpu *cpu, const struct cpu_window *w, bool in)
@@ -103,10 +118,19 @@ static void clear(struct cpu *cpu, struct cpu_window *w)
 	w->n = 0;
 }
 
+static uint64_t root(const struct cpu *cpu)
+{
+	return cpu->s.cr3 & PAGE_MASK;
+}
+
 void mmu_window_clear(struct cpu *cpu, unsigned ctx)
 {
-	cpu->window[ctx].spent = 0;
-	clear(cpu, &cpu->window[ctx]);
+	struct cpu_window *w = &cpu->window[ctx];
+	bool keep = w->on && ctx == cpu->ctx && w->root == root(cpu) && w->ticks >= TICKS_KEEP;
+
+	w->spent = 0;
+	clear(cpu, w);
+	w->on = keep;
 }
 
 void mmu_window_clear_all(struct cpu *cpu)
@@ -181,6 +205,7 @@ static void turn_on(struct cpu *cpu)
 {
 	mmu_window_enter(cpu);
 	cpu->window[cpu->ctx].on = true;
+	cpu->window[cpu->ctx].root = root(cpu);
 	cpu->mode_dirty = true;
 }
 
@@ -197,9 +222,10 @@ void mmu_window_tick(struct cpu *cpu)
 {
 	struct cpu_window *w = &cpu->window[cpu->ctx];
 
-	if (cpu->window_use != WINDOW_LATER || mmu_window_on(cpu) || w->ticks++ < TICKS_ENOUGH << 3 * w->spent)
-		return;
-	turn_on(cpu);
+	if (w->ticks < UINT16_MAX)
+		w->ticks++;
+	if (cpu->window_use == WINDOW_LATER && !mmu_window_on(cpu) && w->ticks > TICKS_ENOUGH << 3 * w->spent)
+		turn_on(cpu);
 }
 
 void mmu_window_missed(struct cpu *cpu)
@@ -226,8 +252,8 @@ static bool bear(struct cpu *cpu, unsigned slot)
 
 	if (w->n == WINDOW_SLOTS)
 		return false;
-	host = w->host[w->n] ? w->host[w->n] : reserve(NULL, SLOT_SIZE + WINDOW_GUARD);
-	if (host == MAP_FAILED)
+	host = w->host[w->n] ? w->host[w->n] : reserve_slot();
+	if (!host)
 		return false;
 	w->slot[w->n] = (uint8_t)slot;
 	w->host[w->n++] = host;
@@ -289,7 +315,7 @@ static void extend(struct cpu *cpu, gpa_t gpa, struct piece *p)
 	}
 }
 
-static bool mapped(struct cpu *cpu, const struct piece *p)
+static enum mmu_window_fault map_piece(struct cpu *cpu, const struct piece *p)
 {
 	struct cpu_window *w = &cpu->window[cpu->ctx];
 	void *at = (void *)(p->gla + cpu->bias[p->gla >> SLOT_SHIFT]);
@@ -298,15 +324,14 @@ static bool mapped(struct cpu *cpu, const struct piece *p)
 	if (cpu->window_pages >= PAGES_MAX) {
 		mmu_window_clear_all(cpu);
 		give_up(cpu, w);
-		if (unborn(cpu, p->gla >> SLOT_SHIFT))
-			return false;
+		return WINDOW_GUEST;
 	}
 	if (mmap(at, p->size, PROT_READ | (p->write ? PROT_WRITE : 0), MAP_SHARED | MAP_FIXED | MAP_POPULATE,
 		 mem_ram_fd(cpu->mem), (off_t)p->ram_off) == MAP_FAILED) {
 		/* What was there may be gone all the same: nothing else may come to lie in the hole. */
 		mmu_window_clear_all(cpu);
 		must(reserve(at, p->size) != MAP_FAILED);
-		return false;
+		return WINDOW_NOT;
 	}
 	cpu->window_global |= p->global;
 	w->pages++;
@@ -318,7 +343,7 @@ static bool mapped(struct cpu *cpu, const struct piece *p)
 		if (p->write)
 			cpu->window_written[page / 8] |= (uint8_t)(1u << page % 8);
 	}
-	return true;
+	return WINDOW_FILLED;
 }
 
 static enum mmu_window_fault fill(struct cpu *cpu, gla_t gla, bool write)
@@ -348,29 +373,29 @@ static enum mmu_window_fault fill(struct cpu *cpu, gla_t gla, bool write)
 	if (!whole(cpu, &w, &p) && w.shift == 12)
 		extend(cpu, w.gpa, &p);
 	cpu->stats.count[STAT_WINDOW_PAGES]++;
-	return mapped(cpu, &p) ? WINDOW_FILLED : WINDOW_NOT;
+	return map_piece(cpu, &p);
 }
 
 /* The first access to a slot, unless #GP has another cause. */
-static enum mmu_window_fault fault_unborn(struct cpu *cpu, uint64_t *pointer)
+static enum mmu_window_fault fault_unborn(struct cpu *cpu, uint64_t *bias)
 {
-	uint64_t slot = (*pointer - UNBORN) >> UNBORN_SLOT;
-	uint64_t off = (*pointer & ((1ull << UNBORN_SLOT) - 1)) - (uint64_t)cpu->window_none;
+	uint64_t slot = (*bias - UNBORN - (uint64_t)cpu->window_none + (1ull << UNBORN_SLOT) - 1) >> UNBORN_SLOT;
 
-	if (slot >= ARRAY_LEN(cpu->bias) || off >= SLOT_SIZE || !unborn(cpu, (unsigned)slot))
+	if (slot >= ARRAY_LEN(cpu->bias) || *bias != unborn_bias(cpu, (unsigned)slot))
 		return WINDOW_GUEST;
-	if (!bear(cpu, (unsigned)slot))
+	/* the block may have looked it up before */
+	if (unborn(cpu, (unsigned)slot) && !bear(cpu, (unsigned)slot))
 		return WINDOW_NOT;
-	*pointer = (slot << SLOT_SHIFT) + off + cpu->bias[slot];
+	*bias = cpu->bias[slot];
 	return WINDOW_FILLED;
 }
 
-enum mmu_window_fault mmu_window_fault(struct cpu *cpu, bool canonical, uint64_t addr, bool write, uint64_t *pointer)
+enum mmu_window_fault mmu_window_fault(struct cpu *cpu, bool canonical, uint64_t addr, bool write, uint64_t *bias)
 {
 	const struct cpu_window *w = &cpu->window[cpu->ctx];
 
 	if (!canonical)
-		return fault_unborn(cpu, pointer);
+		return fault_unborn(cpu, bias);
 	for (unsigned k = 0; k < w->n; k++)
 		if (addr - (uint64_t)w->host[k] < SLOT_SIZE)
 			return fill(cpu, addr - (uint64_t)w->host[k] + ((uint64_t)w->slot[k] << SLOT_SHIFT), write);
@@ -379,11 +404,9 @@ enum mmu_window_fault mmu_window_fault(struct cpu *cpu, bool canonical, uint64_t
 
 void mmu_window_init(struct cpu *cpu, enum mmu_window_use use)
 {
-	int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
-	void *none = reserve(NULL, SLOT_SIZE + WINDOW_GUARD);
-	void *written = mmap(NULL, written_size(cpu), PROT_READ | PROT_WRITE, flags, -1, 0);
+	void *written = mmap(NULL, written_size(cpu), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
-	cpu->window_none = none == MAP_FAILED ? NULL : none;
+	cpu->window_none = reserve_slot();
 	cpu->window_written = written == MAP_FAILED ? NULL : written;
 	cpu->window_use = cpu->window_none && cpu->window_written ? (uint8_t)use : WINDOW_NEVER;
 	for (unsigned k = 0; k < ARRAY_LEN(cpu->bias); k++)
@@ -394,9 +417,8 @@ void mmu_window_fini(struct cpu *cpu)
 {
 	for (unsigned c = 0; c < CPU_CTX; c++)
 		for (unsigned k = 0; k < WINDOW_SLOTS && cpu->window[c].host[k]; k++)
-			munmap(cpu->window[c].host[k], SLOT_SIZE + WINDOW_GUARD);
-	if (cpu->window_none)
-		munmap(cpu->window_none, SLOT_SIZE + WINDOW_GUARD);
+			release_slot(cpu->window[c].host[k]);
+	release_slot(cpu->window_none);
 	if (cpu->window_written)
 		munmap(cpu->window_written, written_size(cpu));
 }

@@ -112,7 +112,7 @@ void xlate_block_lower(struct tr *t)
 	case DC_HELPER: xlate_insn_helper(t, d); break;
 	default:
 		if (d->in.has_mem)
-			xlate_lower_access(t, d, d->mem_wr, d->mem_rd, d->mem_size, copy_body);
+			xlate_lower_access(t, d, 0, d->mem_wr, d->mem_rd, d->mem_size, copy_body);
 		else
 			xlate_copy(t, d, false);
 	}
@@ -157,10 +157,11 @@ static void emit_block(struct tr *t, uint32_t host_off, uint32_t cold_off, enum 
 		t->rip = t->rips[i];
 		xlate_lower_map(t, i);
 		unsigned run = xlate_insn_stack_run(t);
-		if (run)
-			i += run - 1;
-		else
+		if (!run)
 			xlate_block_lower(t);
+		xlate_window_passed(t, &t->dec[i]);
+		for (; run > 1; run--)
+			xlate_window_passed(t, &t->dec[++i]);
 	}
 	if (!t->ended)
 		xlate_exit_to(t, cpu_code64(t->cpu) ? t->rips[t->n] : (uint32_t)t->rips[t->n]);
@@ -195,6 +196,7 @@ static struct tr *begin(struct xlate *x, struct block *b, bool step)
 	t->step = step;
 	t->n = t->ncold = t->nexits = t->nmap = 0;
 	t->ended = t->loops = false;
+	xlate_window_forget(t);
 	return t;
 }
 

@@ -165,37 +165,22 @@ static void truncate_s0(struct tr *t, unsigned size)
 		emit_movzx(&t->e, 2, S0, S0);
 }
 
-static void load_target(struct emit *e, unsigned size, unsigned dst)
-{
-	if (size == 2) {
-		emit_rex(e, false, dst, H_NONE, S0, false);
-		e2(e, 0x0f, 0xb7);
-		emit_modrm_mem(e, dst, S0, H_NONE, 1, 0);
-	} else {
-		emit_op_mem(e, size, 0x8b, dst, S0, H_NONE, 1, 0);
-	}
-}
-
 static void ret_body(struct tr *t, const struct dec *d)
 {
-	load_target(&t->e, d->in.opsize, S0);
+	xlate_lower_load(t, d->in.opsize, S0);
 	xlate_stack_add(t, (int32_t)(d->in.opsize + (d->in.imm & 0xffff)));
 }
 
 void xlate_insn_ret(struct tr *t, const struct dec *d)
 {
-	unsigned st = d->in.stsize;
-	emit_mov(&t->e, st == 8 ? 8 : 4, S0, H_GSP);
-	if (st == 2)
-		truncate_s0(t, 2);
-	xlate_lower_checked(t, SEG_SS, RSP, false, true, d->in.opsize, ret_body);
+	xlate_lower_stack(t, RSP, 0, false, true, d->in.opsize, ret_body);
 	xlate_exit_return_to(t);
 	t->ended = true;
 }
 
 static void target_to_tmp(struct tr *t, const struct dec *d)
 {
-	load_target(&t->e, d->in.opsize, S1);
+	xlate_lower_load(t, d->in.opsize, S1);
 	emit_st_cpu(&t->e, 8, CPU_OFF(tmp), S1);
 }
 
@@ -207,27 +192,22 @@ static uint64_t return_rip(const struct tr *t, const struct dec *d)
 
 static void push_return_body(struct tr *t, const struct dec *d)
 {
-	struct emit *e = &t->e;
 	unsigned size = d->in.opsize;
-	emit_mov_imm(e, S1, return_rip(t, d));
-	emit_op_mem(e, size, 0x89, S1, S0, H_NONE, 1, 0);
+	emit_mov_imm(&t->e, S2, return_rip(t, d));
+	xlate_lower_op(t, size, 0x89, S2, 0);
 	xlate_stack_add(t, -(int32_t)size);
 }
 
 void xlate_insn_call(struct tr *t, const struct dec *d)
 {
 	struct emit *e = &t->e;
-	unsigned st = d->in.stsize;
 	if (d->in.has_mem) {
-		xlate_lower_access(t, d, false, true, d->in.opsize, target_to_tmp);
+		xlate_lower_access(t, d, 0, false, true, d->in.opsize, target_to_tmp);
 	} else if (!d->imm_target) {
 		unsigned r = xlate_lower_reg(t, d->f_rm.num, S1);
 		emit_st_cpu(e, 8, CPU_OFF(tmp), r);
 	}
-	emit_lea(e, st == 8 ? 8 : 4, S0, H_GSP, H_NONE, 1, -(int32_t)d->in.opsize);
-	if (st == 2)
-		truncate_s0(t, 2);
-	xlate_lower_checked(t, SEG_SS, RSP, true, false, d->in.opsize, push_return_body);
+	xlate_lower_stack(t, RSP, -(int32_t)d->in.opsize, true, false, d->in.opsize, push_return_body);
 	offer_return(t, return_rip(t, d));
 	t->ended = true;
 	if (d->imm_target) {
@@ -241,7 +221,7 @@ void xlate_insn_call(struct tr *t, const struct dec *d)
 
 static void jmp_body(struct tr *t, const struct dec *d)
 {
-	load_target(&t->e, d->in.opsize, S0);
+	xlate_lower_load(t, d->in.opsize, S0);
 }
 
 void xlate_insn_jmp(struct tr *t, const struct dec *d)
@@ -252,7 +232,7 @@ void xlate_insn_jmp(struct tr *t, const struct dec *d)
 		return;
 	}
 	if (d->in.has_mem) {
-		xlate_lower_access(t, d, false, true, d->in.opsize, jmp_body);
+		xlate_lower_access(t, d, 0, false, true, d->in.opsize, jmp_body);
 	} else {
 		emit_mov(&t->e, 8, S0, xlate_lower_reg(t, d->f_rm.num, S0));
 		truncate_s0(t, d->in.opsize);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* what: the same instruction again, re-encoded for the host: registers mapped, memory operand replaced by [S0]
+/* what: the same instruction again, re-encoded for the host: registers mapped, memory operand replaced by t->m
  *
  * The opcode, its prefixes and immediates stay; what changes is the register numbers and the form of the
  * memory operand. Three things need care:
@@ -26,13 +26,18 @@ struct recode {
 	unsigned swap; /* register whose low bytes are swapped around the instruction, or H_NONE */
 };
 
+static bool takes_s1(const struct tr *t)
+{
+	return t->m.base == S1 || t->m.index == S1;
+}
+
 static unsigned scratch_for(struct recode *r, unsigned g, bool load)
 {
-	static const uint8_t order[3] = { S1, S2, S0 };
+	static const uint8_t order[3] = { S2, S1, S0 };
 	for (unsigned k = 0; k < r->scratch_used; k++)
 		if (r->homed[k] == g)
 			return r->homed_in[k];
-	must(r->scratch_used < (r->mem ? 2u : 3u));
+	must(r->scratch_used < (!r->mem ? 3u : takes_s1(r->t) ? 1u : 2u));
 	unsigned s = order[r->scratch_used];
 	r->homed[r->scratch_used] = (uint8_t)g;
 	r->homed_in[r->scratch_used++] = (uint8_t)s;
@@ -111,9 +116,22 @@ static void emit_modrm(struct recode *r, unsigned reg, unsigned rm)
 {
 	struct emit *e = &r->t->e;
 	if (r->mem)
-		emit_modrm_mem(e, reg, S0, H_NONE, 1, 0);
+		emit_modrm_mem(e, reg, r->t->m.base, r->t->m.index, 1, r->t->m.disp);
 	else
 		e1(e, 0xc0 | (reg & 7) << 3 | (rm & 7));
+}
+
+/* One byte of displacement would be scaled (SDM vol 2 2.7.5, disp8*N), and two homed registers leave no room for S1. */
+static void simple_operand(struct tr *t, const struct dec *d)
+{
+	const struct dec_field *f[3] = { &d->f_reg, &d->f_vvvv, &d->f_opc };
+	uint32_t homed = 0;
+	for (unsigned k = 0; k < ARRAY_LEN(f); k++)
+		homed |= f[k]->gpr && xlate_lower_homed(f[k]->num) ? 1u << f[k]->num : 0;
+	if (!takes_s1(t) || ((d->enc != ENC_EVEX || !t->m.disp) && !(homed & (homed - 1))))
+		return;
+	emit_lea(&t->e, 8, S0, t->m.base, t->m.index, 1, t->m.disp);
+	t->m = (struct host_mem){ .base = S0, .index = H_NONE };
 }
 
 static bool is_moffs(const struct dec *d)
@@ -135,7 +153,7 @@ static void emit_legacy(struct recode *r, bool high)
 	unsigned opcode = d->opcode == 0x82 && d->map == 0 ? 0x80 : d->opcode;
 	if (is_moffs(d)) {
 		static const uint8_t form[4] = { 0x8a, 0x8b, 0x88, 0x89 };
-		emit_rex(e, d->rexw, 0, H_NONE, S0, false);
+		emit_rex(e, d->rexw, 0, r->t->m.index, r->t->m.base, false);
 		e1(e, form[d->opcode - 0xa0]);
 		emit_modrm(r, 0, 0);
 		return;
@@ -149,7 +167,8 @@ static void emit_legacy(struct recode *r, bool high)
 	unsigned reg = r->reg.host + (r->reg.f->high ? hi : 0), rm = r->rm.host + (r->rm.f->high ? hi : 0);
 	unsigned opc = r->opc.host + (r->opc.f->high ? hi : 0);
 	bool has_opc = r->opc.f->gpr;
-	emit_rex(e, d->rexw, d->modrm ? reg : 0, H_NONE, has_opc ? opc : r->mem ? S0 : d->modrm ? rm : 0, force && !high);
+	emit_rex(e, d->rexw, d->modrm ? reg : 0, r->mem ? r->t->m.index : H_NONE,
+		has_opc ? opc : r->mem ? r->t->m.base : d->modrm ? rm : 0, force && !high);
 	emit_opcode_map(e, d->map);
 	e1(e, has_opc ? (opcode & 0xf8) | (opc & 7) : opcode);
 	if (d->modrm)
@@ -161,8 +180,8 @@ static void emit_vex(struct recode *r)
 {
 	struct emit *e = &r->t->e;
 	const struct dec *d = r->d;
-	unsigned b = r->mem ? S0 >> 3 & 1u : r->rm.host >> 3 & 1u;
-	e2(e, 0xc4, (~r->reg.host >> 3 & 1u) << 7 | 1u << 6 | (b ^ 1u) << 5 | d->map);
+	unsigned b = (r->mem ? r->t->m.base : r->rm.host) >> 3 & 1u, x = r->mem && r->t->m.index == S1;
+	e2(e, 0xc4, (~r->reg.host >> 3 & 1u) << 7 | (x ^ 1u) << 6 | (b ^ 1u) << 5 | d->map);
 	e2(e, (unsigned)d->v_w << 7 | (~r->vvvv.host & 15u) << 3 | (unsigned)d->v_l << 2 | d->v_pp, d->opcode);
 	if (d->modrm)
 		emit_modrm(r, r->reg.host, r->rm.host);
@@ -177,7 +196,7 @@ static void emit_evex(struct recode *r)
 	if (r->reg.f->gpr)
 		p0 = (p0 & 0x6fu) | 0x10u | (~r->reg.host >> 3 & 1u) << 7;
 	if (r->mem)
-		p0 = (p0 & ~0x20u) | 0x40u;
+		p0 = (p0 & ~0x60u) | (r->t->m.index == S1 ? 0 : 0x40u) | (~r->t->m.base >> 3 & 1u) << 5;
 	else if (r->rm.f->gpr)
 		p0 = (p0 & ~0x20u) | 0x40u | (~r->rm.host >> 3 & 1u) << 5;
 	if (r->vvvv.f->gpr)
@@ -196,19 +215,21 @@ static void store_homed(struct recode *r)
 			emit_st_cpu(&r->t->e, 8, s[k]->f->num * 8u, s[k]->host);
 }
 
-void xlate_copy(struct tr *t, const struct dec *d, bool mem_in_s0)
+void xlate_copy(struct tr *t, const struct dec *d, bool mem)
 {
-	struct recode r = { .t = t, .d = d, .mem = mem_in_s0, .swap = H_NONE };
+	struct recode r = { .t = t, .d = d, .mem = mem, .swap = H_NONE };
+	if (mem)
+		simple_operand(t, d);
 	map_field(&r, &r.reg, &d->f_reg, true);
-	map_field(&r, &r.rm, &d->f_rm, !mem_in_s0);
+	map_field(&r, &r.rm, &d->f_rm, !mem);
 	map_field(&r, &r.vvvv, &d->f_vvvv, true);
 	map_field(&r, &r.opc, &d->f_opc, true);
-	bool any_high = (d->f_reg.gpr && d->f_reg.high) || (!mem_in_s0 && d->f_rm.gpr && d->f_rm.high) ||
+	bool any_high = (d->f_reg.gpr && d->f_reg.high) || (!mem && d->f_rm.gpr && d->f_rm.high) ||
 		(d->f_opc.gpr && d->f_opc.high);
-	bool rex = d->rexw || mem_in_s0 || wants_rex(&r.reg) || (!mem_in_s0 && wants_rex(&r.rm)) || wants_rex(&r.opc);
+	bool rex = d->rexw || mem || wants_rex(&r.reg) || (!mem && wants_rex(&r.rm)) || wants_rex(&r.opc);
 	if (any_high && rex) {
 		place_high(&r, &r.reg);
-		if (!mem_in_s0)
+		if (!mem)
 			place_high(&r, &r.rm);
 		place_high(&r, &r.opc);
 	}

@@ -164,6 +164,8 @@ static void scan_operands(struct dec *d, const ZydisDecodedInstruction *zi, cons
 			set_mem(d, op, &first_mem);
 		if (op->type != ZYDIS_OPERAND_TYPE_REGISTER)
 			continue;
+		if (op_writes(op) && is_gpr(op->reg.value))
+			d->gpr_wr |= (uint16_t)(1u << gpr_num(op->reg.value));
 		switch (op->encoding) {
 		case ZYDIS_OPERAND_ENCODING_MODRM_REG: set_field(&d->f_reg, op); break;
 		case ZYDIS_OPERAND_ENCODING_MODRM_RM: set_field(&d->f_rm, op); break;

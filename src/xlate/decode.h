@@ -49,6 +49,7 @@ struct dec {
 	uint8_t cc;                  /* Jcc: condition; LOOP: the opcode */
 	bool imm_target;             /* CALL, JMP: relative; target is in in.imm as a displacement */
 	uint32_t fl_read, fl_kill;   /* arithmetic flags read, and surely overwritten */
+	uint16_t gpr_wr;             /* general registers that may be written, named or not */
 	bool ends;                   /* DC_HELPER: IF_END, or a MOV/POP SS */
 	struct insn in;              /* for helpers; in.len, opsize, adsize, seg, base, index, scale, disp for all */
 };

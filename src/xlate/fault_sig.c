@@ -65,12 +65,12 @@ static bool is_guest_vector(greg_t trap)
 /* A fault of code that goes through windows. True: what it wants is there now. */
 static bool window_filled(struct xlate *x, struct block *b, const siginfo_t *si, greg_t *g)
 {
-	uint64_t pointer = (uint64_t)g[REG_R15], rip = (uint64_t)g[REG_RIP];
+	uint64_t bias = (uint64_t)g[REG_R10], rip = (uint64_t)g[REG_RIP]; /* S1 */
 	bool canonical = g[REG_TRAPNO] == EXC_PF;
 	uint16_t was = stats_enter(&x->cpu->stats, PHASE_MISS);
 	enum mmu_window_fault how = mmu_window_fault(x->cpu, canonical, (uint64_t)(uintptr_t)si->si_addr, g[REG_ERR] & 2,
-		&pointer);
-	g[REG_R15] = (greg_t)pointer;
+		&bias);
+	g[REG_R10] = (greg_t)bias;
 	if (how == WINDOW_NOT && x->cpu->s.cpl != 3)
 		mmu_window_strike(x->cpu);
 	else if (how == WINDOW_NOT) {
@@ -90,7 +90,9 @@ static void on_fault(int sig, siginfo_t *si, void *ctx)
 	struct xlate *x = current;
 	struct block *b = x ? xlate_cache_at(x, (uint64_t)g[REG_RIP]) : NULL;
 	bool poll = b && g[REG_TRAPNO] == EXC_PF && si->si_addr == NULL && g[REG_R10] == 0;
-	bool window = b && b->window && !poll && sig == SIGSEGV && (g[REG_TRAPNO] == EXC_PF || g[REG_TRAPNO] == EXC_GP);
+	/* #SS: base RBP at an address that is not canonical */
+	bool address = g[REG_TRAPNO] == EXC_PF || g[REG_TRAPNO] == EXC_GP || g[REG_TRAPNO] == EXC_SS;
+	bool window = b && b->window && !poll && address;
 	if (!b || (!poll && !window && !is_guest_vector(g[REG_TRAPNO])))
 		our_fault(sig, si, g);
 	if (window && window_filled(x, b, si, g))

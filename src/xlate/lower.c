@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* what: memory operands lowered to a software TLB check and an access through a host pointer in S0
+ * (for those in windows see windowed.c)
  *
  * The check, for an operand of size bytes at linear address ea:
  *
@@ -40,24 +41,40 @@ unsigned xlate_lower_reg(struct tr *t, unsigned g, unsigned scratch)
 	return scratch;
 }
 
+static const struct host_mem in_s0 = { .base = S0, .index = H_NONE };
+
 static uint64_t truncate(uint64_t v, unsigned size)
 {
 	return size == 8 ? v : size == 4 ? (uint32_t)v : (uint16_t)v;
 }
 
-void xlate_lower_ea(struct tr *t, const struct dec *d, int32_t extra)
+bool xlate_lower_fixed(const struct tr *t, const struct dec *d, int32_t extra, uint64_t *ea)
 {
 	const struct insn *in = &d->in;
-	int64_t disp = in->disp + extra;
-	if (in->base == INSN_BASE_RIP || (in->base == INSN_NOREG && in->index == INSN_NOREG)) {
-		uint64_t at = (in->base == INSN_BASE_RIP ? t->rip + in->len : 0) + (uint64_t)disp;
-		emit_mov_imm(&t->e, S0, truncate(at, in->adsize));
+	if (in->base != INSN_BASE_RIP && (in->base != INSN_NOREG || in->index != INSN_NOREG))
+		return false;
+	uint64_t next = in->base == INSN_BASE_RIP ? t->rip + in->len : 0;
+	*ea = truncate(next + (uint64_t)(in->disp + extra), in->adsize);
+	return true;
+}
+
+void xlate_lower_ea_to(struct tr *t, const struct dec *d, int32_t extra, unsigned dst, unsigned width)
+{
+	const struct insn *in = &d->in;
+	uint64_t ea;
+	if (xlate_lower_fixed(t, d, extra, &ea)) {
+		emit_mov_imm(&t->e, dst, truncate(ea, width));
 		return;
 	}
 	unsigned base = in->base == INSN_NOREG ? H_NONE : xlate_lower_reg(t, in->base, S0);
 	unsigned index = in->index == INSN_NOREG ? H_NONE : xlate_lower_reg(t, in->index, S1);
-	emit_lea(&t->e, in->adsize == 8 ? 8 : 4, S0, base, index, in->scale, (int32_t)disp);
-	if (in->adsize == 2)
+	emit_lea(&t->e, width, dst, base, index, in->scale, (int32_t)(in->disp + extra));
+}
+
+void xlate_lower_ea(struct tr *t, const struct dec *d, int32_t extra)
+{
+	xlate_lower_ea_to(t, d, extra, S0, d->in.adsize == 8 ? 8 : 4);
+	if (d->in.adsize == 2)
 		emit_movzx(&t->e, 2, S0, S0);
 }
 
@@ -71,7 +88,7 @@ unsigned xlate_lower_base(const struct dec *d)
 	return in->index < 16 ? in->index : NEAR_ABS;
 }
 
-static struct cold *new_cold(struct tr *t, unsigned kind, bool saved, uint32_t desc)
+struct cold *xlate_lower_new_cold(struct tr *t, unsigned kind, bool saved, uint32_t desc)
 {
 	must(t->ncold < BLOCK_MAX_SITES);
 	struct cold *c = &t->cold[t->ncold++];
@@ -80,7 +97,7 @@ static struct cold *new_cold(struct tr *t, unsigned kind, bool saved, uint32_t d
 	return c;
 }
 
-static uint32_t seg_base_off(unsigned seg)
+uint32_t xlate_lower_seg_base(unsigned seg)
 {
 	return (uint32_t)(CPU_OFF(s.seg) + seg * sizeof(struct cpu_seg) + offsetof(struct cpu_seg, base));
 }
@@ -92,17 +109,17 @@ static struct cold *add_base(struct tr *t, unsigned seg, unsigned size, bool sav
 	struct emit *e = &t->e;
 	if (key_code64(t->key)) {
 		if (seg == SEG_FS || seg == SEG_GS)
-			emit_op_mem(e, 8, 0x03, S0, H_RSP, H_NONE, 1, (int32_t)seg_base_off(seg));
+			emit_op_mem(e, 8, 0x03, S0, H_RSP, H_NONE, 1, (int32_t)xlate_lower_seg_base(seg));
 		return NULL;
 	}
 	if (key_flat(t->key, seg) && !(seg == SEG_CS && desc & DESC_WRITE)) /* code segments cannot be written */
 		return NULL;
 	uint32_t max = desc & DESC_WRITE ? CPU_OFF(wmax) : CPU_OFF(rmax);
-	struct cold *c = new_cold(t, COLD_SEGMENT, saved, desc);
+	struct cold *c = xlate_lower_new_cold(t, COLD_SEGMENT, saved, desc);
 	emit_lea(e, 8, S1, S0, H_NONE, 1, (int32_t)size);
 	emit_op_mem(e, 8, 0x3b, S1, H_RSP, H_NONE, 1, (int32_t)(max + seg * 8));
 	c->jump = emit_jcc(e, 7); /* ja */
-	emit_op_mem(e, 4, 0x03, S0, H_RSP, H_NONE, 1, (int32_t)seg_base_off(seg));
+	emit_op_mem(e, 4, 0x03, S0, H_RSP, H_NONE, 1, (int32_t)xlate_lower_seg_base(seg));
 	c->resume = e->p;
 	return c;
 }
@@ -147,10 +164,9 @@ static uint8_t *probe_tlb(struct tr *t, const struct cold *c, unsigned size)
 	return emit_jcc(e, t->key & KEY_ALIGN ? -1 : 7);
 }
 
-/* Has the instruction missed its near entry often? */
-static bool is_far(const struct tr *t)
+bool xlate_lower_far(const struct tr *t)
 {
-	uint32_t far = xlate_far_bit(t->rip);
+	uint32_t far = xlate_far_bit(t->rip, t->b->window);
 	return t->x->far[far / 64] >> far % 64 & 1;
 }
 
@@ -160,7 +176,7 @@ static void check(struct tr *t, struct cold *c, unsigned base, bool write, unsig
 {
 	c->view_rw = key_view(t->key) * TLB_RW_COUNT + (write ? TLB_WRITE : TLB_READ);
 	bool likely = key_view(t->key) == VIEW_USER || base == RSP || base == NEAR_GS || t->rip < LOADER_END;
-	c->near = (uint8_t)(t->step || t->key & KEY_ALIGN || !likely || is_far(t) ? NEAR_SIZE : base);
+	c->near = (uint8_t)(t->step || t->key & KEY_ALIGN || !likely || xlate_lower_far(t) ? NEAR_SIZE : base);
 	c->size = (uint16_t)size;
 	if (c->near < NEAR_SIZE) {
 		check_near(t, c, size);
@@ -180,50 +196,6 @@ static void emit_near_miss(struct tr *t, const struct cold *c)
 	emit_jcc_to(e, 3, c->checked); /* jnc */
 }
 
-/* The access itself may fault in a window: not where guest state is changed before it (AH to BH change places with low
- * bytes), and not where the pointer moves once more (BT with a bit offset in a register). */
-static bool windowed(const struct tr *t, unsigned seg, bool write)
-{
-	const struct dec *d = &t->dec[t->i];
-	if (!(t->key & KEY_WINDOW) || t->step || d->cls == DC_BT || d->f_reg.high)
-		return false;
-	if (!key_code64(t->key) && (!key_flat(t->key, seg) || (seg == SEG_CS && write)))
-		return false;
-	return t->x->window_not[xlate_window_at(t->rip)] < WINDOW_NOT_MAX;
-}
-
-/* S0 = linear address, or without the base of FS or GS: make it a host address. Flags stay. */
-static void emit_window(struct tr *t, unsigned seg, unsigned base)
-{
-	struct emit *e = &t->e;
-	if (key_code64(t->key) && (seg == SEG_FS || seg == SEG_GS)) {
-		emit_ld_cpu(e, 8, S1, seg_base_off(seg));
-		emit_lea(e, 8, S0, S0, S1, 1, 0);
-	}
-	if (key_code64(t->key) && (t->loops || key_view(t->key) != VIEW_USER) && !t->live[t->i] && !is_far(t)) {
-		int32_t near = (int32_t)(CPU_OFF(wnear) + base * sizeof(struct cpu_wnear));
-		struct cold *c = new_cold(t, COLD_SLOT, false, 0);
-		c->near = (uint8_t)base;
-		emit_mov(e, 8, S1, S0);
-		e3(e, 0x49, 0xc1, 0xe8 | (S1 & 7)); /* shr S1, 39 */
-		e1(e, 39);
-		emit_op_mem(e, 4, 0x3b, S1, H_RSP, H_NONE, 1, near);
-		c->jump = emit_jcc(e, 5);
-		emit_op_mem(e, 8, 0x03, S0, H_RSP, H_NONE, 1, near + 8);
-		c->resume = e->p;
-		return;
-	}
-	if (key_code64(t->key)) {
-		e3(e, 0xc4, 0x43, 0xfb); /* rorx S1, S0, 39 */
-		e3(e, 0xf0, 0xc0 | (S1 & 7) << 3 | (S0 & 7), 39);
-		emit_movzx(e, 1, S1, S1);
-		emit_op_mem(e, 8, 0x8b, S1, H_RSP, S1, 8, (int32_t)CPU_OFF(bias));
-	} else {
-		emit_ld_cpu(e, 8, S1, CPU_OFF(bias));
-	}
-	emit_lea(e, 8, S0, S0, S1, 1, 0);
-}
-
 void xlate_lower_checked(struct tr *t, unsigned seg, unsigned base, bool write, bool load, unsigned size, body_fn *body)
 {
 	bool saved = t->live[t->i] != 0;
@@ -231,11 +203,7 @@ void xlate_lower_checked(struct tr *t, unsigned seg, unsigned base, bool write, 
 	uint32_t desc = size | (write ? DESC_WRITE : 0) | (load ? DESC_LOAD : 0) | (ss ? DESC_SS : 0) |
 		seg << DESC_SEG_SHIFT;
 	const struct dec *d = &t->dec[t->i];
-	if (windowed(t, seg, write)) {
-		emit_window(t, seg, base);
-		body(t, d);
-		return;
-	}
+	xlate_window_forget(t);
 	desc |= (d->aligned ? DESC_ALIGNED : 0) | (d->waits ? DESC_WAITS : 0);
 	if (d->mask_k)
 		desc |= (uint32_t)d->mask_k << DESC_K_SHIFT | (uint32_t)d->mask_elem << DESC_ELEM_SHIFT |
@@ -243,7 +211,7 @@ void xlate_lower_checked(struct tr *t, unsigned seg, unsigned base, bool write, 
 	if (saved)
 		emit_flags_save(&t->e);
 	struct cold *limit = add_base(t, seg, size, saved, desc);
-	struct cold *c = new_cold(t, write ? COLD_WRITE : COLD_READ, saved, desc);
+	struct cold *c = xlate_lower_new_cold(t, write ? COLD_WRITE : COLD_READ, saved, desc);
 	if (d->masked) {
 		c->kind = COLD_VECTOR;
 		if (limit)
@@ -254,6 +222,7 @@ void xlate_lower_checked(struct tr *t, unsigned seg, unsigned base, bool write, 
 		emit_flags_restore(&t->e);
 	if (c->kind == COLD_READ)
 		c->resume = t->e.p;
+	t->m = in_s0;
 	body(t, &t->dec[t->i]);
 	if (c->kind != COLD_READ)
 		c->resume = t->e.p;
@@ -262,29 +231,70 @@ void xlate_lower_checked(struct tr *t, unsigned seg, unsigned base, bool write, 
 	c->body = body;
 }
 
-void xlate_lower_run(struct tr *t, bool write, unsigned slots, unsigned count, body_fn *body)
+void xlate_lower_stack_ea(struct tr *t, unsigned g, int32_t n)
+{
+	unsigned st = t->dec[t->i].in.stsize;
+	emit_lea(&t->e, st == 8 ? 8 : 4, S0, xlate_lower_host(g), H_NONE, 1, n);
+	if (st == 2)
+		emit_movzx(&t->e, 2, S0, S0);
+}
+
+void xlate_lower_run(struct tr *t, int32_t n, bool write, unsigned slots, unsigned count, body_fn *body)
 {
 	bool saved = t->live[t->i] != 0;
-	if (windowed(t, SEG_SS, write)) {
-		emit_window(t, SEG_SS, RSP);
+	if (xlate_window_stack(t, RSP, n, count, write)) {
 		body(t, &t->dec[t->i]);
 		return;
 	}
+	xlate_window_forget(t);
+	xlate_lower_stack_ea(t, RSP, n);
 	if (saved)
 		emit_flags_save(&t->e);
-	struct cold *c = new_cold(t, COLD_RUN, saved, 0);
+	struct cold *c = xlate_lower_new_cold(t, COLD_RUN, saved, 0);
 	c->count = (uint8_t)count;
 	check(t, c, RSP, write, slots * 8);
 	if (saved)
 		emit_flags_restore(&t->e);
+	t->m = in_s0;
 	body(t, &t->dec[t->i]);
 	c->resume = t->e.p;
 }
 
-void xlate_lower_access(struct tr *t, const struct dec *d, bool write, bool load, unsigned size, body_fn *body)
+void xlate_lower_access(struct tr *t, const struct dec *d, int32_t extra, bool write, bool load, unsigned size,
+	body_fn *body)
 {
-	xlate_lower_ea(t, d, 0);
+	if (xlate_window_operand(t, d, extra, write)) {
+		body(t, d);
+		return;
+	}
+	xlate_lower_ea(t, d, extra);
 	xlate_lower_checked(t, d->in.seg, xlate_lower_base(d), write, load, size, body);
+}
+
+void xlate_lower_stack(struct tr *t, unsigned g, int32_t n, bool write, bool load, unsigned size, body_fn *body)
+{
+	if (xlate_window_stack(t, g, n, 1, write)) {
+		body(t, &t->dec[t->i]);
+		return;
+	}
+	xlate_lower_stack_ea(t, g, n);
+	xlate_lower_checked(t, SEG_SS, g, write, load, size, body);
+}
+
+void xlate_lower_op(struct tr *t, unsigned width, unsigned opcode, unsigned reg, int32_t more)
+{
+	emit_op_mem(&t->e, width, opcode, reg, t->m.base, t->m.index, 1, t->m.disp + more);
+}
+
+void xlate_lower_load(struct tr *t, unsigned width, unsigned dst)
+{
+	if (width != 2) {
+		xlate_lower_op(t, width, 0x8b, dst, 0);
+		return;
+	}
+	emit_rex(&t->e, false, dst, t->m.index, t->m.base, false);
+	e2(&t->e, 0x0f, 0xb7); /* movzx */
+	emit_modrm_mem(&t->e, dst, t->m.base, t->m.index, 1, t->m.disp);
 }
 
 void xlate_lower_map(struct tr *t, unsigned insn)
@@ -302,23 +312,6 @@ static void emit_segment_stub(struct tr *t, const struct cold *c)
 	emit_call_cpu(e, CPU_OFF(thunk) + XT_SEGMENT * 8);
 	if (c->flags_saved)
 		emit_flags_save(e);
-	emit_jcc_to(e, -1, c->resume);
-}
-
-/* Another slot than the last through this register. One without a window keeps its bias out of the near entry. */
-static void emit_slot_stub(struct tr *t, const struct cold *c)
-{
-	struct emit *e = &t->e;
-	int32_t near = (int32_t)(CPU_OFF(wnear) + c->near * sizeof(struct cpu_wnear));
-	emit_st_cpu(e, 8, (uint32_t)near, S1);
-	emit_movzx(e, 1, S1, S1);
-	emit_op_mem(e, 8, 0x8b, S1, H_RSP, S1, 8, (int32_t)CPU_OFF(bias));
-	emit_st_cpu(e, 8, (uint32_t)near + 8, S1);
-	emit_lea(e, 8, S0, S0, S1, 1, 0);
-	e1(e, 0xff); /* dec dword [near_budget] */
-	emit_modrm_mem(e, 1, H_RSP, H_NONE, 1, (int32_t)CPU_OFF(near_budget));
-	emit_jcc_to(e, 5, c->resume);
-	emit_call_cpu(e, CPU_OFF(thunk) + XT_SLOT_OFTEN * 8);
 	emit_jcc_to(e, -1, c->resume);
 }
 
@@ -343,6 +336,7 @@ static void emit_miss_stub(struct tr *t, const struct cold *c)
 	emit_mov_imm(e, S1, c->desc);
 	emit_call_cpu(e, CPU_OFF(thunk) + XT_SLOW * 8);
 	if (c->kind == COLD_WRITE) {
+		t->m = in_s0;
 		c->body(t, &t->dec[c->insn]);
 		emit_mov_imm(e, S1, t->rips[c->insn + 1]);
 		emit_call_cpu(e, CPU_OFF(thunk) + XT_COMMIT * 8);
@@ -370,6 +364,7 @@ static void emit_run_stub(struct tr *t, const struct cold *c)
 
 void xlate_lower_cold(struct tr *t)
 {
+	xlate_window_forget(t);
 	for (unsigned k = 0; k < t->ncold; k++) {
 		const struct cold *c = &t->cold[k];
 		emit_patch(c->jump, t->e.p);
@@ -379,7 +374,7 @@ void xlate_lower_cold(struct tr *t)
 		if (c->near < NEAR_SIZE && c->kind != COLD_SLOT)
 			emit_near_miss(t, c);
 		switch (c->kind) {
-		case COLD_SLOT: emit_slot_stub(t, c); break;
+		case COLD_SLOT: xlate_window_slot_stub(t, c); break;
 		case COLD_SEGMENT: emit_segment_stub(t, c); break;
 		case COLD_RUN: emit_run_stub(t, c); break;
 		case COLD_VECTOR: emit_vector_stub(t, c); break;

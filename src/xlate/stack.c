@@ -6,23 +6,6 @@
  */
 #include "xlate/xlate_int.h"
 
-static void load_s0(struct emit *e, unsigned width, unsigned dst)
-{
-	if (width == 2) {
-		/* movzx, so that scratch registers have no stale upper part */
-		emit_rex(e, false, dst, H_NONE, S0, false);
-		e2(e, 0x0f, 0xb7);
-		emit_modrm_mem(e, dst, S0, H_NONE, 1, 0);
-		return;
-	}
-	emit_op_mem(e, width, 0x8b, dst, S0, H_NONE, 1, 0);
-}
-
-static void store_s0(struct emit *e, unsigned width, unsigned src)
-{
-	emit_op_mem(e, width, 0x89, src, S0, H_NONE, 1, 0);
-}
-
 void xlate_stack_add(struct tr *t, int32_t n)
 {
 	unsigned st = t->dec[t->i].in.stsize;
@@ -34,28 +17,19 @@ void xlate_stack_add(struct tr *t, int32_t n)
 	emit_mov(&t->e, 2, H_GSP, S1);
 }
 
-/* S0 = stack pointer + n as an offset in SS. */
-static void stack_offset(struct tr *t, unsigned reg, int32_t n)
-{
-	unsigned st = t->dec[t->i].in.stsize;
-	emit_lea(&t->e, st == 8 ? 8 : 4, S0, reg, H_NONE, 1, n);
-	if (st == 2)
-		emit_movzx(&t->e, 2, S0, S0);
-}
-
 static void store_imm(struct tr *t, unsigned width, uint64_t imm)
 {
 	struct emit *e = &t->e;
 	if (width == 8 && (int64_t)imm != (int32_t)imm) {
-		emit_mov_imm(e, S1, imm);
-		store_s0(e, 8, S1);
+		emit_mov_imm(e, S2, imm);
+		xlate_lower_op(t, 8, 0x89, S2, 0);
 		return;
 	}
 	if (width == 2)
 		e1(e, 0x66);
-	emit_rex(e, width == 8, 0, H_NONE, S0, false);
+	emit_rex(e, width == 8, 0, t->m.index, t->m.base, false);
 	e1(e, 0xc7);
-	emit_modrm_mem(e, 0, S0, H_NONE, 1, 0);
+	emit_modrm_mem(e, 0, t->m.base, t->m.index, 1, t->m.disp);
 	if (width == 2)
 		e2(e, imm & 0xff, imm >> 8 & 0xff);
 	else
@@ -72,10 +46,10 @@ static void push_body(struct tr *t, const struct dec *d)
 	const struct dec_field *f = push_reg(d);
 	unsigned size = d->in.opsize;
 	if (d->in.has_mem) {
-		emit_ld_cpu(&t->e, 8, S1, CPU_OFF(tmp));
-		store_s0(&t->e, size, S1);
+		emit_ld_cpu(&t->e, 8, S2, CPU_OFF(tmp));
+		xlate_lower_op(t, size, 0x89, S2, 0);
 	} else if (f) {
-		store_s0(&t->e, size, xlate_lower_reg(t, f->num, S1));
+		xlate_lower_op(t, size, 0x89, xlate_lower_reg(t, f->num, S2), 0);
 	} else {
 		store_imm(t, size, d->in.imm);
 	}
@@ -84,16 +58,15 @@ static void push_body(struct tr *t, const struct dec *d)
 
 static void value_to_tmp(struct tr *t, const struct dec *d)
 {
-	load_s0(&t->e, d->in.opsize, S1);
+	xlate_lower_load(t, d->in.opsize, S1);
 	emit_st_cpu(&t->e, 8, CPU_OFF(tmp), S1);
 }
 
 void xlate_insn_push(struct tr *t, const struct dec *d)
 {
 	if (d->in.has_mem)
-		xlate_lower_access(t, d, false, true, d->in.opsize, value_to_tmp);
-	stack_offset(t, H_GSP, -(int32_t)d->in.opsize);
-	xlate_lower_checked(t, SEG_SS, RSP, true, false, d->in.opsize, push_body);
+		xlate_lower_access(t, d, 0, false, true, d->in.opsize, value_to_tmp);
+	xlate_lower_stack(t, RSP, -(int32_t)d->in.opsize, true, false, d->in.opsize, push_body);
 }
 
 /* The load comes first: it faults where an unused near entry has let a non-canonical address pass. POP SP ends with
@@ -103,45 +76,43 @@ static void pop_reg_body(struct tr *t, const struct dec *d)
 	struct emit *e = &t->e;
 	unsigned g = push_reg(d)->num, size = d->in.opsize;
 	if (g == RSP) {
-		load_s0(e, size, S0);
+		xlate_lower_load(t, size, S0);
 		xlate_stack_add(t, (int32_t)size);
 		emit_mov(e, size, H_GSP, S0);
 		return;
 	}
 	if (xlate_lower_homed(g)) {
-		emit_op_mem(e, size, 0x8b, S1, S0, H_NONE, 1, 0);
+		xlate_lower_op(t, size, 0x8b, S1, 0);
 		emit_st_cpu(e, size == 4 ? 8 : size, g * 8, S1);
 	} else {
-		emit_op_mem(e, size, 0x8b, xlate_lower_host(g), S0, H_NONE, 1, 0);
+		xlate_lower_op(t, size, 0x8b, xlate_lower_host(g), 0);
 	}
 	xlate_stack_add(t, (int32_t)size);
 }
 
 static void pop_mem_body(struct tr *t, const struct dec *d)
 {
-	emit_ld_cpu(&t->e, 8, S1, CPU_OFF(tmp));
-	store_s0(&t->e, d->in.opsize, S1);
+	emit_ld_cpu(&t->e, 8, S2, CPU_OFF(tmp));
+	xlate_lower_op(t, d->in.opsize, 0x89, S2, 0);
 	xlate_stack_add(t, d->in.opsize);
 }
 
 void xlate_insn_pop(struct tr *t, const struct dec *d)
 {
-	stack_offset(t, H_GSP, 0);
 	if (!d->in.has_mem) {
-		xlate_lower_checked(t, SEG_SS, RSP, false, true, d->in.opsize, pop_reg_body);
+		xlate_lower_stack(t, RSP, 0, false, true, d->in.opsize, pop_reg_body);
 		return;
 	}
-	xlate_lower_checked(t, SEG_SS, RSP, false, true, d->in.opsize, value_to_tmp);
+	xlate_lower_stack(t, RSP, 0, false, true, d->in.opsize, value_to_tmp);
 	/* the address is computed with the stack pointer already raised (SDM POP) */
-	xlate_lower_ea(t, d, d->in.base == RSP ? d->in.opsize : 0);
-	xlate_lower_checked(t, d->in.seg, xlate_lower_base(d), true, false, d->in.opsize, pop_mem_body);
+	xlate_lower_access(t, d, d->in.base == RSP ? d->in.opsize : 0, true, false, d->in.opsize, pop_mem_body);
 }
 
 static void leave_body(struct tr *t, const struct dec *d)
 {
 	struct emit *e = &t->e;
 	unsigned size = d->in.opsize, st = d->in.stsize;
-	load_s0(e, size, S0);
+	xlate_lower_load(t, size, S0);
 	if (st == 2) {
 		emit_lea(e, 4, S1, H_RBP, H_NONE, 1, (int32_t)size);
 		emit_mov(e, 2, H_GSP, S1);
@@ -153,14 +124,17 @@ static void leave_body(struct tr *t, const struct dec *d)
 
 void xlate_insn_leave(struct tr *t, const struct dec *d)
 {
-	stack_offset(t, H_RBP, 0);
-	xlate_lower_checked(t, SEG_SS, RBP, false, true, d->in.opsize, leave_body);
+	xlate_lower_stack(t, RBP, 0, false, true, d->in.opsize, leave_body);
 }
 
 void xlate_insn_lea(struct tr *t, const struct dec *d)
 {
 	struct emit *e = &t->e;
 	unsigned g = d->f_reg.num, size = d->in.opsize;
+	if (!xlate_lower_homed(g) && size >= 4 && d->in.adsize >= 4) {
+		xlate_lower_ea_to(t, d, 0, xlate_lower_host(g), MIN(size, d->in.adsize));
+		return;
+	}
 	xlate_lower_ea(t, d, 0);
 	if (!xlate_lower_homed(g)) {
 		emit_mov(e, size, xlate_lower_host(g), S0);
@@ -243,11 +217,6 @@ static unsigned run_length(const struct tr *t, unsigned cls)
 	return n;
 }
 
-static void store_at(struct emit *e, unsigned src, int32_t disp)
-{
-	emit_op_mem(e, 8, 0x89, src, S0, H_NONE, 1, disp);
-}
-
 static void push_run_body(struct tr *t, const struct dec *first)
 {
 	struct emit *e = &t->e;
@@ -256,13 +225,13 @@ static void push_run_body(struct tr *t, const struct dec *first)
 		const struct dec_field *f = push_reg(&first[j]);
 		int32_t at = (int32_t)(8 * (n - 1 - j));
 		if (!f) {
-			emit_mov_imm(e, S1, first[j].in.imm);
-			store_at(e, S1, at);
+			emit_mov_imm(e, S2, first[j].in.imm);
+			xlate_lower_op(t, 8, 0x89, S2, at);
 		} else if (f->num == RSP) {
-			emit_lea(e, 8, S1, H_GSP, H_NONE, 1, -(int32_t)(8 * j));
-			store_at(e, S1, at);
+			emit_lea(e, 8, S2, H_GSP, H_NONE, 1, -(int32_t)(8 * j));
+			xlate_lower_op(t, 8, 0x89, S2, at);
 		} else {
-			store_at(e, xlate_lower_reg(t, f->num, S1), at);
+			xlate_lower_op(t, 8, 0x89, xlate_lower_reg(t, f->num, S2), at);
 		}
 	}
 	emit_lea(e, 8, H_GSP, H_GSP, H_NONE, 1, -(int32_t)(8 * n));
@@ -281,13 +250,13 @@ static void pop_run_body(struct tr *t, const struct dec *first)
 	unsigned n = run_length(t, DC_POP);
 	const struct dec *ret = run_ret(t, n);
 	for (unsigned j = 0; j < n; j++) {
-		unsigned g = push_reg(&first[j])->num, to = xlate_lower_homed(g) ? S1 : xlate_lower_host(g);
-		emit_op_mem(e, 8, 0x8b, to, S0, H_NONE, 1, (int32_t)(8 * j));
-		if (to == S1)
-			emit_st_cpu(e, 8, g * 8, S1);
+		unsigned g = push_reg(&first[j])->num, to = xlate_lower_homed(g) ? S2 : xlate_lower_host(g);
+		xlate_lower_op(t, 8, 0x8b, to, (int32_t)(8 * j));
+		if (to == S2)
+			emit_st_cpu(e, 8, g * 8, S2);
 	}
 	if (ret)
-		emit_op_mem(e, 8, 0x8b, S0, S0, H_NONE, 1, (int32_t)(8 * n));
+		xlate_lower_op(t, 8, 0x8b, S0, (int32_t)(8 * n));
 	emit_lea(e, 8, H_GSP, H_GSP, H_NONE, 1, (int32_t)(8 * n + (ret ? 8 + (ret->in.imm & 0xffff) : 0)));
 }
 
@@ -298,15 +267,13 @@ unsigned xlate_insn_stack_run(struct tr *t)
 	unsigned pushes = run_length(t, DC_PUSH), pops = run_length(t, DC_POP);
 	const struct dec *ret = pops ? run_ret(t, pops) : NULL;
 	if (pushes >= 2) {
-		stack_offset(t, H_GSP, -(int32_t)(8 * pushes));
-		xlate_lower_run(t, true, pushes, pushes, push_run_body);
+		xlate_lower_run(t, -(int32_t)(8 * pushes), true, pushes, pushes, push_run_body);
 		return pushes;
 	}
 	unsigned n = pops + (ret != NULL);
 	if (n < 2)
 		return 0;
-	stack_offset(t, H_GSP, 0);
-	xlate_lower_run(t, false, n, n, pop_run_body);
+	xlate_lower_run(t, 0, false, n, n, pop_run_body);
 	if (ret) {
 		t->i += pops;
 		t->rip = t->rips[t->i];

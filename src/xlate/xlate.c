@@ -319,7 +319,7 @@ void xlate_near_often(struct cpu *cpu, uint64_t host_pc)
 	struct block *b = xlate_cache_at(x, host_pc);
 	if (!b || b->dead || since > NEAR_BUDGET * (b->window ? SLOT_DENSE : NEAR_DENSE))
 		return;
-	uint32_t h = xlate_far_bit(guest_rip_of(cpu, host_pc - 1));
+	uint32_t h = xlate_far_bit(guest_rip_of(cpu, host_pc - 1), b->window);
 	x->far[h / 64] |= 1ull << h % 64;
 	xlate_cache_kill(x, b);
 }

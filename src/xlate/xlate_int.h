@@ -189,6 +189,12 @@ enum { NEAR_ABS = 16, NEAR_FS, NEAR_GS };
 #define DESC_ANY (1u << 27)
 #define DESC_TUPLE_SHIFT 28 /* 2 bits, with DESC_ANY: log2 of the elements in memory */
 
+/* Where the host finds a memory operand: [base + index + disp]. index: S1 with a window's bias, or H_NONE. */
+struct host_mem {
+	unsigned base, index;
+	int32_t disp;
+};
+
 /* A translation under way. */
 struct tr {
 	struct xlate *x;
@@ -212,6 +218,11 @@ struct tr {
 	unsigned nmap;
 	bool loops;            /* the block jumps backwards: what it does is done often */
 	bool ended;            /* control never falls out of the last instruction */
+	struct host_mem m;     /* the operand that the body of an access works on */
+	/* windowed.c: base registers whose bias is in struct cpu at bias_at; by how many bytes they were moved since */
+	uint32_t bias_known;
+	uint32_t bias_at[NEAR_SIZE];
+	int64_t moved[NEAR_SIZE];
 };
 
 /* Bytes of guest code at the block's start, as far as one page goes, or two for a crossing instruction. */
@@ -267,9 +278,10 @@ static inline uint32_t xlate_window_at(uint64_t rip)
 	return (uint32_t)(rip * 0x9e3779b97f4a7c15ull >> 52);
 }
 
-static inline uint32_t xlate_far_bit(uint64_t rip)
+/* Window or not: a page or a slot that changes often are two things. */
+static inline uint32_t xlate_far_bit(uint64_t rip, bool window)
 {
-	return (uint32_t)(rip * 0x9e3779b97f4a7c15ull >> 32) % FAR_BITS;
+	return (uint32_t)((rip + window) * 0x9e3779b97f4a7c15ull >> 32) % FAR_BITS;
 }
 
 /* live.c: the number of a page, made if need be */
@@ -308,20 +320,31 @@ static inline unsigned xlate_rc_slot(const struct xlate *x, uint64_t rip)
 }
 
 /* lower.c: memory operands */
-/* S0 = host address of the operand of d, all checks done; body is emitted behind it and again in the cold stub of a
- * write. */
-void xlate_lower_access(struct tr *t, const struct dec *d, bool write, bool load, unsigned size, body_fn *body);
+/* t->m = the operand of d (extra: more displacement), all checks done; body is emitted behind it and again in the cold
+ * stub of a write. */
+void xlate_lower_access(struct tr *t, const struct dec *d, int32_t extra, bool write, bool load, unsigned size,
+	body_fn *body);
+/* The same for the stack at guest register g (RSP, RBP) + n. */
+void xlate_lower_stack(struct tr *t, unsigned g, int32_t n, bool write, bool load, unsigned size, body_fn *body);
+/* A host instruction on t->m, more bytes further up: as emit_op_mem. */
+void xlate_lower_op(struct tr *t, unsigned width, unsigned opcode, unsigned reg, int32_t more);
+/* dst = t->m, zero-extended. */
+void xlate_lower_load(struct tr *t, unsigned width, unsigned dst);
 /* The register that d's memory operand is mostly made from, for xlate_lower_checked. */
 unsigned xlate_lower_base(const struct dec *d);
 /* Effective address (segment offset) of d's memory operand into S0; S1 is scratch; extra: more displacement. */
 void xlate_lower_ea(struct tr *t, const struct dec *d, int32_t extra);
+/* The same into host register dst, width 4 or 8: its low bytes, zero-extended. S0 and S1 are scratch. */
+void xlate_lower_ea_to(struct tr *t, const struct dec *d, int32_t extra, unsigned dst, unsigned width);
+/* Is the effective address a constant? */
+bool xlate_lower_fixed(const struct tr *t, const struct dec *d, int32_t extra, uint64_t *ea);
 /* S0 holds an offset in seg, made from guest register base (NEAR_ABS: from none): check and translate as
- * xlate_lower_access does. */
+ * xlate_lower_access does, but through the TLB. */
 void xlate_lower_checked(struct tr *t, unsigned seg, unsigned base, bool write, bool load, unsigned size,
 	body_fn *body);
-/* The same for slots of 8 bytes each at S0 in 64-bit code, which count instructions from the current one on push or
- * pop. */
-void xlate_lower_run(struct tr *t, bool write, unsigned slots, unsigned count, body_fn *body);
+/* The same for slots of 8 bytes each at RSP + n in 64-bit code, which count instructions from the current one on push
+ * or pop. */
+void xlate_lower_run(struct tr *t, int32_t n, bool write, unsigned slots, unsigned count, body_fn *body);
 /* Host code from here on belongs to instruction insn of the block. */
 void xlate_lower_map(struct tr *t, unsigned insn);
 void xlate_lower_cold(struct tr *t);
@@ -329,9 +352,25 @@ void xlate_lower_cold(struct tr *t);
 unsigned xlate_lower_reg(struct tr *t, unsigned g, unsigned scratch);
 bool xlate_lower_homed(unsigned g);
 unsigned xlate_lower_host(unsigned g);
+struct cold *xlate_lower_new_cold(struct tr *t, unsigned kind, bool saved, uint32_t desc);
+uint32_t xlate_lower_seg_base(unsigned seg);
+/* S0 = guest register g + n as an offset in SS. */
+void xlate_lower_stack_ea(struct tr *t, unsigned g, int32_t n);
 
-/* copy.c: the same instruction with mapped registers */
-void xlate_copy(struct tr *t, const struct dec *d, bool mem_in_s0);
+/* Has the instruction missed its near entry often? */
+bool xlate_lower_far(const struct tr *t);
+
+/* windowed.c: t->m = the operand of d, or the stack at guest register g + n for the next count instructions, in a
+ * window: false if it is not for windows. S0, S1 clobbered, flags kept unless nobody needs them. */
+bool xlate_window_operand(struct tr *t, const struct dec *d, int32_t extra, bool write);
+bool xlate_window_stack(struct tr *t, unsigned g, int32_t n, unsigned count, bool write);
+/* What instruction d has done to base registers; an access through the TLB, which may have called C. */
+void xlate_window_passed(struct tr *t, const struct dec *d);
+void xlate_window_forget(struct tr *t);
+void xlate_window_slot_stub(struct tr *t, const struct cold *c);
+
+/* copy.c: the same instruction with mapped registers; mem: its memory operand is t->m */
+void xlate_copy(struct tr *t, const struct dec *d, bool mem);
 
 /* block.c: lower the instruction at t->i alone. */
 void xlate_block_lower(struct tr *t);

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* what: tests of windows: where biased addresses may lead, what is mapped there, what makes it go away */
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -44,12 +46,12 @@ static bool in_windows(uint64_t at)
 /* An access by translated code at gla: what the handler says in the end. */
 static enum mmu_window_fault touch(gla_t gla, bool write)
 {
-	uint64_t at = biased(gla);
+	uint64_t bias = cpu->bias[gla >> 39 & 255];
 	enum mmu_window_fault how = WINDOW_FILLED;
 
-	if (!cpu_canonical(at))
-		how = mmu_window_fault(cpu, false, 0, write, &at);
-	return how == WINDOW_FILLED ? mmu_window_fault(cpu, true, at, write, &at) : how;
+	if (!cpu_canonical(gla + bias))
+		how = mmu_window_fault(cpu, false, 0, write, &bias);
+	return how == WINDOW_FILLED ? mmu_window_fault(cpu, true, gla + bias, write, &bias) : how;
 }
 
 static void check_biases(void)
@@ -246,7 +248,8 @@ static void slots(void **state)
 	NOT(in_slot(1), true);
 }
 
-/* The host's own limit of mappings is never met. */
+/* The host's own limit of mappings is never met. Who runs into ours leaves the block, as other biases that it holds may
+ * be of windows that are gone. */
 static void many_pages(void **state)
 {
 	static const unsigned room = 25000;
@@ -257,6 +260,8 @@ static void many_pages(void **state)
 		poke(PDPT + 8, MIB(1) | P | W | U, 8);
 		poke(MIB(1) + 8 * (gla >> 21 & 511), (MIB(1) + 0x1000 + 0x1000 * (gla >> 21 & 511)) | P | W | U, 8);
 		poke(MIB(1) + 0x1000 + (gla - GIB(1)) / 0x1000 * 8, 0x100000 | P | W | U, 8);
+		if (n == 20000)
+			assert_int_equal(touch(gla, false), WINDOW_GUEST);
 		FILLED(gla, false);
 		assert_in_range(cpu->window_pages, 1, 20000);
 	}
@@ -308,16 +313,53 @@ static void written_forgotten(void **state)
 	assert_int_equal(cpu->window_written[0x100 / 8], 0);
 }
 
-/* Every address that is no user's, and every pointer that no bias makes, is the guest's own affair. */
+/* Code may hold the bias of a slot from before it had a window: it gets the new one, once. */
+static void bias_of_old(void **state)
+{
+	uint64_t old[2] = { cpu->bias[0], cpu->bias[255] }, bias;
+
+	map(1, 0x100000 | ALL);
+	FILLED(0x1000, true);
+	bias = old[0];
+	assert_int_equal(mmu_window_fault(cpu, false, 0, true, &bias), WINDOW_FILLED);
+	assert_int_equal(bias, cpu->bias[0]);
+	assert_int_equal(mmu_window_fault(cpu, false, 0, true, &bias), WINDOW_GUEST);
+	bias = old[1];
+	assert_int_equal(mmu_window_fault(cpu, false, 0, true, &bias), WINDOW_FILLED);
+	assert_int_equal(bias, cpu->bias[255]);
+	assert_int_not_equal(bias, old[1]);
+}
+
+/* Nothing else of the process may come to lie where a displacement leads to from a window, nor from window_none. */
+static void guarded(void **state)
+{
+	map(1, 0x100000 | ALL);
+	FILLED(0x1000, true);
+	uint8_t *const windows[] = { cpu->window[cpu->ctx].host[0], cpu->window_none };
+	for (unsigned k = 0; k < ARRAY_LEN(windows); k++) {
+		uint8_t *const at[] = { windows[k] - WINDOW_GUARD, windows[k] - 4096, windows[k] + SLOT_SIZE,
+			windows[k] + SLOT_SIZE + WINDOW_GUARD - 4096 };
+		for (unsigned j = 0; j < ARRAY_LEN(at); j++) {
+			int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE;
+			void *p = mmap(at[j], 4096, PROT_READ, flags, -1, 0);
+			assert_ptr_equal(p, MAP_FAILED);
+			assert_int_equal(errno, EEXIST);
+			uint64_t bias = 0;
+			assert_int_equal(mmu_window_fault(cpu, true, (uint64_t)at[j], true, &bias), WINDOW_NOT);
+		}
+	}
+}
+
+/* Every address that is no user's, and every bias that is none of ours, is the guest's own affair. */
 static void not_canonical(void **state)
 {
 	static const uint64_t at[] = { 0, 1ull << 47, 1ull << 62, 3ull << 62, ~0ull, 1ull << 63, 0xffff800000000000 };
 
 	for (unsigned k = 0; k < ARRAY_LEN(at); k++) {
-		uint64_t pointer = at[k];
+		uint64_t bias = at[k];
 
-		assert_int_equal(mmu_window_fault(cpu, false, 0, true, &pointer), WINDOW_GUEST);
-		assert_int_equal(pointer, at[k]);
+		assert_int_equal(mmu_window_fault(cpu, false, 0, true, &bias), WINDOW_GUEST);
+		assert_int_equal(bias, at[k]);
 	}
 	assert_int_equal(cpu->window[cpu->ctx].n, 0);
 }
@@ -327,7 +369,8 @@ static void not_canonical(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(stays_in_windows), T(not_canonical), T(rights), T(flushed), T(large), T(global_elsewhere), T(views),
+		T(stays_in_windows), T(not_canonical), T(bias_of_old), T(guarded),
+		T(rights), T(flushed), T(large), T(global_elsewhere), T(views),
 		T(watched), T(slots), T(many_pages), T(cut_at_limit), T(refused), T(written_forgotten),
 	};
 

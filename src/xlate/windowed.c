@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* what: memory operands in windows of user memory (mmu/window.c): no check, a bias added to the address
+ *
+ *     S1 = bias of the slot that base points to    rorx, movzx, mov S1, [bias + S1 * 8]
+ *     access [base + S1 + disp]
+ *
+ * The slot is the base register's: a displacement, or a constant added to the register meanwhile, may lead out of it by
+ * as much as windows have guards (REACH). So accesses through one register share its bias, which waits in struct cpu:
+ *
+ *     mov S1, [wbias + base * 8]
+ *
+ * I1  bias_known has bit k only where each write to register k since the bias was looked up has added a known constant,
+ *     and nothing has run that may give slots other biases: C code, but for a fault that a window answers
+ *     (mmu_window_fault lets the block be left if it had to take biases back).
+ *
+ * An operand with an index has a look-up of its own, as the index may lead anywhere. In blocks that loop, where flags
+ * are not needed, the slot is compared with the one last met through the register: no address waits for a load.
+ */
+#include "xlate/xlate_int.h"
+
+#define REACH (1ll << 30)
+_Static_assert(REACH + (1ll << 31) + 65536 < WINDOW_GUARD, "what a shared bias may reach");
+
+#define SLOT_SHIFT 39
+
+/* The access itself may fault in a window: not where guest state is changed before it (AH to BH change places with low
+ * bytes), and not where the pointer moves once more (BT with a bit offset in a register). */
+static bool windowed(const struct tr *t, unsigned seg, bool write)
+{
+	const struct dec *d = &t->dec[t->i];
+	if (!(t->key & KEY_WINDOW) || t->step || d->cls == DC_BT || d->f_reg.high)
+		return false;
+	if (!key_code64(t->key) && (!key_flat(t->key, seg) || (seg == SEG_CS && write)))
+		return false;
+	return t->x->window_not[xlate_window_at(t->rip)] < WINDOW_NOT_MAX;
+}
+
+/* S1 = bias for the address in host register. Returns where in struct cpu it is too, 0: nowhere. */
+static uint32_t look_up(struct tr *t, unsigned host, unsigned base)
+{
+	struct emit *e = &t->e;
+	if ((t->loops || key_view(t->key) != VIEW_USER) && !t->live[t->i] && !xlate_lower_far(t)) {
+		uint32_t near = (uint32_t)(CPU_OFF(wnear) + base * sizeof(struct cpu_wnear));
+		struct cold *c = xlate_lower_new_cold(t, COLD_SLOT, false, 0);
+		c->near = (uint8_t)base;
+		emit_mov(e, 8, S1, host);
+		e3(e, 0x49, 0xc1, 0xe8 | (S1 & 7)); /* shr S1, 39 */
+		e1(e, SLOT_SHIFT);
+		emit_op_mem(e, 4, 0x3b, S1, H_RSP, H_NONE, 1, (int32_t)near);
+		c->jump = emit_jcc(e, 5);
+		c->resume = e->p;
+		emit_ld_cpu(e, 8, S1, near + 8);
+		return near + 8;
+	}
+	e3(e, 0xc4, host & 8 ? 0x43 : 0x63, 0xfb); /* rorx S1, host, 39 */
+	e3(e, 0xf0, 0xc0 | (S1 & 7) << 3 | (host & 7), SLOT_SHIFT);
+	emit_movzx(e, 1, S1, S1);
+	emit_op_mem(e, 8, 0x8b, S1, H_RSP, S1, 8, (int32_t)CPU_OFF(bias));
+	return 0;
+}
+
+/* Another slot than the last through this register. One without a window has a bias too; when it gets one, all of wnear
+ * is forgotten. */
+void xlate_window_slot_stub(struct tr *t, const struct cold *c)
+{
+	struct emit *e = &t->e;
+	uint32_t near = (uint32_t)(CPU_OFF(wnear) + c->near * sizeof(struct cpu_wnear));
+	emit_st_cpu(e, 8, near, S1);
+	emit_movzx(e, 1, S1, S1);
+	emit_op_mem(e, 8, 0x8b, S1, H_RSP, S1, 8, (int32_t)CPU_OFF(bias));
+	emit_st_cpu(e, 8, near + 8, S1);
+	e1(e, 0xff); /* dec dword [near_budget] */
+	emit_modrm_mem(e, 1, H_RSP, H_NONE, 1, (int32_t)CPU_OFF(near_budget));
+	emit_jcc_to(e, 5, c->resume);
+	emit_call_cpu(e, CPU_OFF(thunk) + XT_SLOT_OFTEN * 8);
+	emit_jcc_to(e, -1, c->resume);
+}
+
+/* Does an access of d go by base register k alone? */
+static bool goes_by(const struct dec *d, unsigned k)
+{
+	const struct insn *in = &d->in;
+	if (k == RSP && (d->cls == DC_PUSH || d->cls == DC_POP || d->cls == DC_RET || d->cls == DC_CALL))
+		return true;
+	if (k == RBP && d->cls == DC_LEAVE)
+		return true;
+	if (!in->has_mem || in->index != INSN_NOREG || d->cls == DC_LEA || d->cls == DC_HELPER || d->cls == DC_NOP)
+		return false;
+	if (in->seg == SEG_FS || in->seg == SEG_GS)
+		return in->base == INSN_NOREG && k == (in->seg == SEG_FS ? NEAR_FS : NEAR_GS);
+	return in->base == k && in->adsize == 8;
+}
+
+/* Does d add a constant to register k, and nothing else? */
+static bool moves(const struct dec *d, unsigned k, int64_t *by)
+{
+	const struct insn *in = &d->in;
+	if (d->cls == DC_PUSH || d->cls == DC_POP) {
+		bool named = (d->f_opc.gpr && d->f_opc.num == k) || (!in->has_mem && d->f_rm.gpr && d->f_rm.num == k);
+		*by = d->cls == DC_PUSH ? -(int64_t)in->opsize : (int64_t)in->opsize;
+		return k == RSP && (d->cls == DC_PUSH || !named);
+	}
+	if (d->cls == DC_LEA) {
+		*by = in->disp;
+		return in->opsize == 8 && in->adsize == 8 && in->base == k && in->index == INSN_NOREG;
+	}
+	bool add = d->f_reg.num == 0, sub = d->f_reg.num == 5, imm = d->opcode == 0x81 || d->opcode == 0x83;
+	*by = add ? (int64_t)in->imm : -(int64_t)in->imm;
+	return d->enc == ENC_LEGACY && d->map == 0 && imm && (add || sub) && d->rexw && !in->has_mem && d->f_rm.gpr &&
+		d->f_rm.num == k && d->f_rm.size == 8;
+}
+
+static uint16_t written(const struct dec *d)
+{
+	return d->cls == DC_PUSH || d->cls == DC_POP ? d->gpr_wr | 1u << RSP : d->gpr_wr;
+}
+
+/* Code that may call C, or that this file knows too little about. */
+static bool opaque(const struct dec *d)
+{
+	switch (d->cls) {
+	case DC_NOP: case DC_JCC: case DC_COPY: case DC_LEA: case DC_PUSH: case DC_POP:
+		return false;
+	default:
+		return true;
+	}
+}
+
+void xlate_window_forget(struct tr *t)
+{
+	t->bias_known = 0;
+}
+
+void xlate_window_passed(struct tr *t, const struct dec *d)
+{
+	if (opaque(d))
+		t->bias_known = 0;
+	for (unsigned k = 0; k < 16; k++) {
+		int64_t by;
+		if (!(t->bias_known & written(d) & 1u << k))
+			continue;
+		if (!moves(d, k, &by)) {
+			t->bias_known &= ~(1u << k);
+			continue;
+		}
+		t->moved[k] += by;
+		if (t->moved[k] > REACH || t->moved[k] < -REACH)
+			t->bias_known &= ~(1u << k);
+	}
+}
+
+/* Is there another access by k, from instruction next on, that may share the bias? */
+static bool shared(const struct tr *t, unsigned k, unsigned next)
+{
+	for (unsigned j = next; j < t->n; j++) {
+		const struct dec *d = &t->dec[j];
+		int64_t by;
+		if (goes_by(d, k))
+			return true;
+		if (opaque(d) || (k < 16 && written(d) >> k & 1 && !moves(d, k, &by)))
+			return false;
+	}
+	return false;
+}
+
+/* t->m = host register, the guest's register or segment base k, + disp; instruction next comes after it. */
+static void by_base(struct tr *t, unsigned k, unsigned host, int32_t disp, unsigned next)
+{
+	t->m = (struct host_mem){ .base = host, .index = S1, .disp = disp };
+	if (t->bias_known >> k & 1) {
+		emit_ld_cpu(&t->e, 8, S1, t->bias_at[k]);
+		return;
+	}
+	uint32_t at = look_up(t, host, k);
+	if (!shared(t, k, next))
+		return;
+	if (!at) {
+		at = (uint32_t)(CPU_OFF(wbias) + k * sizeof(uint64_t));
+		emit_st_cpu(&t->e, 8, at, S1);
+	}
+	t->bias_known |= 1u << k;
+	t->bias_at[k] = at;
+	t->moved[k] = 0;
+}
+
+/* t->m = the address in S0. */
+static void by_s0(struct tr *t, unsigned base)
+{
+	t->m = (struct host_mem){ .base = S0, .index = S1 };
+	if (key_code64(t->key))
+		look_up(t, S0, base);
+	else
+		emit_ld_cpu(&t->e, 8, S1, CPU_OFF(bias));
+}
+
+/* A user address that is known. */
+static void by_constant(struct tr *t, uint64_t ea)
+{
+	bool low = ea <= INT32_MAX;
+	if (!low)
+		emit_mov_imm(&t->e, S0, ea);
+	emit_ld_cpu(&t->e, 8, S1, (uint32_t)(CPU_OFF(bias) + (ea >> SLOT_SHIFT) * 8));
+	t->m = low ? (struct host_mem){ .base = S1, .index = H_NONE, .disp = (int32_t)ea }
+		   : (struct host_mem){ .base = S0, .index = S1 };
+}
+
+bool xlate_window_operand(struct tr *t, const struct dec *d, int32_t extra, bool write)
+{
+	const struct insn *in = &d->in;
+	bool based = in->seg == SEG_FS || in->seg == SEG_GS;
+	int64_t disp = in->disp + extra;
+	uint64_t ea;
+	if (!windowed(t, in->seg, write))
+		return false;
+	bool fixed = xlate_lower_fixed(t, d, extra, &ea);
+	if (!key_code64(t->key)) {
+		xlate_lower_ea(t, d, extra);
+		by_s0(t, NEAR_ABS);
+	} else if (based && fixed && (int64_t)ea == (int32_t)ea) {
+		emit_ld_cpu(&t->e, 8, S0, xlate_lower_seg_base(in->seg));
+		by_base(t, xlate_lower_base(d), S0, (int32_t)ea, t->i + 1);
+	} else if (!based && fixed && ea >> 47 == 0) {
+		by_constant(t, ea);
+	} else if (!based && goes_by(d, in->base) && disp == (int32_t)disp) {
+		by_base(t, in->base, xlate_lower_reg(t, in->base, S0), (int32_t)disp, t->i + 1);
+	} else {
+		xlate_lower_ea(t, d, extra);
+		if (based) {
+			emit_ld_cpu(&t->e, 8, S1, xlate_lower_seg_base(in->seg));
+			emit_lea(&t->e, 8, S0, S0, S1, 1, 0);
+		}
+		by_s0(t, xlate_lower_base(d));
+	}
+	return true;
+}
+
+bool xlate_window_stack(struct tr *t, unsigned g, int32_t n, unsigned count, bool write)
+{
+	if (!windowed(t, SEG_SS, write))
+		return false;
+	if (key_code64(t->key)) {
+		by_base(t, g, xlate_lower_host(g), n, t->i + count);
+		return true;
+	}
+	xlate_lower_stack_ea(t, g, n);
+	by_s0(t, g);
+	return true;
+}
