@@ -17,9 +17,7 @@ from pathlib import Path
 TREE = Path(__file__).resolve().parents[1]
 SRC = TREE / "src"
 FILE_LINES, FUNCTION_LINES = 800, 80
-COLUMNS, COLUMNS_LATER = 120, 200
-# not yet brought to COLUMNS
-LATER = ("src/mmu/",)
+COLUMNS = 120
 SPDX = "SPDX-License-Identifier: GPL-2.0-or-later"
 CODE = {".c", ".h", ".S", ".def"}
 OWN_FOLDERS = ("src", "tests", "tools", "bench", ".ci")
@@ -75,11 +73,10 @@ def may_be_long(line):
 def check_lengths(path, text, long_names):
     lines = text.splitlines()
     name = str(path.relative_to(TREE))
-    columns = COLUMNS_LATER if name.startswith(LATER) else COLUMNS
     if len(lines) > FILE_LINES and name not in long_names:
         yield f"{len(lines)} lines, {FILE_LINES} are the most"
     for number, line in enumerate(lines, 1):
-        if len(line.expandtabs(4)) > columns and not may_be_long(line) and path.suffix != ".def":
+        if len(line.expandtabs(4)) > COLUMNS and not may_be_long(line) and path.suffix != ".def":
             yield f"line {number}: {len(line.expandtabs(4))} columns"
         if line != line.rstrip():
             yield f"line {number}: space at the end"

@@ -3,16 +3,16 @@
  *
  * SDM vol 3 4.10.1. Tags of TLB entries name no address space, as translated code has no instruction to spare for
  * comparing one. So the TLB holds the current space's entries and the global ones; MOV CR3 to another PCID moves the
- * former to their context (saved.c), and if bit 63 is set the PCID has what it had, there to be brought back when it is
- * asked for. Entries for execution and page tables of walks, which C looks up, stay where they are: their generation
- * says whose they are. Eight contexts are enough for Linux, which has six PCIDs in use; a ninth takes the place of the
- * one that was left longest ago. A context may always forget: its PCID then starts with nothing.
+ * former to their context (saved.c), and if bit 63 is set the PCID has what it had, there to be brought back when it
+ * is asked for. Entries for execution and page tables of walks, which C looks up, stay where they are: their
+ * generation says whose they are. Eight contexts are enough for Linux, which has six PCIDs in use; a ninth takes the
+ * place of the one that was left longest ago. A context may always forget: its PCID then starts with nothing.
  *
  * I1  No two live contexts have one PCID; the current one is live and has the CPU's.
  * I2  Generations come from one counter of 61 bits and are never used again, so no two contexts share one.
  * I3  Saved entries are non-global, so INVLPG need look at those of the current context only.
- * I4  What a context may hold dies only by FLUSH_ALL, FLUSH_CONTEXT or, while it is the current one, by the other two; so
- *     who keeps things by context number has been told.
+ * I4  What a context may hold dies only by FLUSH_ALL, FLUSH_CONTEXT or, while it is the current one, by the other
+ *     two; so who keeps things by context number has been told.
  */
 #include "mmu/mmu_int.h"
 

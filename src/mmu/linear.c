@@ -56,7 +56,8 @@ static bool io_known(struct cpu *cpu, gla_t gla, unsigned kind, unsigned view, u
 }
 
 /* Translate [gla, gla + len), which lies in one page, to part i of the span. Fills the TLB. */
-static void part_get(struct cpu *cpu, struct cpu_span *sp, unsigned i, gla_t gla, uint32_t len, unsigned kind, unsigned view)
+static void part_get(struct cpu *cpu, struct cpu_span *sp, unsigned i, gla_t gla, uint32_t len, unsigned kind,
+		     unsigned view)
 {
 	unsigned off = gla & (PAGE - 1);
 	bool write = kind & MMU_WRITE;

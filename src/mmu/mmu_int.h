@@ -20,11 +20,12 @@ struct mmu_walk {
 	bool dirty;      /* the leaf's D bit after the walk */
 };
 
-/* Walk for an access of kind (MMU_READ, MMU_WRITE, MMU_EXEC) under view; sets A and D bits. False: *error is #PF's code. */
+/* Walk for an access of kind (MMU_READ, MMU_WRITE, MMU_EXEC) under view; sets A and D bits. False: *error is #PF's
+ * code. */
 bool mmu_walk(struct cpu *cpu, gla_t gla, unsigned kind, unsigned view, struct mmu_walk *w, uint32_t *error);
 
-/* Behind a walk of gla to a 4 KiB page: how many pages from this one on, max at most, have entries that differ from its own only by
- * frames in a row, so that what was found of the first holds of all, A and D bits too. */
+/* Behind a walk of gla to a 4 KiB page: how many pages from this one on, max at most, have entries that differ from
+ * its own only by frames in a row, so that what was found of the first holds of all, A and D bits too. */
 unsigned mmu_walk_run(struct cpu *cpu, gla_t gla, unsigned max);
 
 static inline bool mmu_paging(const struct cpu *cpu)
@@ -47,7 +48,8 @@ static inline gla_t mmu_wrap(const struct cpu *cpu, gla_t gla)
 	return cpu_long_mode(cpu) ? gla : (uint32_t)gla;
 }
 
-/* The view an access of this kind is made under. Implicit supervisor accesses are held to SMAP whatever AC says, SDM vol 3 4.6. */
+/* The view an access of this kind is made under. Implicit supervisor accesses are held to SMAP whatever AC says, SDM
+ * vol 3 4.6. */
 static inline unsigned mmu_view(const struct cpu *cpu, unsigned kind)
 {
 	if (kind & MMU_SYS)
@@ -98,7 +100,8 @@ static inline void mmu_entry_kill(struct cpu *cpu, unsigned id)
 	mmu_entry_at(cpu, id)->tag = TLB_SLOT_PAGE(id & (TLB_SIZE - 1));
 }
 
-static inline void mmu_entry_put(struct cpu *cpu, unsigned view, unsigned rw, gla_t gla, const uint8_t *host, bool global)
+static inline void mmu_entry_put(struct cpu *cpu, unsigned view, unsigned rw, gla_t gla, const uint8_t *host,
+				 bool global)
 {
 	unsigned id = mmu_entry_id(view, rw, gla);
 	struct cpu_tlbe *e = mmu_entry_at(cpu, id);
@@ -131,8 +134,8 @@ void mmu_saved_forget(struct cpu *cpu, gla_t gla);
 /* Make a context's save area empty. */
 void mmu_saved_init(struct cpu_saved *s);
 
-/* window.c: a context's pages go; every context's; the context changes; INVLPG of a page of 2^shift bytes; a RAM page comes
- * to hold translated code. */
+/* window.c: a context's pages go; every context's; the context changes; INVLPG of a page of 2^shift bytes; a RAM page
+ * comes to hold translated code. */
 void mmu_window_clear(struct cpu *cpu, unsigned ctx);
 void mmu_window_clear_all(struct cpu *cpu);
 void mmu_window_switch(struct cpu *cpu, unsigned to);

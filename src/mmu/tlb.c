@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* what: the software TLB: fill, and forgetting by page, by address space and altogether
  *
- * Direct-mapped, one array for each privilege view and direction, so that translated code compares a tag
- * and is done. What needs a slow path is never entered: MMIO, code pages and pages not yet dirty for
- * writes, watched pages.
+ * Direct-mapped, one array for each privilege view and direction, so that translated code compares a tag and is done.
+ * What needs a slow path is never entered: MMIO, code pages and pages not yet dirty for writes, watched pages.
  *
- * Guests switch address spaces often, so two bitmaps say which entries are filled, with non-global and with
- * global pages; a flush visits only those. An INVLPG has to drop every entry of a large page; a table of the
- * 2 MiB regions in which large pages were entered says when that matters. It is emptied by mmu_flush_all() only, so it
- * speaks for the entries that saved.c has taken out and brings back, too.
+ * Guests switch address spaces often, so two bitmaps say which entries are filled, with non-global and with global
+ * pages; a flush visits only those. An INVLPG has to drop every entry of a large page; a table of the 2 MiB regions
+ * in which large pages were entered says when that matters. It is emptied by mmu_flush_all() only, so it speaks for
+ * the entries that saved.c has taken out and brings back, too.
  *
  * I1  The bit of an entry in one of the two maps is set iff the entry is valid.
  * I2  A write entry exists only for RAM or plain memory that is read and written at the same place, holds no
  *     translated code and whose D bit is set.
- * I3  Every region that a large page with a valid entry touches is in tlb_large, unless that is full; 1 GiB pages in tlb_huge.
+ * I3  Every region that a large page with a valid entry touches is in tlb_large, unless that is full; 1 GiB pages in
+ *     tlb_huge.
  */
 #include "mmu/mmu_int.h"
 

@@ -139,7 +139,8 @@ static bool entry_mark(struct cpu *cpu, const struct entry *e, unsigned esize, u
 /* 0, or PF_P and PF_RSVD bits. Entries read go to e[level]. */
 enum walk_end { WALK_OK, WALK_NOT_PRESENT, WALK_RESERVED };
 
-static enum walk_end walk_tables(struct cpu *cpu, gla_t gla, const struct format *f, struct entry *e, struct mmu_walk *w)
+static enum walk_end walk_tables(struct cpu *cpu, gla_t gla, const struct format *f, struct entry *e,
+				 struct mmu_walk *w)
 {
 	uint64_t base = f->root;
 

@@ -63,8 +63,9 @@ void mmu_watch_port(struct cpu *cpu, uint16_t port, unsigned size)
 	for (unsigned i = 0; i < 4; i++) {
 		unsigned len = watch_len(cpu->s.dr[7], i);
 		gla_t base = cpu->s.dr[i] & ~(gla_t)(len - 1);
+		bool on = cpu->s.dr[7] >> (2 * i) & 3 && watch_rw(cpu->s.dr[7], i) == RW_IO;
 
-		if (cpu->s.dr[7] >> (2 * i) & 3 && watch_rw(cpu->s.dr[7], i) == RW_IO && port < base + len && base < port + size)
+		if (on && port < base + len && base < port + size)
 			cpu->s.pending_dbg |= 1u << i;
 	}
 }

@@ -7,16 +7,18 @@
  *
  *     host address = gla + bias[gla >> 39 & 255]
  *
- * They are for user code, and for the code of boot loaders and kernels' decompressors: supervisor code at low addresses.
- * A page comes into it when translated code first faults on it, by mmap() of guest RAM: what the TLB would hold, the
- * host's page tables hold. That costs some microseconds a page, so a space gets windows once timer interrupts have
- * found it computing several times since its last flush, and loses them with the next that comes soon. Loaders get theirs when they
- * have missed the TLB often, and lose them as soon as they touch what is no RAM at a low address: then they were a kernel.
+ * They are for user code, and for the code of boot loaders and kernels' decompressors: supervisor code at low
+ * addresses. A page comes into it when translated code first faults on it, by mmap() of guest RAM: what the TLB would
+ * hold, the host's page tables hold. That costs some microseconds a page, so a space gets windows once timer
+ * interrupts have found it computing several times since its last flush, and loses them with the next that comes
+ * soon. Loaders get theirs when they have missed the TLB often, and lose them as soon as they touch what is no RAM at
+ * a low address: then they were a kernel.
  *
- * I1  An access at an address whose bits 39 to 46 chose the bias, or less than WINDOW_GUARD before or behind it, touches
- *     nothing but a window of the current context and its guards, whatever bits 47 to 63 of the linear address are. A slot without a window has a bias that makes no canonical address
- *     of a user address; but addition wraps, and a hostile address may undo that. It then lies in window_none, where
- *     nothing is ever mapped: biases change bits 47 to 63 at will, but what is below always leads to a place of ours.
+ * I1  An access at an address whose bits 39 to 46 chose the bias, or less than WINDOW_GUARD before or behind it,
+ *     touches nothing but a window of the current context and its guards, whatever bits 47 to 63 of the linear
+ *     address are. A slot without a window has a bias that makes no canonical address of a user address; but addition
+ *     wraps, and a hostile address may undo that. It then lies in window_none, where nothing is ever mapped: biases
+ *     change bits 47 to 63 at will, but what is below always leads to a place of ours.
  * I2  A page is writable in a window only if the TLB might have a write entry for it (tlb.c I2).
  * I3  The pages have the rights of the window's view, which is the CPU's while code for windows runs.
  * I4  A context without bit k in its filter has no page whose address hashes to k.
@@ -29,7 +31,8 @@
 #define SLOT_SHIFT 39
 #define SLOT_SIZE (1ull << SLOT_SHIFT)
 #define USER_END (1ull << 47)
-/* A user address with the bias of a slot without a window: bit 62, the slot in bits 48 to 55, an address in window_none. */
+/* A user address with the bias of a slot without a window: bit 62, the slot in bits 48 to 55, an address in
+ * window_none. */
 #define UNBORN (1ull << 62)
 #define UNBORN_SLOT 48
 /* Each page may cut two mappings; a process may have 65530 (vm.max_map_count). */
@@ -58,7 +61,8 @@ static bool unborn(const struct cpu *cpu, unsigned slot)
 /* A slot's window, or NULL. */
 static uint8_t *reserve_slot(void)
 {
-	uint8_t *p = mmap(NULL, SLOT_SIZE + 2 * WINDOW_GUARD, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
+	uint8_t *p = mmap(NULL, SLOT_SIZE + 2 * WINDOW_GUARD, PROT_NONE, flags, -1, 0);
 
 	return p == MAP_FAILED ? NULL : p + WINDOW_GUARD;
 }
@@ -230,7 +234,9 @@ void mmu_window_tick(struct cpu *cpu)
 
 void mmu_window_missed(struct cpu *cpu)
 {
-	if (cpu->window_use == WINDOW_NEVER || mmu_window_on(cpu) || ++cpu->loader_misses < MISSES_ENOUGH << cpu->loader_strikes)
+	if (cpu->window_use == WINDOW_NEVER || mmu_window_on(cpu))
+		return;
+	if (++cpu->loader_misses < MISSES_ENOUGH << cpu->loader_strikes)
 		return;
 	cpu->loader_misses = 0;
 	turn_on(cpu);
@@ -346,6 +352,14 @@ static enum mmu_window_fault map_piece(struct cpu *cpu, const struct piece *p)
 	return WINDOW_FILLED;
 }
 
+/* May the page behind a walk be written to without anybody being told? */
+static bool writable(struct cpu *cpu, const struct mmu_walk *w, const struct mem_page *page)
+{
+	bool allowed = w->write || (cpu->view != VIEW_USER && !(cpu->s.cr0 & CR0_WP));
+
+	return allowed && page->write == page->read && !page->logged && !mmu_holds_code(cpu, page);
+}
+
 static enum mmu_window_fault fill(struct cpu *cpu, gla_t gla, bool write)
 {
 	struct mmu_walk w;
@@ -362,7 +376,7 @@ static enum mmu_window_fault fill(struct cpu *cpu, gla_t gla, bool write)
 	if (!page.is_ram || !page.read)
 		return WINDOW_NOT;
 	p.ram_off = (uint64_t)(page.read - mem_ram_base(cpu->mem));
-	p.write = (write || w.dirty) && (w.write || (cpu->view != VIEW_USER && !(cpu->s.cr0 & CR0_WP))) && page.write == page.read && !page.logged && !mmu_holds_code(cpu, &page);
+	p.write = (write || w.dirty) && writable(cpu, &w, &page);
 	if (write && !p.write)
 		return WINDOW_NOT;
 	p.global = w.global;
@@ -404,7 +418,8 @@ enum mmu_window_fault mmu_window_fault(struct cpu *cpu, bool canonical, uint64_t
 
 void mmu_window_init(struct cpu *cpu, enum mmu_window_use use)
 {
-	void *written = mmap(NULL, written_size(cpu), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
+	void *written = mmap(NULL, written_size(cpu), PROT_READ | PROT_WRITE, flags, -1, 0);
 
 	cpu->window_none = reserve_slot();
 	cpu->window_written = written == MAP_FAILED ? NULL : written;
