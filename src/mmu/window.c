@@ -404,6 +404,21 @@ static enum mmu_window_fault fault_unborn(struct cpu *cpu, uint64_t *bias)
 	return WINDOW_FILLED;
 }
 
+/* In a slot's window or its guards? */
+static bool near_window(uint64_t addr, const uint8_t *window)
+{
+	return addr - (uint64_t)(window - WINDOW_GUARD) < SLOT_SIZE + 2 * WINDOW_GUARD;
+}
+
+/* I1, as seen by a fault. Addresses of the upper half are what is no user's address. */
+static bool astray(const struct cpu *cpu, const struct cpu_window *w, uint64_t addr)
+{
+	for (unsigned k = 0; k < w->n; k++)
+		if (near_window(addr, w->host[k]))
+			return false;
+	return addr < USER_END && !near_window(addr, cpu->window_none);
+}
+
 enum mmu_window_fault mmu_window_fault(struct cpu *cpu, bool canonical, uint64_t addr, bool write, uint64_t *bias)
 {
 	const struct cpu_window *w = &cpu->window[cpu->ctx];
@@ -413,6 +428,7 @@ enum mmu_window_fault mmu_window_fault(struct cpu *cpu, bool canonical, uint64_t
 	for (unsigned k = 0; k < w->n; k++)
 		if (addr - (uint64_t)w->host[k] < SLOT_SIZE)
 			return fill(cpu, addr - (uint64_t)w->host[k] + ((uint64_t)w->slot[k] << SLOT_SHIFT), write);
+	cpu->window_astray += astray(cpu, w, addr);
 	return WINDOW_NOT;
 }
 

@@ -221,7 +221,7 @@ bool xlate_window_operand(struct tr *t, const struct dec *d, int32_t extra, bool
 		by_base(t, xlate_lower_base(d), S0, (int32_t)ea, t->i + 1);
 	} else if (!based && fixed && ea >> 47 == 0) {
 		by_constant(t, ea);
-	} else if (!based && goes_by(d, in->base) && disp == (int32_t)disp) {
+	} else if (!based && in->base < 16 && goes_by(d, in->base) && disp == (int32_t)disp) {
 		by_base(t, in->base, xlate_lower_reg(t, in->base, S0), (int32_t)disp, t->i + 1);
 	} else {
 		xlate_lower_ea(t, d, extra);

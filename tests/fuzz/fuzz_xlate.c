@@ -27,7 +27,7 @@
 
 enum { RAM = 1 << 20, GDT = 0x1000, IDT = 0x2000, TSS = 0x3000, TABLES = 0x4000, CODE = 0x10000, DATA = 0x20000,
 	STACK = 0x28000, MMIO = 0xfe000000 };
-#define WINDOW_SIZE ((1ull << 39) + 65536) /* with its guard: mmu/window.c */
+#define WINDOW_SIZE (1ull << 39) /* mmu/window.c */
 /* Selectors of the GDT made below; the data segments follow the code segments of their kind. */
 enum { CS64 = 0x08, CS32 = 0x10, CS16 = 0x18, DS = 0x20, CS64U = 0x2b, CS32U = 0x33, CS16U = 0x3b, DSU = 0x43,
 	DS16 = 0x48, DOWN = 0x50, TR = 0x58 };
@@ -312,21 +312,22 @@ static void check_tlb(const struct target *t)
 	}
 }
 
-static uint64_t overlap(uint64_t first, uint64_t last, const uint8_t *at)
+static uint64_t overlap(uint64_t first, uint64_t last, const uint8_t *at, uint64_t guard)
 {
-	uint64_t from = MAX(first, (uint64_t)(uintptr_t)at), to = MIN(last, (uint64_t)(uintptr_t)at + WINDOW_SIZE);
+	uint64_t window = (uint64_t)(uintptr_t)at, from = MAX(first, window - guard);
+	uint64_t to = MIN(last, window + WINDOW_SIZE + guard);
 
 	return from < to ? to - from : 0;
 }
 
-/* Bytes of [first, last) that lie in windows. */
-static uint64_t in_windows(const struct target *t, uint64_t first, uint64_t last)
+/* Bytes of [first, last) that lie in windows, or in guards of that size. */
+static uint64_t in_windows(const struct target *t, uint64_t first, uint64_t last, uint64_t guard)
 {
-	uint64_t sum = overlap(first, last, t->cpu->window_none);
+	uint64_t sum = overlap(first, last, t->cpu->window_none, guard);
 
 	for (unsigned c = 0; c < CPU_CTX; c++)
 		for (unsigned k = 0; k < WINDOW_SLOTS && t->cpu->window[c].host[k]; k++)
-			sum += overlap(first, last, t->cpu->window[c].host[k]);
+			sum += overlap(first, last, t->cpu->window[c].host[k], guard);
 	return sum;
 }
 
@@ -341,16 +342,19 @@ static void check_windows(const struct target *t)
 	must(f && fstat(mem_ram_fd(t->mem), &ram) == 0);
 	while (fgets(line, sizeof(line), f)) {
 		must(sscanf(line, "%llx-%llx %4s %llx %*s %llu", &first, &last, perms, &offset, &inode) == 5);
-		uint64_t size = in_windows(t, first, last);
+		uint64_t size = in_windows(t, first, last, WINDOW_GUARD);
 
 		if (!size)
 			continue;
 		covered += size;
-		must(!memcmp(perms, "---", 3) || (perms[2] == '-' && inode == ram.st_ino && offset + last - first <= RAM));
-		must(!memcmp(perms, "---", 3) || !overlap(first, last, t->cpu->window_none));
+		if (!memcmp(perms, "---", 3))
+			continue;
+		must(perms[2] == '-' && inode == ram.st_ino && offset + last - first <= RAM);
+		must(!overlap(first, last, t->cpu->window_none, 0) && size == in_windows(t, first, last, 0));
 	}
 	fclose(f);
-	must(covered == in_windows(t, 0, UINT64_MAX));
+	must(covered == in_windows(t, 0, UINT64_MAX, WINDOW_GUARD));
+	must(!t->cpu->window_astray);
 }
 
 static void run(struct target *t, const uint8_t *code, size_t len)
