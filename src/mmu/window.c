@@ -78,10 +78,16 @@ static void *reserve(void *at, size_t size)
 	return mmap(at, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
 }
 
-static void set_biases(struct cpu *cpu, const struct cpu_window *w, bool in)
+/* No slot is the one last met through a register. */
+static void forget_near(struct cpu *cpu)
 {
 	for (unsigned k = 0; k < NEAR_SIZE; k++)
 		cpu->wnear[k].slot = UINT64_MAX;
+}
+
+static void set_biases(struct cpu *cpu, const struct cpu_window *w, bool in)
+{
+	forget_near(cpu);
 	for (unsigned k = 0; k < w->n; k++)
 		cpu->bias[w->slot[k]] = in ? (uint64_t)w->host[k] - ((uint64_t)w->slot[k] << SLOT_SHIFT)
 					   : unborn_bias(cpu, w->slot[k]);
@@ -440,6 +446,7 @@ void mmu_window_init(struct cpu *cpu, enum mmu_window_use use)
 	cpu->window_none = reserve_slot();
 	cpu->window_written = written == MAP_FAILED ? NULL : written;
 	cpu->window_use = cpu->window_none && cpu->window_written ? (uint8_t)use : WINDOW_NEVER;
+	forget_near(cpu);
 	for (unsigned k = 0; k < ARRAY_LEN(cpu->bias); k++)
 		cpu->bias[k] = unborn_bias(cpu, k);
 }

@@ -313,6 +313,19 @@ static void written_forgotten(void **state)
 	assert_int_equal(cpu->window_written[0x100 / 8], 0);
 }
 
+/* What a block compares slots with must not match before there is a window: its bias would lead anywhere. */
+static void nothing_near(void **state)
+{
+	for (unsigned k = 0; k < NEAR_SIZE; k++)
+		assert_int_equal(cpu->wnear[k].slot, UINT64_MAX);
+	map(1, 0x100000 | ALL);
+	for (unsigned k = 0; k < NEAR_SIZE; k++)
+		cpu->wnear[k] = (struct cpu_wnear){ .slot = 0, .bias = cpu->bias[0] };
+	FILLED(0x1000, true);
+	for (unsigned k = 0; k < NEAR_SIZE; k++)
+		assert_int_equal(cpu->wnear[k].slot, UINT64_MAX);
+}
+
 /* Code may hold the bias of a slot from before it had a window: it gets the new one, once. */
 static void bias_of_old(void **state)
 {
@@ -369,7 +382,7 @@ static void not_canonical(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(stays_in_windows), T(not_canonical), T(bias_of_old), T(guarded),
+		T(stays_in_windows), T(not_canonical), T(bias_of_old), T(nothing_near), T(guarded),
 		T(rights), T(flushed), T(large), T(global_elsewhere), T(views),
 		T(watched), T(slots), T(many_pages), T(cut_at_limit), T(refused), T(written_forgotten),
 	};
