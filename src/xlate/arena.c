@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "xlate/shape.h"
 #include "xlate/xlate_int.h"
 
 #define META_SIZE (40u << 20)
@@ -77,7 +78,8 @@ struct xlate *xlate_new(struct cpu *cpu, struct err *err)
 	x->cap_blocks = 1u << 19;
 	x->by_host = map_anon(x->cap_blocks * sizeof(*x->by_host));
 	x->tr = xalloc(sizeof(*x->tr));
-	if (!x->pages || !x->vpages || !x->arena || !x->hash || !x->by_host) {
+	x->shapes = xlate_shape_new();
+	if (!x->pages || !x->vpages || !x->arena || !x->hash || !x->by_host || !x->shapes) {
 		err_set(err, -ENOMEM, "not enough memory for the translator's tables");
 		goto fail;
 	}
@@ -116,6 +118,7 @@ void xlate_free(struct xlate *x)
 		munmap(x->hash, sizeof(*x->hash) << HASH_BITS);
 	if (x->by_host)
 		munmap(x->by_host, x->cap_blocks * sizeof(*x->by_host));
+	xlate_shape_free(x->shapes);
 	free(x->tr);
 	free(x);
 }

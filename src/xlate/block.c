@@ -10,6 +10,7 @@
  * I1  Guest state is exact at every instruction boundary, in the places emit.h names.
  * I2  A block is only entered while its key is the CPU's, its CS base too, and its bytes are unchanged.
  */
+#include "xlate/shape.h"
 #include "xlate/xlate_int.h"
 
 /* Does the instruction's last byte pass the end of a code segment that is not flat? */
@@ -27,10 +28,10 @@ static bool decode_next(struct tr *t, struct fetch *f, unsigned off)
 	struct dec *d = &t->dec[t->n];
 	uint64_t rip = t->b->rip + off;
 	bool first = t->n == 0;
-	enum dec_status st = dec_decode(d, t->key, t->key & KEY_REAL, f->bytes + off, f->len - off);
+	enum dec_status st = xlate_shape_decode(t->x->shapes, d, t->key, t->key & KEY_REAL, f->bytes + off, f->len - off);
 	if (st == DEC_MORE && first) {
 		xlate_find_second(t->x, f);
-		st = dec_decode(d, t->key, t->key & KEY_REAL, f->bytes, f->len);
+		st = xlate_shape_decode(t->x->shapes, d, t->key, t->key & KEY_REAL, f->bytes, f->len);
 	}
 	if ((st != DEC_OK && st != DEC_UD) || (st == DEC_OK && beyond_limit(t, rip, d->in.len))) {
 		if (first)

@@ -287,16 +287,22 @@ static void set_immediates(struct dec *d, const ZydisDecodedInstruction *zi, con
 	}
 }
 
+/* Shifts by an immediate: the bits that count; else 0. */
+static unsigned count_mask(const struct dec *d)
+{
+	unsigned op = d->opcode;
+	if (d->map == 0 ? op != 0xc0 && op != 0xc1 : d->map != 1 || (op != 0xa4 && op != 0xac))
+		return 0;
+	return d->rexw && op != 0xc0 ? 63 : 31; /* counts of byte shifts have five bits, REX.W or not */
+}
+
 /* Shifts by CL, and by 0, leave the flags alone (SDM SAL/SAR/SHL/SHR), so they kill nothing. */
 static bool may_keep_flags(const struct dec *d)
 {
-	/* counts of byte shifts have five bits, REX.W or not */
-	unsigned op = d->opcode, mask = d->rexw && op != 0xc0 ? 63 : 31;
-	if (d->map == 0)
-		return op == 0xd2 || op == 0xd3 || ((op == 0xc0 || op == 0xc1) && !(d->in.imm & mask));
-	if (d->map == 1)
-		return op == 0xa5 || op == 0xad || ((op == 0xa4 || op == 0xac) && !(d->in.imm & mask));
-	return false;
+	unsigned op = d->opcode, mask = count_mask(d);
+	if (mask)
+		return !(d->in.imm & mask);
+	return d->map == 0 ? op == 0xd2 || op == 0xd3 : d->map == 1 && (op == 0xa5 || op == 0xad);
 }
 
 static void set_flags(struct dec *d, const ZydisDecodedInstruction *zi)
@@ -415,9 +421,8 @@ static bool suppresses_faults(ZydisExceptionClass c)
 {
 	switch (c) {
 	case ZYDIS_EXCEPTION_CLASS_E1: case ZYDIS_EXCEPTION_CLASS_E2: case ZYDIS_EXCEPTION_CLASS_E3:
-	case ZYDIS_EXCEPTION_CLASS_E4:
-	case ZYDIS_EXCEPTION_CLASS_E5: case ZYDIS_EXCEPTION_CLASS_E6: case ZYDIS_EXCEPTION_CLASS_E10:
-	case ZYDIS_EXCEPTION_CLASS_E11:
+	case ZYDIS_EXCEPTION_CLASS_E4: case ZYDIS_EXCEPTION_CLASS_E5: case ZYDIS_EXCEPTION_CLASS_E6:
+	case ZYDIS_EXCEPTION_CLASS_E10: case ZYDIS_EXCEPTION_CLASS_E11:
 		return true;
 	default:
 		return false;
@@ -453,9 +458,8 @@ static int mask_unit(ZydisMnemonic m)
 {
 	switch (m) {
 	case ZYDIS_MNEMONIC_VFMADDCPH: case ZYDIS_MNEMONIC_VFCMADDCPH: case ZYDIS_MNEMONIC_VFMULCPH:
-	case ZYDIS_MNEMONIC_VFCMULCPH:
-	case ZYDIS_MNEMONIC_VFMADDCSH: case ZYDIS_MNEMONIC_VFCMADDCSH: case ZYDIS_MNEMONIC_VFMULCSH:
-	case ZYDIS_MNEMONIC_VFCMULCSH:
+	case ZYDIS_MNEMONIC_VFCMULCPH: case ZYDIS_MNEMONIC_VFMADDCSH: case ZYDIS_MNEMONIC_VFCMADDCSH:
+	case ZYDIS_MNEMONIC_VFMULCSH: case ZYDIS_MNEMONIC_VFCMULCSH:
 		return 2;
 	case ZYDIS_MNEMONIC_VDBPSADBW: case ZYDIS_MNEMONIC_VCVTNE2PS2BF16: case ZYDIS_MNEMONIC_VGF2P8AFFINEQB:
 	case ZYDIS_MNEMONIC_VGF2P8AFFINEINVQB:
@@ -492,10 +496,9 @@ static void forget_64bit(struct dec *d, const ZydisDecodedInstruction *zi, const
 	bool gpr = d->f_reg.gpr || d->f_rm.gpr || d->f_vvvv.gpr;
 	switch (zi->mnemonic) {
 	case ZYDIS_MNEMONIC_VCVTSI2SS: case ZYDIS_MNEMONIC_VCVTSI2SD: case ZYDIS_MNEMONIC_VCVTSI2SH:
-	case ZYDIS_MNEMONIC_VCVTUSI2SS:
-	case ZYDIS_MNEMONIC_VCVTUSI2SD: case ZYDIS_MNEMONIC_VCVTUSI2SH: case ZYDIS_MNEMONIC_VMOVD:
-	case ZYDIS_MNEMONIC_VPINSRD:
-	case ZYDIS_MNEMONIC_VPEXTRD: case ZYDIS_MNEMONIC_VPCMPESTRI: case ZYDIS_MNEMONIC_VPCMPESTRM:
+	case ZYDIS_MNEMONIC_VCVTUSI2SS: case ZYDIS_MNEMONIC_VCVTUSI2SD: case ZYDIS_MNEMONIC_VCVTUSI2SH:
+	case ZYDIS_MNEMONIC_VMOVD: case ZYDIS_MNEMONIC_VPINSRD: case ZYDIS_MNEMONIC_VPEXTRD:
+	case ZYDIS_MNEMONIC_VPCMPESTRI: case ZYDIS_MNEMONIC_VPCMPESTRM:
 		gpr = true;
 		break;
 	default:
@@ -526,10 +529,8 @@ static bool must_align(const struct dec *d, const ZydisDecodedInstruction *zi)
 	case ZYDIS_MNEMONIC_PCMPISTRM:
 		return false;
 	case ZYDIS_MNEMONIC_VMOVAPS: case ZYDIS_MNEMONIC_VMOVAPD: case ZYDIS_MNEMONIC_VMOVDQA:
-	case ZYDIS_MNEMONIC_VMOVDQA32:
-	case ZYDIS_MNEMONIC_VMOVDQA64: case ZYDIS_MNEMONIC_VMOVNTPS: case ZYDIS_MNEMONIC_VMOVNTPD:
-	case ZYDIS_MNEMONIC_VMOVNTDQ:
-	case ZYDIS_MNEMONIC_VMOVNTDQA:
+	case ZYDIS_MNEMONIC_VMOVDQA32: case ZYDIS_MNEMONIC_VMOVDQA64: case ZYDIS_MNEMONIC_VMOVNTPS:
+	case ZYDIS_MNEMONIC_VMOVNTPD: case ZYDIS_MNEMONIC_VMOVNTDQ: case ZYDIS_MNEMONIC_VMOVNTDQA:
 		return true;
 	default:
 		return d->enc == ENC_LEGACY && d->mem_size == 16;
@@ -604,8 +605,8 @@ static bool is_off(const struct dec *d, const ZydisDecodedInstruction *zi, const
 	if (zi->mnemonic == ZYDIS_MNEMONIC_FWAIT)
 		return key & KEY_WAIT_OFF;
 	if (zi->meta.isa_ext == ZYDIS_ISA_EXT_X87 || zi->mnemonic == ZYDIS_MNEMONIC_FXSAVE ||
-		zi->mnemonic == ZYDIS_MNEMONIC_FXRSTOR ||
-	    zi->mnemonic == ZYDIS_MNEMONIC_FXSAVE64 || zi->mnemonic == ZYDIS_MNEMONIC_FXRSTOR64)
+		zi->mnemonic == ZYDIS_MNEMONIC_FXRSTOR || zi->mnemonic == ZYDIS_MNEMONIC_FXSAVE64 ||
+		zi->mnemonic == ZYDIS_MNEMONIC_FXRSTOR64)
 		return key & KEY_X87_OFF;
 	for (unsigned i = 0; i < zi->operand_count; i++) {
 		if (ops[i].type != ZYDIS_OPERAND_TYPE_REGISTER)
@@ -676,8 +677,7 @@ static enum dec_status fetch_reserved_nop(ZydisDecodedInstruction *zi, ZydisDeco
 static bool is_scalar(ZydisExceptionClass c)
 {
 	return c == ZYDIS_EXCEPTION_CLASS_E3 || c == ZYDIS_EXCEPTION_CLASS_E3NF || c == ZYDIS_EXCEPTION_CLASS_E5 ||
-		c == ZYDIS_EXCEPTION_CLASS_E10 ||
-	       c == ZYDIS_EXCEPTION_CLASS_E10NF;
+		c == ZYDIS_EXCEPTION_CLASS_E10 || c == ZYDIS_EXCEPTION_CLASS_E10NF;
 }
 
 /* Half-precision scalars ignore EVEX.L'L (LLIG, SDM vol 2 "VADDSH"), and outside 64-bit mode conversions from and to
@@ -700,11 +700,51 @@ static enum dec_status fetch_half_scalar(ZydisDecodedInstruction *zi, ZydisDecod
 	return st == DEC_OK && !is_scalar(zi->meta.exception_class) ? DEC_UD : st;
 }
 
+/* Log2 of the unit in which EVEX counts 8-bit displacements (SDM vol 2 2.7.5), or -1: 0 does not tell. */
+static int disp_shift(const struct dec *d, unsigned off)
+{
+	int64_t disp = (int8_t)d->in.raw[off];
+	for (int shift = 0; disp && shift <= 6; shift++)
+		if (disp * (1 << shift) == d->in.disp)
+			return shift;
+	return -1;
+}
+
+/* Say what may differ in other instructions that begin alike; in doubt that none may be taken for this one. */
+static void set_tail(struct dec_tail *tail, const struct dec *d, const ZydisDecodedInstruction *zi,
+	const ZydisDecodedOperand *ops)
+{
+	unsigned disp = zi->raw.disp.size / 8u, imm = zi->raw.imm[0].size / 8u, imms = 0;
+	unsigned head = zi->length - disp - imm, mask = count_mask(d);
+	int shift = d->enc == ENC_EVEX && disp == 1 ? disp_shift(d, head) : 0;
+	for (unsigned i = 0; i < zi->operand_count; i++) {
+		imms += ops[i].type == ZYDIS_OPERAND_TYPE_IMMEDIATE;
+		if (ops[i].type == ZYDIS_OPERAND_TYPE_POINTER || ops[i].encoding == ZYDIS_OPERAND_ENCODING_IS4)
+			return;
+	}
+	if (zi->encoding == ZYDIS_INSTRUCTION_ENCODING_3DNOW || zi->encoding == ZYDIS_INSTRUCTION_ENCODING_XOP ||
+		zi->raw.imm[1].size || d->imm_len != imm || (disp && (!d->modrm || !d->in.has_mem)) || shift < 0)
+		return;
+	if (imm && (d->cls == DC_HELPER || imms != 1 || (mask && !(d->in.imm & mask)))) /* see helper_fields, set_flags */
+		return;
+	*tail = (struct dec_tail){ .head = (uint8_t)head, .disp_len = (uint8_t)disp, .disp_shift = (uint8_t)shift,
+		.imm_len = (uint8_t)imm, .imm_signed = zi->raw.imm[0].is_signed, .count_mask = (uint8_t)mask };
+}
+
 enum dec_status dec_decode(struct dec *d, uint32_t key, bool real, const uint8_t *bytes, unsigned len)
+{
+	struct dec_tail tail;
+	return dec_decode_tail(d, key, real, bytes, len, &tail);
+}
+
+enum dec_status dec_decode_tail(struct dec *d, uint32_t key, bool real, const uint8_t *bytes, unsigned len,
+	struct dec_tail *tail)
 {
 	ZydisDecodedInstruction zi;
 	ZydisDecodedOperand ops[ZYDIS_MAX_OPERAND_COUNT];
 	memset(d, 0, sizeof(*d));
+	memset(tail, 0, sizeof(*tail));
+	key &= DEC_KEY;
 	enum dec_status st = fetch(&zi, ops, key, real, bytes, len);
 	if (st == DEC_UD)
 		st = fetch_reserved_nop(&zi, ops, key, real, bytes, len);
@@ -754,5 +794,6 @@ enum dec_status dec_decode(struct dec *d, uint32_t key, bool real, const uint8_t
 		d->ends = true;
 	if (d->cls == DC_HELPER && insn_table[in->op].flags & IF_FLAGS)
 		d->fl_read = FL_ARITH;
+	set_tail(tail, d, &zi, ops);
 	return DEC_OK;
 }

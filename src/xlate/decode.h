@@ -56,7 +56,22 @@ struct dec {
 
 enum dec_status { DEC_OK, DEC_MORE /* needs bytes beyond len */, DEC_UD, DEC_TOO_LONG };
 
+/* What follows the prefixes, opcode, ModRM and SIB of an instruction, if all of struct dec but in.disp, in.imm and
+ * in.raw goes by those alone. */
+struct dec_tail {
+	uint8_t head;                 /* bytes of those; 0: something else depends on the rest */
+	uint8_t disp_len, disp_shift; /* in.disp is a signed number of so many bytes, shifted */
+	uint8_t imm_len;              /* in.imm is the number behind that */
+	bool imm_signed;
+	uint8_t count_mask;           /* if not 0: true only of immediates that have one of these bits */
+};
+
+/* The bits of the key that decoding depends on. */
+#define DEC_KEY (KEY_SIZE | KEY_STACK32 | KEY_X87_OFF | KEY_WAIT_OFF | KEY_SSE_OFF | KEY_AVX_OFF | KEY_AVX512_OFF)
+
 /* key: mode key (key.h) that says code size, stack size and which extensions are switched on. */
 enum dec_status dec_decode(struct dec *d, uint32_t key, bool real, const uint8_t *bytes, unsigned len);
+enum dec_status dec_decode_tail(struct dec *d, uint32_t key, bool real, const uint8_t *bytes, unsigned len,
+	struct dec_tail *tail);
 
 #endif
