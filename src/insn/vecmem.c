@@ -519,13 +519,15 @@ void insn_maskmov(struct cpu *cpu, const struct insn *in)
 	__asm__ volatile("fxsave64 %0" : "+m"(img.b));
 	src = img.b + at + 16 * (mmx ? in->reg & 7 : in->reg);
 	mask = img.b + at + 16 * (mmx ? in->rm & 7 : in->rm);
-	/* segment and canonical checks are those of the whole operand, paging's of the bytes that are on */
-	insn_align_raise(cpu, insn_seg_linear_raise(cpu, in->seg, cpu->s.gpr[RDI] & size_mask(in->adsize), len, MMU_WRITE),
-	                 8);
+	/* Segment and canonical checks are those of the whole operand, paging's of the bytes that are on. CPUs store
+	 * halves: the second one's address wraps by itself at 64 KiB (seen: 16-bit address FFFBH puts byte 15 at 0AH). */
+	for (unsigned i = 0; i < len; i += 8)
+		insn_align_raise(cpu, insn_seg_linear_raise(cpu, in->seg, (cpu->s.gpr[RDI] + i) & size_mask(in->adsize), 8,
+		                                            MMU_WRITE), 8);
 	for (unsigned i = 0; i < len; i++) {
 		if (!(mask[i] & 0x80))
 			continue;
-		gla[i] = row_linear_raise(cpu, in, cpu->s.gpr[RDI], i, 1, MMU_WRITE);
+		gla[i] = row_linear_raise(cpu, in, cpu->s.gpr[RDI] + (i & 8), i & 7, 1, MMU_WRITE);
 		mmu_probe_raise(cpu, gla[i], 1, MMU_WRITE);
 	}
 	for (unsigned i = 0; i < len; i++)

