@@ -22,7 +22,7 @@
 
 #include "xlate/key.h"
 
-#define SETS 6000
+#define SETS 2000 /* more would be hit more often, but lie in colder caches */
 #define WAYS 2
 #define WINDOW 16 /* bytes looked at; numbers are read as 8 bytes from anywhere in it */
 
@@ -42,7 +42,7 @@ struct shapes {
 	_Alignas(128) uint64_t hits;
 	union shape set[SETS][WAYS];
 };
-_Static_assert(sizeof(struct shapes) <= 3 << 19, "memory of a translator");
+_Static_assert(sizeof(struct shapes) <= 1 << 19, "shape.h");
 _Static_assert(DEC_KEY <= UINT16_MAX && KEY_REAL <= UINT16_MAX, "union shape, key");
 
 /* The first n bytes of an instruction, the others 0. */

@@ -7,7 +7,7 @@
 
 struct shapes;
 
-/* One translator's; 1.5 MiB, touched as it fills. NULL: no memory. */
+/* One translator's; 0.5 MiB, touched as it fills. NULL: no memory. */
 struct shapes *xlate_shape_new(void);
 void xlate_shape_free(struct shapes *s);
 /* The same answer as dec_decode, byte by byte if it is DEC_OK. */
