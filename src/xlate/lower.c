@@ -364,9 +364,9 @@ static void emit_run_stub(struct tr *t, const struct cold *c)
 
 void xlate_lower_cold(struct tr *t)
 {
-	xlate_window_forget(t);
 	for (unsigned k = 0; k < t->ncold; k++) {
 		const struct cold *c = &t->cold[k];
+		xlate_window_forget(t); /* nor does one stub know what another has looked up */
 		emit_patch(c->jump, t->e.p);
 		t->i = c->insn;
 		t->rip = t->rips[c->insn];

@@ -11,7 +11,7 @@
  *
  * I1  bias_known has bit k only where each write to register k since the bias was looked up has added a known constant,
  *     and nothing has run that may give slots other biases: C code, but for a fault that a window answers
- *     (mmu_window_fault lets the block be left if it had to take biases back).
+ *     (mmu_window_fault lets the block be left if it had to take biases back). What is at bias_at[k] is that bias.
  *
  * An operand with an index has a look-up of its own, as the index may lead anywhere. In blocks that loop, where flags
  * are not needed, the slot is compared with the one last met through the register: no address waits for a load.
@@ -43,6 +43,8 @@ static uint32_t look_up(struct tr *t, unsigned host, unsigned base)
 		uint32_t near = (uint32_t)(CPU_OFF(wnear) + base * sizeof(struct cpu_wnear));
 		struct cold *c = xlate_lower_new_cold(t, COLD_SLOT, false, 0);
 		c->near = (uint8_t)base;
+		if (t->bias_at[base] == near + 8) /* an operand with an index shares the entry, not the slot */
+			t->bias_known &= ~(1u << base);
 		emit_mov(e, 8, S1, host);
 		e3(e, 0x49, 0xc1, 0xe8 | (S1 & 7)); /* shr S1, 39 */
 		e1(e, SLOT_SHIFT);
