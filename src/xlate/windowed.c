@@ -132,6 +132,12 @@ static bool opaque(const struct dec *d)
 	}
 }
 
+bool xlate_window_adds(const struct dec *d, unsigned k, int64_t *by)
+{
+	*by = 0;
+	return !opaque(d) && (!(written(d) >> k & 1) || moves(d, k, by));
+}
+
 void xlate_window_forget(struct tr *t)
 {
 	t->bias_known = 0;
@@ -139,18 +145,13 @@ void xlate_window_forget(struct tr *t)
 
 void xlate_window_passed(struct tr *t, const struct dec *d)
 {
-	if (opaque(d))
-		t->bias_known = 0;
-	for (unsigned k = 0; k < 16; k++) {
+	for (unsigned k = 0; t->bias_known >> k; k++) {
 		int64_t by;
-		if (!(t->bias_known & written(d) & 1u << k))
+		if (!(t->bias_known >> k & 1))
 			continue;
-		if (!moves(d, k, &by)) {
-			t->bias_known &= ~(1u << k);
-			continue;
-		}
+		bool adds = xlate_window_adds(d, k, &by);
 		t->moved[k] += by;
-		if (t->moved[k] > REACH || t->moved[k] < -REACH)
+		if (!adds || t->moved[k] > REACH || t->moved[k] < -REACH)
 			t->bias_known &= ~(1u << k);
 	}
 }
@@ -163,7 +164,7 @@ static bool shared(const struct tr *t, unsigned k, unsigned next)
 		int64_t by;
 		if (goes_by(d, k))
 			return true;
-		if (opaque(d) || (k < 16 && written(d) >> k & 1 && !moves(d, k, &by)))
+		if (!xlate_window_adds(d, k, &by))
 			return false;
 	}
 	return false;

@@ -365,6 +365,8 @@ bool xlate_lower_far(const struct tr *t);
  * window: false if it is not for windows. S0, S1 clobbered, flags kept unless nobody needs them. */
 bool xlate_window_operand(struct tr *t, const struct dec *d, int32_t extra, bool write);
 bool xlate_window_stack(struct tr *t, unsigned g, int32_t n, unsigned count, bool write);
+/* Does d leave register k (or NEAR_FS, NEAR_GS) as it is but for adding *by? No in doubt. */
+bool xlate_window_adds(const struct dec *d, unsigned k, int64_t *by);
 /* What instruction d has done to base registers; an access through the TLB, which may have called C. */
 void xlate_window_passed(struct tr *t, const struct dec *d);
 void xlate_window_forget(struct tr *t);

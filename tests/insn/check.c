@@ -276,7 +276,7 @@ const char *check_compare(const struct ocase *c, const struct xlayout *l, const 
 	uint64_t mask = reg_mask(c, n);
 	struct excuse x = excuses(c, n);
 	if (e->status != OS_OK)
-		return "end";
+		return e->status == OS_ASTRAY ? "astray" : "end";
 	if (!same_event(n, e, &x) || (n->rip ^ e->rip) & mask)
 		return x87_store_suppressed(c, n, e) || maskmov_of_nothing(c, n, e) || (n->vector == EXC_XM && x.mxcsr) ||
 		       masked_alignment(c, n, e) || undefined_and_too_long(c, n, e) ? NULL : "event";
@@ -341,7 +341,7 @@ static void print_code(const struct ocase *c)
 
 static void print_event(const char *who, const struct ores *r)
 {
-	static const char *const status[] = { "none", "ok", "died", "hung" };
+	static const char *const status[] = { "none", "ok", "died", "hung", "astray" };
 	printf("  %-7s %s vector %u error %x cr2 %" PRIx64 " rip %" PRIx64 " flags %" PRIx64 "\n", who, status[r->status],
 	       r->vector, r->error, r->cr2, r->rip, r->rflags);
 }

@@ -24,6 +24,7 @@
 #include <unistd.h>
 
 #include "oracle.h"
+#include "written.h"
 
 #define KINDS 400
 #define SKIP_STATUS 77
@@ -39,6 +40,7 @@ struct tally {
 	bool step;
 	uint64_t cases, insns, skipped, mismatches, crashes;
 	uint64_t until_ms;
+	struct written written;
 	uint64_t mode[O_MODES][3], group[OG_COUNT], place[OP_COUNT], end[32];
 	bool seen[ORACLE_MNEMONICS];
 	struct kind kind[KINDS];
@@ -217,6 +219,15 @@ static void skip(struct oracle *o, const struct ocase *c, const struct ores *n, 
 	}
 }
 
+static void check_written(struct oracle *o, const struct ocase *c, const struct ores *n, unsigned index)
+{
+	if (c->n != 1 || !omode64(c->mode) || n->vector != EXC_BP)
+		return;
+	const char *what = written_check(&o->t->written, c->code, c->len, c->gpr, n->gpr);
+	if (what)
+		report(o, c, index, what, true, n, n);
+}
+
 /* True: go on with the batch. */
 static bool check_one(struct oracle *o, unsigned k)
 {
@@ -228,6 +239,7 @@ static bool check_one(struct oracle *o, unsigned k)
 		return true;
 	}
 	count_areas(o->t, c, n);
+	check_written(o, c, n, k);
 	const char *what = run_engine(o, c, n, true, &o->step);
 	if (what) {
 		mismatch(o, c, k, what, true, &o->step);
@@ -261,6 +273,7 @@ static noreturn void worker(struct oracle *o, unsigned first)
 {
 	o->nat = native_new(&o->l);
 	o->eng = engine_new(&o->l);
+	o->t->written.shapes = NULL; /* of the worker before */
 	do {
 		run_batch(o, first);
 		first = 0;
@@ -341,6 +354,7 @@ static void table(const struct tally *t)
 	printf("cases with memory operands\n");
 	for (unsigned k = 0; k < OP_COUNT; k++)
 		row(places[k], t->place[k]);
+	row("constants added to a register, as the translator takes them", t->written.moved);
 	printf("cases by their end\n");
 	for (unsigned k = 0; k < 32; k++)
 		if (t->end[k]) {

@@ -66,7 +66,7 @@ struct ocase {
 	_Alignas(64) uint8_t x[X_SIZE];
 };
 
-enum ostatus { OS_NONE, OS_OK, OS_DIED, OS_HUNG };
+enum ostatus { OS_NONE, OS_OK, OS_DIED, OS_HUNG, OS_ASTRAY /* at host memory that is not the guest's */ };
 
 struct ores {
 	uint32_t status;       /* enum ostatus */

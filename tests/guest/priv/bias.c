@@ -6,7 +6,7 @@
  */
 #include "guest.h"
 
-enum { SLOTS = 12, WORDS = 512 };
+enum { SLOTS = 12, WORDS = 512, SPARE = 0x600 /* low memory that nobody uses */ };
 extern u64 boot_pml4[];
 
 /* SI: address A; DI: address B; DX: B - A. The register goes to A, is written to, and then must lead to B. */
@@ -117,6 +117,15 @@ EACH(BMI, CODE)
 	SNIPPET(round_##b##_chain, "mov $36, %ecx\n mov %rsi, %" #b "\n 3:" STEP(#b) "sub $1, %ecx\n jnz 3b")
 CHAIN(rbx); CHAIN(rbp); CHAIN(rsp); CHAIN(r11); CHAIN(r13);
 
+/* What would be constants, but ends in the low 32 bits: B is the low half of A + 0x20. */
+#define SHORT(X, b, l) \
+	X(b, add_short, "add $0x20, %" #l "\n") \
+	X(b, sub_short, "sub $-0x20, %" #l "\n") \
+	X(b, lea_short, "lea 0x20(%" #b "), %" #l "\n") \
+	X(b, lea_67, "lea 0x20(%" #l "), %" #b "\n")
+#define EACH_SHORT(X) SHORT(X, rbx, ebx) SHORT(X, r10, r10d) SHORT(X, r13, r13d) SHORT(X, rsp, esp)
+EACH_SHORT(CODE)
+
 /* n: what is added to A, 0: anything. */
 struct way {
 	const void *code[2];
@@ -138,6 +147,8 @@ static const struct way any[] = {
 	{ { once_fs, round_fs }, 0 }, { { once_fs_index, round_fs_index }, 0 },
 }, bmi[] = {
 	EACH(BMI, ROW)
+}, halves[] = {
+	EACH_SHORT(ROW)
 }, chains[] = {
 	ROW(rbx, chain, ) ROW(rbp, chain, ) ROW(rsp, chain, ) ROW(r11, chain, ) ROW(r13, chain, )
 };
@@ -207,7 +218,7 @@ static void from_to(const struct way *w, u64 a, u64 b)
 
 static void pairs(const struct way *w, unsigned n)
 {
-	static const u8 pair[][2] = { { 0, 1 }, { 1, 2 }, { 0, 3 }, { 4, 1 }, { 6, 0 }, { 2, 9 }, { 11, 5 } };
+	static const u8 pair[][2] = { { 0, 1 }, { 2, 0 }, { 3, 2 }, { 3, 5 }, { 0, 3 }, { 2, 9 }, { 11, 5 } };
 	for (unsigned k = 0; k < n; k++) {
 		stage = k;
 		births();
@@ -219,7 +230,7 @@ static void pairs(const struct way *w, unsigned n)
 /* Around the end of a slot, displacements lead out of it too, and one access lies on both sides. */
 static void ends(void)
 {
-	static const int at[] = { -0x808, -0x48, -16, -12, -8, 0, 8, 0x18, 0x808 };
+	static const int at[] = { 0, 8, 0x18, 0x808, -8, -12, -16, -0x48, -0x808 };
 	for (unsigned k = 0; k < COUNT(constant); k++) {
 		births();
 		for (unsigned j = 0; j < COUNT(at); j++) {
@@ -227,6 +238,16 @@ static void ends(void)
 			u64 a = start_of(1 + j) + (u64)at[j];
 			from_to(&constant[k], a, a + constant[k].n);
 		}
+	}
+}
+
+static void low_half(void)
+{
+	for (unsigned k = 0; k < COUNT(halves); k++) {
+		stage = k;
+		births();
+		for (unsigned j = 0; j < 4; j++)
+			from_to(&halves[k], start_of(j) + SPARE, SPARE + 0x20);
 	}
 }
 
@@ -270,6 +291,7 @@ void guest_main(void)
 	make_slots();
 	pairs(any, COUNT(any));
 	ends();
+	low_half();
 	chain();
 	hole();
 	cpuid(7, 0, r);

@@ -281,6 +281,73 @@ static void cut_at_limit(void **state)
 	assert_int_equal(cpu->window_pages, 0);
 }
 
+static int begin_later(void **state)
+{
+	begin(state);
+	mmu_window_fini(cpu);
+	memset(cpu->window, 0, sizeof(cpu->window));
+	mmu_window_init(cpu, WINDOW_LATER);
+	map(1, 0x100000 | ALL);
+	return 0;
+}
+
+static void ticks(unsigned n)
+{
+	while (n-- > 0)
+		mmu_window_tick(cpu);
+}
+
+static void flush(uint64_t cr3, bool on)
+{
+	assert_true(try_cr3(cr3));
+	assert_int_equal(mmu_window_on(cpu), on);
+}
+
+#define ON_AFTER(n, cr3) (ticks(n), flush(cr3, true))
+#define OFF_AFTER(n, cr3) (ticks(n), flush(cr3, false))
+
+/* A flush that comes two or more ticks after the last leaves windows on, without pages; an earlier one does not. */
+static void late_flush(void **state)
+{
+	ticks(3);
+	assert_false(mmu_window_on(cpu));
+	ticks(1);
+	assert_true(mmu_window_on(cpu));
+	FILLED(0x1000, true);
+	HAS(0x1000, "rw");
+	flush(PML4, true);
+	HAS(0x1000, "--");
+	assert_int_equal(cpu->window_pages, 0);
+	ON_AFTER(2, PML4);
+	ON_AFTER(3, PML4);
+	FILLED(0x1000, true);
+	OFF_AFTER(1, PML4);
+	HAS(0x1000, "--");
+	OFF_AFTER(3, PML4); /* off they were: nothing to keep */
+	ON_AFTER(4, PML4);
+	OFF_AFTER(0, PML4);
+}
+
+/* Only for the same CR3, in the context it is about, and never over a flush of everything. */
+static void late_flush_of_others(void **state)
+{
+	ON_AFTER(4, PML4);
+	OFF_AFTER(2, 0x14000);
+	OFF_AFTER(0, PML4);
+	ON_AFTER(4, PML4);
+	ticks(4);
+	mmu_flush_all(cpu);
+	assert_false(mmu_window_on(cpu));
+	cpu->s.cr4 |= CR4_PCIDE;
+	ON_AFTER(4, PML4);
+	OFF_AFTER(4, PML4 | 1);
+	ON_AFTER(4, PML4 | 1);
+	flush(PML4 | 1ull << 63, true); /* neither kept nor flushed: another context's */
+	flush(PML4 | 1 | 1ull << 63, true);
+	assert_true(try_invpcid(1, 0, 0));
+	OFF_AFTER(0, PML4 | 1ull << 63);
+}
+
 /* What the host refuses is not for windows, and leaves no hole in which something else could come to lie. */
 static void refused(void **state)
 {
@@ -378,6 +445,7 @@ static void not_canonical(void **state)
 }
 
 #define T(name) cmocka_unit_test_setup_teardown(name, begin, end)
+#define T_LATER(name) cmocka_unit_test_setup_teardown(name, begin_later, end)
 
 int main(void)
 {
@@ -385,6 +453,7 @@ int main(void)
 		T(stays_in_windows), T(not_canonical), T(bias_of_old), T(nothing_near), T(guarded),
 		T(rights), T(flushed), T(large), T(global_elsewhere), T(views),
 		T(watched), T(slots), T(many_pages), T(cut_at_limit), T(refused), T(written_forgotten),
+		T_LATER(late_flush), T_LATER(late_flush_of_others),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
