@@ -19,7 +19,8 @@ enum xlate_thunk { XT_EXIT_DIRECT, XT_EXIT_INDIRECT, XT_EXIT_PAGE, XT_EXIT_RETUR
 
 #define BLOCK_MAX_INSNS 48
 #define BLOCK_MAX_EXITS 12
-#define BLOCK_MAX_SITES (BLOCK_MAX_INSNS * 3)
+/* PUSH and POP of memory check a limit and a page twice. */
+#define BLOCK_MAX_SITES (BLOCK_MAX_INSNS * 4)
 #define STACK_RUN_MAX 8
 /* Host bytes one guest instruction may take at most, cold part included: reserved before translating. */
 #define INSN_MAX_HOST 512

@@ -21,6 +21,8 @@ SNIPPET(rep_st, "rs_at: rep stosb");
 SNIPPET(rep_mv, "rm_at: rep movsl");
 SNIPPET(push_it, "pu_at: push %eax");
 SNIPPET(pop_it, "po_at: pop %eax");
+SNIPPET(push_many, ".rept 60\n pushl (%ebx)\n .endr");
+SNIPPET(pop_many, ".rept 60\n popl (%ebx)\n .endr");
 SNIPPET(push_low, "mov $0x55550000, %esp\n push %eax");
 SNIPPET(pop_high, "mov $0x5555fffc, %esp\n pop %eax");
 SNIPPET(pusha_it, "pa_at: pusha");
@@ -449,6 +451,23 @@ static void queries(void)
 	CHECK("vol 2 LTR: null", FAULTS(GP, 0, lt_at));
 }
 
+/* Nothing but instructions of two operands, each with a limit: the translator once had no room for them. */
+static void many_limits(void)
+{
+	set_desc(SEL2, 0x1000, 0xffffe, 0xc0f2);
+	for (unsigned k = 0; k < 2; k++) {
+		u32 word = 0x1234;
+		prepare(k ? pop_many : push_many, 3);
+		in.ds = in.ss = SEL2 | 3;
+		in.sp -= 0x1000 + 60 * 4 * k;
+		in.bx = (ul)&word - 0x1000;
+		ul sp = in.sp;
+		go();
+		CHECK("vol 3 5.3 sixty stack accesses from memory within limits", t.vec == END &&
+			t.r.sp == (k ? sp + 240 : sp - 240) && word == 0x1234);
+	}
+}
+
 void guest_main(void)
 {
 	loads();
@@ -456,5 +475,6 @@ void guest_main(void)
 	stacks();
 	far_transfers();
 	returns();
+	many_limits();
 	queries();
 }
