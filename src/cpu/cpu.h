@@ -219,6 +219,7 @@ struct cpu_window {
 	uint8_t *host[WINDOW_SLOTS]; /* kept for other slots */
 	uint32_t pages;      /* mapped since it was cleared */
 	uint64_t filter[512];
+	uint64_t large[16];  /* hashed 4 MiB regions that large pages were mapped in */
 };
 
 /* A page of device registers: the walk of an access that the TLB cannot answer. tag: linear address of the page | view

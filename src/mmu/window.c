@@ -21,7 +21,8 @@
  *     change bits 47 to 63 at will, but what is below always leads to a place of ours.
  * I2  A page is writable in a window only if the TLB might have a write entry for it (tlb.c I2).
  * I3  The pages have the rights of the window's view, which is the CPU's while code for windows runs.
- * I4  A context without bit k in its filter has no page whose address hashes to k.
+ * I4  A context without bit k in its filter has no page whose address hashes to k; without bit k in large[], no part of
+ *     a large page in a region that hashes to k.
  */
 #include <errno.h>
 #include <sys/mman.h>
@@ -107,6 +108,24 @@ static uint64_t *filter_word(struct cpu_window *w, gla_t gla, uint64_t *bit)
 	return &w->filter[h >> 6];
 }
 
+static uint64_t *large_word(struct cpu_window *w, gla_t gla, uint64_t *bit)
+{
+	uint32_t h = (uint32_t)(gla >> 22) * 0x9e3779b1u >> 22;
+
+	*bit = 1ull << (h & 63);
+	return &w->large[h >> 6];
+}
+
+static void note_large(struct cpu_window *w, gla_t gla, unsigned shift)
+{
+	uint64_t bit, *word = large_word(w, gla, &bit);
+
+	if (shift > 22)
+		bytes_fill(w->large, 0xff, sizeof(w->large));
+	else if (shift > 12)
+		*word |= bit;
+}
+
 /* Take all pages out of the windows. Where all slots are taken, a later address space is to have other ones. */
 static void clear(struct cpu *cpu, struct cpu_window *w)
 {
@@ -118,6 +137,7 @@ static void clear(struct cpu *cpu, struct cpu_window *w)
 		for (unsigned k = 0; k < w->n; k++)
 			must(reserve(w->host[k], SLOT_SIZE) != MAP_FAILED);
 		bytes_fill(w->filter, 0, sizeof(w->filter));
+		bytes_fill(w->large, 0, sizeof(w->large));
 		cpu->window_pages -= w->pages;
 		w->pages = 0;
 	}
@@ -188,6 +208,9 @@ void mmu_window_flush(struct cpu *cpu, gla_t gla, unsigned shift)
 			clear(cpu, &cpu->window[k]);
 	if (!w->pages || gla >= USER_END || unborn(cpu, gla >> SLOT_SHIFT))
 		return;
+	word = large_word(w, gla, &bit);
+	if (!(*word & bit)) /* what was a large page once is none here */
+		shift = 12;
 	word = filter_word(w, gla, &bit);
 	if (shift > 12 || *word & bit)
 		cut(cpu, gla, 1ull << shift);
@@ -390,6 +413,7 @@ static enum mmu_window_fault fill(struct cpu *cpu, gla_t gla, bool write)
 		w.shift = 21;
 	else if (w.shift > 12)
 		mmu_large_note(cpu, gla, w.shift);
+	note_large(&cpu->window[cpu->ctx], gla, w.shift);
 	if (!whole(cpu, &w, &p) && w.shift == 12)
 		extend(cpu, w.gpa, &p);
 	cpu->stats.count[STAT_WINDOW_PAGES]++;
