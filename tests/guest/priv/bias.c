@@ -89,6 +89,8 @@ CODE(rsp, mov, "mov %rdi, %rsp\n")
 CODE(rsp, xchg, "mov %rdi, %rax\n xchg %rsp, %rax\n")
 CODE(rsp, lea, "lea (%rsp, %rdx), %rsp\n")
 CODE(rsp, cmov, "cmp %rax, %rax\n cmove %rdi, %rsp\n")
+CODE(rsp, pop, "push %rdi\n pop %rsp\n")
+CODE(rsp, leave_other, "lea -8(%rdi), %rbp\n leave\n")
 CODE(rax, cmpxchg, "mov %rdi, 40(%rax)\n cmpxchg %r9, 40(%rax)\n")
 CODE(rdx, mul, "movabs $1 << 63, %rax\n lea (%rdi, %rdi), %r9\n mul %r9\n")
 INDEX(rbx); INDEX(rbp); INDEX(r10); INDEX(r11); INDEX(r12); INDEX(r13); INDEX(r14); INDEX(r15); INDEX(rsp);
@@ -136,7 +138,8 @@ struct way {
 #define INDEX_ROW(b) { { once_##b##_index, round_##b##_index }, 0 },
 static const struct way any[] = {
 	EACH(WAYS, ROW)
-	ROW(rsp, mov, ) ROW(rsp, xchg, ) ROW(rsp, lea, ) ROW(rsp, cmov, ) ROW(rax, cmpxchg, ) ROW(rdx, mul, )
+	ROW(rsp, mov, ) ROW(rsp, xchg, ) ROW(rsp, lea, ) ROW(rsp, cmov, ) ROW(rsp, pop, ) ROW(rsp, leave_other, )
+	ROW(rax, cmpxchg, ) ROW(rdx, mul, )
 	INDEX_ROW(rbx) INDEX_ROW(rbp) INDEX_ROW(r10) INDEX_ROW(r11) INDEX_ROW(r12) INDEX_ROW(r13) INDEX_ROW(r14)
 	INDEX_ROW(r15) INDEX_ROW(rsp)
 }, constant[] = {
