@@ -23,6 +23,7 @@ struct recode {
 	struct slot reg, rm, vvvv, opc;
 	unsigned scratch_used;
 	uint8_t homed[3], homed_in[3];
+	bool loaded[3];
 	unsigned swap; /* register whose low bytes are swapped around the instruction, or H_NONE */
 };
 
@@ -34,16 +35,29 @@ static bool takes_s1(const struct tr *t)
 static unsigned scratch_for(struct recode *r, unsigned g, bool load)
 {
 	static const uint8_t order[3] = { S2, S1, S0 };
-	for (unsigned k = 0; k < r->scratch_used; k++)
-		if (r->homed[k] == g)
-			return r->homed_in[k];
+	unsigned k = 0;
+	while (k < r->scratch_used && r->homed[k] != g)
+		k++;
+	if (k < r->scratch_used) {
+		if (load && !r->loaded[k])
+			emit_ld_cpu(&r->t->e, 8, r->homed_in[k], g * 8);
+		r->loaded[k] |= load;
+		return r->homed_in[k];
+	}
 	must(r->scratch_used < (!r->mem ? 3u : takes_s1(r->t) ? 1u : 2u));
-	unsigned s = order[r->scratch_used];
-	r->homed[r->scratch_used] = (uint8_t)g;
-	r->homed_in[r->scratch_used++] = (uint8_t)s;
+	unsigned s = order[r->scratch_used++];
+	r->homed[k] = (uint8_t)g;
+	r->homed_in[k] = (uint8_t)s;
+	r->loaded[k] = load;
 	if (load)
 		emit_ld_cpu(&r->t->e, 8, s, g * 8);
 	return s;
+}
+
+/* BSF and BSR of 0 leave the destination as it was, whatever the decoder says. */
+static bool keeps_old(const struct dec *d)
+{
+	return d->map == 1 && (d->opcode & 0xfe) == 0xbc;
 }
 
 static void map_field(struct recode *r, struct slot *s, const struct dec_field *f, bool used)
@@ -55,7 +69,7 @@ static void map_field(struct recode *r, struct slot *s, const struct dec_field *
 	if (f->high)
 		return;
 	if (xlate_lower_homed(f->num)) {
-		s->host = scratch_for(r, f->num, true);
+		s->host = scratch_for(r, f->num, f->rd || f->size < 4 || keeps_old(r->d));
 		s->store = f->wr;
 	} else {
 		s->host = xlate_lower_host(f->num);
@@ -215,8 +229,38 @@ static void store_homed(struct recode *r)
 			emit_st_cpu(&r->t->e, 8, s[k]->f->num * 8u, s[k]->host);
 }
 
+static bool is_alu(const struct dec *d)
+{
+	return d->map == 0 && d->opcode < 0x40 && (d->opcode & 7) < 4;
+}
+
+/* Instructions that read a register or memory as their r/m operand and are the same to both. */
+static bool reads_rm(const struct dec *d)
+{
+	if (d->map == 1)
+		return d->opcode >> 4 == 4 || d->opcode == 0xaf || (d->opcode & 0xf6) == 0xb6; /* CMOVcc IMUL MOVZX MOVSX */
+	bool other = d->opcode == 0x63 || (d->opcode & 0xfe) == 0x84 || (d->opcode & 0xfe) == 0x8a; /* MOVSXD TEST MOV */
+	return is_alu(d) || (d->map == 0 && other);
+}
+
+/* A homed register as r/m operand may be used where it lies. One that is written in part, or zero-extended, may not: it
+ * is loaded as a whole next time. */
+static bool in_place(const struct dec *d)
+{
+	const struct dec_field *f = &d->f_rm;
+	if (!f->gpr || !xlate_lower_homed(f->num) || d->enc != ENC_LEGACY || !d->modrm)
+		return false;
+	if (!f->wr)
+		return reads_rm(d);
+	return f->size == 8 && (is_alu(d) || (d->map == 0 && d->opcode == 0x89));
+}
+
 void xlate_copy(struct tr *t, const struct dec *d, bool mem)
 {
+	if (!mem && in_place(d)) {
+		t->m = (struct host_mem){ .base = H_RSP, .index = H_NONE, .disp = d->f_rm.num * 8 };
+		mem = true;
+	}
 	struct recode r = { .t = t, .d = d, .mem = mem, .swap = H_NONE };
 	if (mem)
 		simple_operand(t, d);

@@ -189,10 +189,11 @@ static void set_ldt(void)
 	}
 }
 
+/* The parent's windows may lie there: not this child's affair. */
 static void map_frame(void)
 {
-	void *p = mmap((void *)(uintptr_t)FRAME_AT, 4096, PROT_READ | PROT_WRITE,
-		MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+	void *p = mmap((void *)(uintptr_t)FRAME_AT, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED,
+		-1, 0);
 	if (p == MAP_FAILED)
 		_exit(5);
 }
@@ -204,8 +205,8 @@ static void map_at(uint64_t at, size_t size, uint32_t off, int prot)
 		_exit(4);
 }
 
-/* Cases write to their own code and may make a SYSCALL of it, with anything in RAX: one has cut off the memfd for all
- * children to come, it seems, as root may. Cases lie below 4 GiB, this program does not. */
+/* Cases write to their own code and may make a SYSCALL of it, with anything in RAX. They lie below 4 GiB, this program
+ * does not. */
 static void forbid_syscalls(void)
 {
 	struct sock_filter f[] = {
