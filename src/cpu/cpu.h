@@ -370,6 +370,8 @@ struct cpu {
 	bool window_global;      /* a global page may be among them: INVLPG is about every context */
 	uint32_t loader_misses;  /* TLB misses of a boot loader's code, and how often windows were no use to it */
 	uint8_t loader_strikes;
+	uint64_t window_wanted;  /* page that user code faulted on, 0: none; and whose it was */
+	uint32_t window_wanted_ctx;
 	uint32_t window_astray;  /* faults at host addresses that no bias leads to: a bug, tests look for it */
 	uint8_t *window_none;    /* as large as a slot: where addresses of slots without a window end */
 	struct cpu_wnear { uint64_t slot, bias; } wnear[NEAR_SIZE]; /* the slot last used through a base register */

@@ -77,6 +77,8 @@ static inline bool mmu_window_on(const struct cpu *cpu)
 }
 /* Before code for windows runs in another mode than before. */
 void mmu_window_enter(struct cpu *cpu);
+/* Back in user mode, perhaps from the guest's #PF: bring in the page that it was about before it is missed again. */
+void mmu_window_wanted(struct cpu *cpu);
 /* A timer interrupt found the CPU in user mode. */
 void mmu_window_tick(struct cpu *cpu);
 /* Supervisor code at a low address, a boot loader, missed the TLB; windows were no use to it. */

@@ -399,8 +399,11 @@ static enum mmu_window_fault fill(struct cpu *cpu, gla_t gla, bool write)
 	if (gla >= USER_END || (!cpu_long_mode(cpu) && gla >> 32) || mmu_watching(cpu) ||
 	    cpu->window[cpu->ctx].view != cpu->view)
 		return WINDOW_NOT;
-	if (!mmu_walk(cpu, gla, write ? MMU_WRITE : MMU_READ, cpu->view, &w, &error))
+	if (!mmu_walk(cpu, gla, write ? MMU_WRITE : MMU_READ, cpu->view, &w, &error)) {
+		cpu->window_wanted = gla & PAGE_MASK;
+		cpu->window_wanted_ctx = cpu->ctx;
 		return WINDOW_GUEST;
+	}
 	mem_lookup(cpu->mem, w.gpa, &page);
 	if (!page.is_ram || !page.read)
 		return WINDOW_NOT;
@@ -418,6 +421,20 @@ static enum mmu_window_fault fill(struct cpu *cpu, gla_t gla, bool write)
 		extend(cpu, w.gpa, &p);
 	cpu->stats.count[STAT_WINDOW_PAGES]++;
 	return map_piece(cpu, &p);
+}
+
+void mmu_window_wanted(struct cpu *cpu)
+{
+	gla_t gla = cpu->window_wanted;
+	bool same = cpu->window_wanted_ctx == cpu->ctx && mmu_window_on(cpu) && cpu->view == VIEW_USER;
+
+	cpu->window_wanted = 0;
+	if (!same || cpu->window_pages >= PAGES_MAX || unborn(cpu, gla >> SLOT_SHIFT))
+		return;
+	/* Not as a write, which might set D of a page that nobody writes to: the guest has set it if the page was for that.
+	 * A may be set early (SDM vol 3 4.8). What this finds not mapped is not wanted again. */
+	fill(cpu, gla, false);
+	cpu->window_wanted = 0;
 }
 
 /* The first access to a slot, unless #GP has another cause. */

@@ -59,6 +59,8 @@ static void refresh_mode(struct xlate *x)
 		cpu->mode_dirty = false;
 		if (cpu->key & KEY_WINDOW)
 			mmu_window_enter(cpu);
+		if (cpu->key & KEY_WINDOW && cpu->window_wanted)
+			mmu_window_wanted(cpu);
 	}
 	if (x->flush_wanted)
 		xlate_flush(x);

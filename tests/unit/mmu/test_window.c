@@ -171,6 +171,36 @@ static void large(void **state)
 	HAS(0x302000, "--");
 }
 
+/* The page that the guest's #PF was about is there when its handler has returned: writable if the guest has set D,
+ * which nobody else may; not for another address space, nor if it is still not present. */
+static void wanted(void **state)
+{
+	map(1, 0x100000 | ALL);
+	FILLED(0x1000, true);
+	GUEST(0x2000, true);
+	mmu_window_wanted(cpu);
+	HAS(0x2000, "--");
+	map(2, 0x101000 | ALL);
+	mmu_window_wanted(cpu);
+	HAS(0x2000, "--");
+	mmu_flush_page(cpu, 0x2000);
+	map(2, 0);
+	GUEST(0x2000, true);
+	map(2, 0x101000 | ALL);
+	mmu_window_wanted(cpu);
+	HAS(0x2000, "rw");
+	GUEST(0x3000, true);
+	map(3, 0x102000 | P | W | U);
+	mmu_window_wanted(cpu);
+	HAS(0x3000, "r-");
+	assert_int_equal(peek(PT + 8 * 3, 8), 0x102000 | P | W | U | A);
+	GUEST(0x4000, true);
+	map(4, 0x103000 | ALL);
+	cpu->window_wanted_ctx ^= 1;
+	mmu_window_wanted(cpu);
+	HAS(0x4000, "--");
+}
+
 /* Where a large page was before the last flush, INVLPG of a small one takes that one: xz lost 4 MiB at each. */
 static void large_before(void **state)
 {
@@ -464,7 +494,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(stays_in_windows), T(not_canonical), T(bias_of_old), T(nothing_near), T(guarded),
-		T(rights), T(flushed), T(large), T(large_before), T(global_elsewhere), T(views),
+		T(rights), T(flushed), T(large), T(large_before), T(wanted), T(global_elsewhere), T(views),
 		T(watched), T(slots), T(many_pages), T(cut_at_limit), T(refused), T(written_forgotten),
 		T_LATER(late_flush), T_LATER(late_flush_of_others),
 	};
