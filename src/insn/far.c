@@ -153,10 +153,14 @@ static void call_same_raise(struct cpu *cpu, const struct insn *in, struct far_t
 	struct pushes p;
 
 	pushes_begin(cpu, &p);
-	/* pushes are those of 64-bit code already: no base, all of ESP */
+	/* Pushes are those of the new code already. Of 64-bit code: no base, all of ESP; of other code: what SS says (seen:
+	 * #PF at an address of 32 bits). */
 	if (desc_is_code64(cpu, &t->d) && p.stsize != 8) {
 		p.stsize = 8;
 		p.sp = (uint32_t)cpu->s.gpr[RSP];
+	} else if (!desc_is_code64(cpu, &t->d) && p.stsize == 8 && !(p.ss->attr & SEGA_NULL)) {
+		p.stsize = p.ss->attr & SEGA_DB ? 4 : 2;
+		p.sp = reg_get(cpu, RSP, p.stsize);
 	}
 	pushes_add_raise(cpu, &p, cpu->s.seg[SEG_CS].sel, t->gsize);
 	pushes_add_raise(cpu, &p, cpu->next_rip, t->gsize);

@@ -520,9 +520,10 @@ void insn_maskmov(struct cpu *cpu, const struct insn *in)
 	src = img.b + at + 16 * (mmx ? in->reg & 7 : in->reg);
 	mask = img.b + at + 16 * (mmx ? in->rm & 7 : in->rm);
 	/* Segment and canonical checks are those of the whole operand, paging's of the bytes that are on. CPUs store
-	 * halves: the second one's address wraps by itself at 64 KiB (seen: 16-bit address FFFBH puts byte 15 at 0AH). */
-	for (unsigned i = 0; i < len; i += 8)
-		insn_align_raise(cpu, insn_seg_linear_raise(cpu, in->seg, (cpu->s.gpr[RDI] + i) & size_mask(in->adsize), 8,
+	 * halves, and look at the second one first: its address wraps by itself at 64 KiB (seen: 16-bit address FFFBH puts
+	 * byte 15 at 0AH). */
+	for (unsigned i = len; i; i -= 8)
+		insn_align_raise(cpu, insn_seg_linear_raise(cpu, in->seg, (cpu->s.gpr[RDI] + i - 8) & size_mask(in->adsize), 8,
 		                                            MMU_WRITE), 8);
 	for (unsigned i = 0; i < len; i++) {
 		if (!(mask[i] & 0x80))
