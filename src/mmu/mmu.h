@@ -61,7 +61,7 @@ bool mmu_exec_global(const struct cpu *cpu, gla_t gla);
 void mmu_watch_port(struct cpu *cpu, uint16_t port, unsigned size);
 
 /* No access at a biased address leads further than this out of the window that the bias is of, bytes. */
-#define WINDOW_GUARD (1ll << 32)
+#define WINDOW_GUARD ((int64_t)1 << 32)
 /* Windows (window.c): whether user code may be translated for them, and when. */
 enum mmu_window_use { WINDOW_LATER, WINDOW_ALWAYS, WINDOW_NEVER };
 /* After mmu_init. */

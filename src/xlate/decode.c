@@ -165,7 +165,7 @@ static void scan_operands(struct dec *d, const ZydisDecodedInstruction *zi, cons
 		if (op->type != ZYDIS_OPERAND_TYPE_REGISTER)
 			continue;
 		if (op_writes(op) && is_gpr(op->reg.value))
-			d->gpr_wr |= (uint16_t)(1u << gpr_num(op->reg.value));
+			d->gpr_wr |= (uint16_t)(1u << (gpr_num(op->reg.value) & 15));
 		switch (op->encoding) {
 		case ZYDIS_OPERAND_ENCODING_MODRM_REG: set_field(&d->f_reg, op); break;
 		case ZYDIS_OPERAND_ENCODING_MODRM_RM: set_field(&d->f_rm, op); break;
@@ -703,7 +703,7 @@ static enum dec_status fetch_half_scalar(ZydisDecodedInstruction *zi, ZydisDecod
 /* Log2 of the unit in which EVEX counts 8-bit displacements (SDM vol 2 2.7.5), or -1: 0 does not tell. */
 static int disp_shift(const struct dec *d, unsigned off)
 {
-	int64_t disp = (int8_t)d->in.raw[off];
+	int disp = d->in.raw[off] < 128 ? d->in.raw[off] : d->in.raw[off] - 256;
 	for (int shift = 0; disp && shift <= 6; shift++)
 		if (disp * (1 << shift) == d->in.disp)
 			return shift;

@@ -149,6 +149,7 @@ static void remember(union shape *set, const struct dec *d, const struct dec_tai
 	union shape s;
 	memcpy(&s.d, d, sizeof(*d));
 	patch(&s.d, tail, w);
+	/* NOLINTNEXTLINE(bugprone-suspicious-memory-comparison,cert-exp42-c,cert-flp37-c): padding is 0 in both */
 	if (d->in.imm2 || memcmp(&s.d, d, sizeof(*d)))
 		return;
 	s.tail = *tail;

@@ -11,7 +11,7 @@ struct shapes;
 struct shapes *xlate_shape_new(void);
 void xlate_shape_free(struct shapes *s);
 /* The same answer as dec_decode, byte by byte if it is DEC_OK. */
-enum dec_status xlate_shape_decode(struct shapes *s, struct dec *d, uint32_t key, bool real, const uint8_t *bytes,
+enum dec_status xlate_shape_decode(struct shapes *s, struct dec *d, uint32_t mode, bool real, const uint8_t *bytes,
 	unsigned len);
 /* How many answers came from memory. */
 uint64_t xlate_shape_hits(const struct shapes *s);

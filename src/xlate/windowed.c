@@ -18,8 +18,8 @@
  */
 #include "xlate/xlate_int.h"
 
-#define REACH (1ll << 30)
-_Static_assert(REACH + (1ll << 31) + 65536 < WINDOW_GUARD, "what a shared bias may reach");
+#define REACH ((int64_t)1 << 30)
+_Static_assert(REACH + ((int64_t)1 << 31) + 65536 < WINDOW_GUARD, "what a shared bias may reach");
 
 #define SLOT_SHIFT 39
 

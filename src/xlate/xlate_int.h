@@ -25,7 +25,7 @@ enum xlate_thunk { XT_EXIT_DIRECT, XT_EXIT_INDIRECT, XT_EXIT_PAGE, XT_EXIT_RETUR
 /* Host bytes one guest instruction may take at most, cold part included: reserved before translating. */
 #define INSN_MAX_HOST 512
 /* What is translated stays in the host's memory: this and its tables keep a machine below 96 MiB beyond its RAM. */
-#define CODE_SIZE (40u << 20)
+#define CODE_SIZE (38u << 20)
 #define STEP_SIZE (16u << 10)
 /* What is seldom executed, miss and exit stubs, lies apart from the rest: dense code is what the host's caches hold
  * most of. It gets chunks from the top down, the rest grows from the bottom up. */
