@@ -124,9 +124,10 @@ static void write_stats(struct pc *pc, char *buf, size_t len)
 
 static void tell_stats(struct pc *pc)
 {
-	char text[PC_STATS_LEN], signals[1024];
+	char text[PC_STATS_LEN];
+	uint64_t count;
 
-	if (read(pc->cfg.stats_fd, signals, sizeof(signals)) < 0)
+	if (read(pc->cfg.stats_fd, &count, sizeof(count)) < 0)
 		return;
 	write_stats(pc, text, sizeof(text));
 	pc->cfg.tell(text);

@@ -44,9 +44,9 @@ struct pc_config {
 	bool no_reboot;
 	bool stepped;         /* for tests: no I/O thread, time moves by loop_step(); never pc_run() */
 	uint64_t timeout_ms;  /* 0: none */
-	int quit_fd;          /* becomes readable when the machine shall end (a signalfd); -1: none */
+	int quit_fd;          /* becomes readable when the machine shall end; -1: none */
 	bool stats;           /* take samples of where the engine's time goes */
-	int stats_fd;         /* with stats: when it becomes readable, tell (a signalfd) */
+	int stats_fd;         /* with stats: an eventfd that becomes readable when tell() is wanted */
 	void (*tell)(const char *text); /* the report so far, many lines; by pc_run's thread */
 	bool perf_map;        /* name translated blocks for Linux perf */
 	enum vcpu_mode mode;

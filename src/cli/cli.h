@@ -3,6 +3,9 @@
 #ifndef CLI_CLI_H
 #define CLI_CLI_H
 
+#include <pthread.h>
+#include <signal.h>
+
 #include "board/pc.h"
 
 /* Documented in docs/exit-status.md and in `ring3 run --help`. */
@@ -36,5 +39,16 @@ void options_free(struct run_options *o);
 void options_print_help(void);
 /* "64K", "1G": a number with a unit, in bytes. */
 int options_parse_size(const char *text, uint64_t *size, struct err *err);
+
+/* signals.c: while started, signals that end a machine make quit_fd readable, and with stats SIGUSR1, which asks for
+ * the report, stats_fd; without, it does what it does to any process. Threads made meanwhile have them blocked too. */
+struct run_signals {
+	pthread_t thread;
+	sigset_t set;
+	int quit_fd;
+	int stats_fd;
+};
+int signals_start(struct run_signals *s, bool stats, struct err *err);
+void signals_stop(struct run_signals *s);
 
 #endif

@@ -1,14 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* what: `ring3 run`: make the machine the options describe, run it, and say by the exit status how it ended
  *
- * SIGINT, SIGTERM and SIGHUP are blocked in every thread and read from a signalfd, so that the machine ends in order:
- * vCPU joined, disks flushed, terminal restored.
+ * SIGINT, SIGTERM and SIGHUP end the machine in order: vCPU joined, disks flushed, terminal restored.
  */
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/signalfd.h>
-#include <unistd.h>
 
 #include "cli/cli.h"
 
@@ -46,30 +42,6 @@ static int complain(const struct err *err)
 {
 	fprintf(stderr, "ring3: %s\n", err->msg);
 	return err_is_host(err) ? EXIT_HOST : EXIT_BAD_INPUT;
-}
-
-static int block_signals(void)
-{
-	sigset_t set;
-
-	sigemptyset(&set);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGHUP);
-	sigprocmask(SIG_BLOCK, &set, NULL);
-	signal(SIGPIPE, SIG_IGN);
-	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-}
-
-/* SIGUSR1 asks for the report; without --stats it does what it does to any process. */
-static int catch_stats_signal(void)
-{
-	sigset_t set;
-
-	sigemptyset(&set);
-	sigaddset(&set, SIGUSR1);
-	sigprocmask(SIG_BLOCK, &set, NULL);
-	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
 static void tell(const char *text)
@@ -126,6 +98,22 @@ static int run_machine(const struct pc_config *cfg)
 	return report(&result);
 }
 
+static int run_with_signals(struct pc_config *cfg)
+{
+	struct run_signals signals;
+	struct err err;
+	int status;
+
+	if (signals_start(&signals, cfg->stats, &err))
+		return complain(&err);
+	cfg->quit_fd = signals.quit_fd;
+	cfg->stats_fd = signals.stats_fd;
+	cfg->tell = tell;
+	status = run_machine(cfg);
+	signals_stop(&signals);
+	return status;
+}
+
 int cmd_run(int argc, char **argv)
 {
 	struct run_options o;
@@ -141,14 +129,7 @@ int cmd_run(int argc, char **argv)
 		status = 0;
 	} else {
 		log_set_level(o.verbose > 1 ? LOG_DEBUG : o.verbose ? LOG_INFO : LOG_WARN);
-		o.pc.quit_fd = block_signals();
-		o.pc.tell = tell;
-		if (o.pc.stats)
-			o.pc.stats_fd = catch_stats_signal();
-		status = run_machine(&o.pc);
-		close(o.pc.quit_fd);
-		if (o.pc.stats_fd >= 0)
-			close(o.pc.stats_fd);
+		status = run_with_signals(&o.pc);
 	}
 	options_free(&o);
 	return status;
