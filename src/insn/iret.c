@@ -121,8 +121,7 @@ static void iret_frame_raise(struct cpu *cpu, const struct insn *in, struct pops
 	outer = cpl > cpu->s.cpl;
 	pop_ss = outer || cpu_code64(cpu); /* SDM vol 3 6.14.3: 64-bit IRET pops SS:RSP always */
 	if (pop_ss) {
-		sp = pops_next_raise(cpu, p, in->opsize);
-		sel = pops_sel_raise(cpu, p, in->opsize);
+		sel = pops_far_raise(cpu, p, in->opsize, &sp);
 		have = far_check_outer_ss_raise(cpu, sel, cpl, code64, &ss);
 	}
 	far_check_rip_raise(cpu, &cs, f->rip, 0);

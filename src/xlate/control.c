@@ -57,7 +57,7 @@ static void note_source(struct tr *t)
 
 static bool beyond_limit(const struct tr *t, uint64_t target)
 {
-	return !flat_code(t) && target > t->b->cs_limit && target != t->rips[t->i + 1];
+	return !flat_code(t) && target > t->b->cs_limit;
 }
 
 /* S1 = slot for S0 in a jump cache. S1 is 0 before: poll_target. */
@@ -136,12 +136,6 @@ static void offer_return(struct tr *t, uint64_t ret)
 
 void xlate_exit_to(struct tr *t, uint64_t target)
 {
-	if (beyond_limit(t, target)) {
-		emit_mov_imm(&t->e, S0, target);
-		note_source(t);
-		emit_jmp_cpu(&t->e, CPU_OFF(thunk) + XT_EXIT_INDIRECT * 8);
-		return;
-	}
 	struct xexit *ex = new_exit(t, target);
 	if (ex->linkable && target <= t->rip) {
 		ex->poll_off = here(t);
@@ -155,6 +149,19 @@ static uint64_t branch_target(const struct tr *t, const struct dec *d)
 {
 	uint64_t to = t->rip + d->in.len + d->in.imm;
 	return d->in.opsize == 8 ? to : d->in.opsize == 4 ? (uint32_t)to : (uint16_t)to;
+}
+
+/* The #GP of a branch beyond the limit is the branch's, also where its target is the next instruction; the one of running
+ * into the limit is not. */
+static void branch_to(struct tr *t, uint64_t target)
+{
+	if (!beyond_limit(t, target)) {
+		xlate_exit_to(t, target);
+		return;
+	}
+	emit_mov_imm(&t->e, S0, target);
+	note_source(t);
+	emit_jmp_cpu(&t->e, CPU_OFF(thunk) + XT_EXIT_INDIRECT * 8);
 }
 
 static void truncate_s0(struct tr *t, unsigned size)
@@ -211,7 +218,7 @@ void xlate_insn_call(struct tr *t, const struct dec *d)
 	offer_return(t, return_rip(t, d));
 	t->ended = true;
 	if (d->imm_target) {
-		xlate_exit_to(t, branch_target(t, d));
+		branch_to(t, branch_target(t, d));
 		return;
 	}
 	emit_ld_cpu(e, 8, S0, CPU_OFF(tmp));
@@ -228,7 +235,7 @@ void xlate_insn_jmp(struct tr *t, const struct dec *d)
 {
 	t->ended = true;
 	if (d->imm_target) {
-		xlate_exit_to(t, branch_target(t, d));
+		branch_to(t, branch_target(t, d));
 		return;
 	}
 	if (d->in.has_mem) {
@@ -249,7 +256,7 @@ void xlate_insn_jcc(struct tr *t, const struct dec *d)
 		return;
 	}
 	uint8_t *over = emit_jcc(&t->e, d->cc ^ 1);
-	xlate_exit_to(t, target);
+	branch_to(t, target);
 	emit_patch(over, t->e.p);
 }
 
@@ -281,7 +288,7 @@ void xlate_insn_loop(struct tr *t, const struct dec *d)
 		uint8_t *out = emit_jcc(e, -1);
 		zero[-1] = (uint8_t)(e->p - zero);
 		emit_mov(e, 8, H_RCX, S2);
-		xlate_exit_to(t, branch_target(t, d));
+		branch_to(t, branch_target(t, d));
 		emit_patch(out, e->p);
 		return;
 	}
@@ -290,7 +297,7 @@ void xlate_insn_loop(struct tr *t, const struct dec *d)
 	emit_mov(e, 8, H_RCX, S2);
 	uint8_t *out = emit_jcc(e, -1);
 	emit_patch(taken, e->p);
-	xlate_exit_to(t, branch_target(t, d));
+	branch_to(t, branch_target(t, d));
 	emit_patch(out, e->p);
 	if (not_zf)
 		emit_patch(not_zf, e->p);

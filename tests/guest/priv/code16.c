@@ -27,6 +27,7 @@ C(c_pusha, "pusha\n popa");
 C(c_jump, "jmp 1f + 0x10000 - 0x10000\n1: nop");
 C(c_loop, "mov $0x10002, %ecx\n1: loop 1b");
 C(c_nop, "nop");
+C(c_jno, "jno 1f\n1: nop");
 #define FINE (t.vec == END)
 
 static unsigned cpl_now;
@@ -159,6 +160,14 @@ static void returns(void)
 	*(u8 *)(c_nop + 0xffff) = 0x90;
 	go();
 	CHECK("vol 3 5.3 IP runs beyond the limit: #GP(0)", t.vec == GP && t.err == 0);
+	for (unsigned of = 0; of < 2; of++) { /* found by the oracle: the target is what follows */
+		ready(c_jno, 0);
+		set_desc(CODE0, (u32)(ul)c_jno, 1, 0x009a);
+		in.flags |= of * OFL;
+		go();
+		CHECK("vol 2 Jcc to the next instruction, beyond the limit: the jump's #GP if taken", t.vec == GP && !t.err &&
+		      t.r.ip == (of ? 2 : 0));
+	}
 }
 
 void guest_main(void)
