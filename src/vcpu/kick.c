@@ -65,13 +65,30 @@ static bool take_alarm(struct vcpu *v)
 	return __atomic_compare_exchange_n(&v->cpu->request, &only, 0, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
 }
 
+/* A vCPU that slept nine tenths of the last second or longer is idle. */
+static void note_sleep(struct vcpu *v, uint64_t began)
+{
+	uint64_t now = loop_now(v->cfg.loop), looked_at = now - v->since;
+
+	v->slept += now - began;
+	if (looked_at < NS_PER_S)
+		return;
+	if (v->slept > looked_at / 10 * 9)
+		xlate_shrink(v->xlate);
+	v->since = now;
+	v->slept = 0;
+}
+
 void vcpu_sleep(struct vcpu *v)
 {
+	uint64_t began = loop_now(v->cfg.loop);
+
 	cpu_fpu_park(v->cpu);
 	tell_halted(v);
 	v->cpu->stats.count[STAT_SLEEPS]++;
 	for (doze(v); take_alarm(v); doze(v))
 		loop_keep_timers(v->cfg.loop);
+	note_sleep(v, began);
 }
 
 /* The loop's alarm (loop_set_keeper), from within chips. */

@@ -32,6 +32,7 @@ struct vcpu {
 	bool delivering;        /* an exception now comes from the delivery of event */
 	bool ignore_x87;        /* the next instruction runs as if no x87 error were pending */
 	uint32_t sleeping;      /* futex: 1 while the thread waits in HLT */
+	uint64_t since, slept;  /* ns of guest time: a second or more is looked at, and the part of it spent in HLT */
 	bool init_reset;
 	/* RAM ranges with translated code that devices wrote; under code_lock */
 	pthread_mutex_t code_lock;

@@ -11,7 +11,8 @@
 #include "xlate/shape.h"
 #include "xlate/xlate_int.h"
 
-#define META_SIZE (40u << 20)
+/* Of what describes the code, when there is most. */
+#define TABLES_SIZE ((size_t)CODE_SIZE / CODE_SIZE_FIRST * TABLES_SIZE_FIRST)
 
 static size_t arena_size(void)
 {
@@ -62,6 +63,16 @@ static int map_code(struct xlate *x, struct err *err)
 	return 0;
 }
 
+void xlate_shrink(struct xlate *x)
+{
+	if (x->code_size == CODE_SIZE_FIRST)
+		return;
+	x->code_size = CODE_SIZE_FIRST;
+	xlate_flush(x);
+	madvise(x->rw, CODE_SIZE - STEP_SIZE, MADV_REMOVE);
+	madvise(x->arena, TABLES_SIZE, MADV_DONTNEED);
+}
+
 struct xlate *xlate_new(struct cpu *cpu, struct err *err)
 {
 	struct xlate *x = xalloc(sizeof(*x));
@@ -71,11 +82,10 @@ struct xlate *xlate_new(struct cpu *cpu, struct err *err)
 	x->rw = x->rx = MAP_FAILED;
 	x->npages = mem_ram_size(cpu->mem) >> 12;
 	x->pages = map_anon(x->npages * sizeof(*x->pages));
-	x->arena_size = META_SIZE;
-	x->arena = map_large(META_SIZE);
+	x->arena = map_large(TABLES_SIZE);
 	x->hash = map_large(sizeof(*x->hash) << HASH_BITS);
 	x->vpages = map_anon(VPAGES * sizeof(*x->vpages));
-	x->cap_blocks = 1u << 19;
+	x->cap_blocks = 1u << 21;
 	x->by_host = map_anon(x->cap_blocks * sizeof(*x->by_host));
 	x->tr = xalloc(sizeof(*x->tr));
 	x->shapes = xlate_shape_new();
@@ -85,6 +95,7 @@ struct xlate *xlate_new(struct cpu *cpu, struct err *err)
 	}
 	if (map_code(x, err) < 0)
 		goto fail;
+	x->code_size = CODE_SIZE_FIRST;
 	xlate_cache_begin(x);
 	x->nvpages = 1;
 	x->bmi2 = __builtin_cpu_supports("bmi2");
@@ -113,7 +124,7 @@ void xlate_free(struct xlate *x)
 	if (x->vpages)
 		munmap(x->vpages, VPAGES * sizeof(*x->vpages));
 	if (x->arena)
-		munmap(x->arena, x->arena_size);
+		munmap(x->arena, TABLES_SIZE);
 	if (x->hash)
 		munmap(x->hash, sizeof(*x->hash) << HASH_BITS);
 	if (x->by_host)

@@ -220,8 +220,7 @@ struct block *xlate_block_translate(struct xlate *x, struct fetch *f, enum gate 
 {
 	stats_enter(&x->cpu->stats, PHASE_TRANSLATION);
 	cpu_fpu_park(x->cpu);
-	if (!xlate_cache_room(x))
-		xlate_cache_flush(x);
+	xlate_cache_make_room(x);
 	struct block *b = xlate_cache_alloc(x, sizeof(*b));
 	struct tr *t = begin(x, b, false);
 	set_identity(x, b, f);
@@ -244,9 +243,7 @@ struct block *xlate_block_step(struct xlate *x)
 	stats_enter(&x->cpu->stats, PHASE_TRANSLATION);
 	xlate_find_fetch(x, &f);
 	cpu_fpu_park(x->cpu);
-	/* sites and exits of single steps come from the arena too: start afresh before it runs over */
-	if (x->arena_used + 65536 > x->arena_size)
-		xlate_cache_flush(x);
+	xlate_cache_make_room_to_step(x);
 	struct block *b = &x->step_block;
 	memset(b, 0, sizeof(*b));
 	struct tr *t = begin(x, b, true);

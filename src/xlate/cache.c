@@ -10,7 +10,7 @@
 void *xlate_cache_alloc(struct xlate *x, size_t size)
 {
 	size = (size + 15) & ~(size_t)15;
-	must(x->arena_used + size <= x->arena_size);
+	must(x->arena_used + size <= xlate_grow_tables(x));
 	void *p = x->arena + x->arena_used;
 	x->arena_used += size;
 	memset(p, 0, size);
@@ -55,22 +55,44 @@ static void add_to_page(struct xlate *x, struct block *b, unsigned i)
 
 #define BLOCK_ROOM (BLOCK_MAX_INSNS * INSN_MAX_HOST)
 
+/* Tables of one block, or of a single step. */
+#define TABLES_ROOM 65536u
+
 void xlate_cache_begin(struct xlate *x)
 {
 	x->used = 64;
-	x->cold_base = x->cold_used = CODE_SIZE - COLD_CHUNK;
-	x->cold_end = CODE_SIZE - STEP_SIZE;
+	x->cold_base = x->cold_used = x->code_size - COLD_CHUNK;
+	x->cold_end = x->code_size - STEP_SIZE;
 }
 
-bool xlate_cache_room(struct xlate *x)
+static bool tables_full(const struct xlate *x)
+{
+	return x->arena_used + TABLES_ROOM > xlate_grow_tables(x);
+}
+
+static bool full(struct xlate *x)
 {
 	if (x->cold_used + BLOCK_ROOM > x->cold_end) {
 		x->cold_end = x->cold_base;
 		x->cold_base = x->cold_used = x->cold_end - COLD_CHUNK;
 	}
 	/* gates of other blocks go where the next block's code would */
-	return x->used + 2 * BLOCK_ROOM <= x->cold_base && x->nblocks < x->cap_blocks &&
-		x->arena_used + 65536 <= x->arena_size && !xlate_live_full(x);
+	return x->used + 2 * BLOCK_ROOM > x->cold_base || x->nblocks >= x->cap_blocks || tables_full(x) ||
+		xlate_live_full(x);
+}
+
+void xlate_cache_make_room(struct xlate *x)
+{
+	if (!full(x))
+		return;
+	xlate_grow_full(x);
+	xlate_cache_flush(x);
+}
+
+void xlate_cache_make_room_to_step(struct xlate *x)
+{
+	if (tables_full(x))
+		xlate_cache_flush(x);
 }
 
 void xlate_cache_publish(struct xlate *x, struct block *b)
@@ -84,6 +106,7 @@ void xlate_cache_publish(struct xlate *x, struct block *b)
 	add_to_page(x, b, 0);
 	if (b->ram[1] != b->ram[0])
 		add_to_page(x, b, 1);
+	xlate_grow_note(x, b);
 }
 
 /* Offsets of cold code in the order in which it is made: upwards in a chunk, chunk below chunk. */

@@ -151,8 +151,8 @@ static uint64_t branch_target(const struct tr *t, const struct dec *d)
 	return d->in.opsize == 8 ? to : d->in.opsize == 4 ? (uint32_t)to : (uint16_t)to;
 }
 
-/* The #GP of a branch beyond the limit is the branch's, also where its target is the next instruction; the one of running
- * into the limit is not. */
+/* The #GP of a branch beyond the limit is the branch's, also where its target is the next instruction; the one of
+ * running into the limit is not. */
 static void branch_to(struct tr *t, uint64_t target)
 {
 	if (!beyond_limit(t, target)) {

@@ -428,8 +428,8 @@ static void code_written(struct cpu *cpu, uint64_t off, uint64_t len)
 
 void xlate_usage(const struct xlate *x, struct xlate_usage *u)
 {
-	*u = (struct xlate_usage){ .code = x->used + CODE_SIZE - x->cold_base - (x->cold_end - x->cold_used),
-		.code_size = CODE_SIZE, .meta = x->arena_used, .meta_size = x->arena_size };
+	*u = (struct xlate_usage){ .code = x->used + x->code_size - x->cold_base - (x->cold_end - x->cold_used),
+		.code_size = x->code_size, .meta = x->arena_used, .meta_size = xlate_grow_tables(x) };
 }
 
 /* Where translated code is, for who takes samples. */

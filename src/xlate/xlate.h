@@ -35,6 +35,8 @@ void xlate_sync(struct xlate *x);
 /* Drop every translation. A changed memory map does not ask for it: blocks are known by the host page of their bytes.
  * */
 void xlate_flush(struct xlate *x);
+/* The guest idles: a cache that has grown forgets what is in it and gives its memory back. Not from translated code. */
+void xlate_shrink(struct xlate *x);
 /* RAM [off, off+len) was written from outside the vCPU (DMA): drop translations of it. */
 void xlate_invalidate(struct xlate *x, uint64_t off, uint64_t len);
 void xlate_usage(const struct xlate *x, struct xlate_usage *u);

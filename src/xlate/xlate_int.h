@@ -24,8 +24,11 @@ enum xlate_thunk { XT_EXIT_DIRECT, XT_EXIT_INDIRECT, XT_EXIT_PAGE, XT_EXIT_RETUR
 #define STACK_RUN_MAX 8
 /* Host bytes one guest instruction may take at most, cold part included: reserved before translating. */
 #define INSN_MAX_HOST 512
-/* What is translated stays in the host's memory: this and its tables keep a machine below 96 MiB beyond its RAM. */
-#define CODE_SIZE (38u << 20)
+/* What is translated stays in the host's memory: the first size of the code cache and its tables keeps a machine at
+ * its login prompt below 96 MiB beyond its RAM; CODE_SIZE is what it may grow to (grow.c). */
+#define CODE_SIZE_FIRST (38u << 20)
+#define TABLES_SIZE_FIRST (40u << 20)
+#define CODE_SIZE (4 * CODE_SIZE_FIRST)
 #define STEP_SIZE (16u << 10)
 /* What is seldom executed, miss and exit stubs, lies apart from the rest: dense code is what the host's caches hold
  * most of. It gets chunks from the top down, the rest grows from the bottom up. */
@@ -94,6 +97,8 @@ struct code_page {
 
 /* A compiler's run makes 300,000 blocks. */
 #define HASH_BITS 19
+/* Of the samples of blocks that grow.c keeps. */
+#define KNOWN_BITS 18
 
 /* Firmware, boot loaders and kernels' decompressors run below, kernels above. */
 #define LOADER_END (1ull << 31)
@@ -125,13 +130,14 @@ struct xlate {
 	int perf_fd;                  /* /tmp/perf-PID.map, -1: none */
 	uint32_t used, cold_used;     /* where the next block's code goes */
 	uint32_t cold_base, cold_end; /* of the chunk in use */
+	uint32_t code_size;           /* of the cache, CODE_SIZE at most */
 	struct block **hash;
 	struct block **by_host;       /* blocks in order of host_off */
 	uint32_t nblocks, cap_blocks;
 	struct code_page *pages;      /* by RAM page */
 	uint64_t npages;
 	uint8_t *arena;               /* blocks, exits, maps, sites: freed together on a flush */
-	size_t arena_used, arena_size;
+	size_t arena_used;
 	uint32_t keys[KS_COUNT];
 	unsigned nflat, nother;       /* keyspaces in use from 0 on, and from KS_FLAT on */
 	struct vpage *vpages;         /* by number, VPAGES of them, nvpages used */
@@ -154,6 +160,9 @@ struct xlate {
 	struct tr *tr;
 	struct shapes *shapes;        /* of the instructions decoded so far (shape.c) */
 	uint16_t step_op;             /* helper of the last single step, OP_COUNT if none */
+	/* grow.c's: blocks since the last flush, and before it */
+	uint64_t known[1u << KNOWN_BITS >> 6], known_before[1u << KNOWN_BITS >> 6];
+	uint32_t noted, noted_again;
 };
 
 /* A deferred cold stub. */
@@ -259,10 +268,16 @@ void xlate_perfmap_block(struct xlate *x, const struct block *b);
 /* The cache is empty, no translated code is on any stack. Moves x->rx. */
 void xlate_perfmap_flushed(struct xlate *x);
 
+/* grow.c: a block was translated; the cache is full and about to be flushed; what its tables may take. */
+void xlate_grow_note(struct xlate *x, const struct block *b);
+void xlate_grow_full(struct xlate *x);
+size_t xlate_grow_tables(const struct xlate *x);
+
 /* cache.c */
 void *xlate_cache_alloc(struct xlate *x, size_t size);
-/* Is there room for another block, whatever is in it? */
-bool xlate_cache_room(struct xlate *x);
+/* Have room for another block, whatever is in it, if need be by a flush; for another single step. */
+void xlate_cache_make_room(struct xlate *x);
+void xlate_cache_make_room_to_step(struct xlate *x);
 /* All code goes; nothing points to it. */
 void xlate_cache_begin(struct xlate *x);
 void xlate_cache_publish(struct xlate *x, struct block *b);
