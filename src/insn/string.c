@@ -5,12 +5,14 @@
  * there the host's own string instruction of the same size and direction runs, so overlap means what it means on
  * hardware. Everything else (page crossing, MMIO, translated code, segment ends) goes element by element.
  *
- * Kernels copy and clear a few dozen bytes to a page, a million times a second: where the TLB has the pages, MOVS and
- * STOS are done without the checks that cannot fail then, and by bytes, which hosts do fastest (FSRM, ERMS).
+ * Kernels copy and clear a few dozen bytes to a page, a million times a second, and compilers copy structs by MOVSQ and
+ * MOVSL: where the TLB has the pages, MOVS and STOS are done without the checks that cannot fail then, repeated ones by
+ * bytes, which hosts do fastest (FSRM, ERMS).
  *
  * I1  RSI, RDI and RCX are stored after each chunk and before the next one can fault: restart is exact.
  * I2  Between chunks a waiting interrupt or request stops the instruction with next_rip at itself.
  */
+#include "base/bytes.h"
 #include "insn/insn_int.h"
 
 struct str {
@@ -139,7 +141,7 @@ static void host_stos(const struct str *st, uint8_t *dst, uint64_t val, uint64_t
 /* May it be tried? DF, single steps and alignment checks are for the long way, 16-bit addresses wrap too soon. */
 static bool quick(const struct cpu *cpu, const struct insn *in)
 {
-	return in->rep && in->adsize >= 4 && !(cpu->s.rflags & (FL_DF | FL_TF)) &&
+	return in->adsize >= 4 && !(cpu->s.rflags & (FL_DF | FL_TF)) &&
 	       !(cpu->s.rflags & FL_AC && cpu->s.cpl == 3);
 }
 
@@ -180,15 +182,22 @@ static void quick_advance(struct cpu *cpu, const struct insn *in, unsigned reg, 
 /* True: it goes on in the next page. */
 static bool quick_next(struct cpu *cpu, const struct insn *in, uint64_t count, uint64_t n)
 {
+	if (!in->rep)
+		return false;
 	reg_set(cpu, RCX, count - n, in->adsize);
 	return count > n && !insn_pending_stop(cpu);
 }
 
-/* Bytes are the host's fastest; the result differs only where an element overlaps the one it is copied to. */
+/* One element is one access. Of more, bytes are the host's fastest; the result differs only where an element overlaps
+ * the one it is copied to. */
 static void quick_copy(const struct insn *in, uint8_t *dst, const uint8_t *src, uint64_t n)
 {
 	struct str st = { .size = in->opsize };
 
+	if (n == 1) {
+		bytes_store(dst, bytes_load(src, in->opsize), in->opsize);
+		return;
+	}
 	if ((uint64_t)(dst - src) >= in->opsize) {
 		st.size = 1;
 		n *= in->opsize;
@@ -201,6 +210,10 @@ static void quick_fill(const struct insn *in, uint8_t *dst, uint64_t val, uint64
 	uint64_t mask = size_mask(in->opsize);
 	struct str st = { .size = in->opsize };
 
+	if (n == 1) {
+		bytes_store(dst, val, in->opsize);
+		return;
+	}
 	if ((val & mask) == ((val & 0xff) * 0x0101010101010101ull & mask)) {
 		st.size = 1;
 		n *= in->opsize;
@@ -208,8 +221,13 @@ static void quick_fill(const struct insn *in, uint8_t *dst, uint64_t val, uint64
 	host_stos(&st, dst, val, n);
 }
 
-/* Does what it can, all of it mostly. RCX says what is left for the long way. */
-static void quick_movs(struct cpu *cpu, const struct insn *in)
+static uint64_t quick_count(const struct cpu *cpu, const struct insn *in)
+{
+	return in->rep ? reg_get(cpu, RCX, in->adsize) : 1;
+}
+
+/* Does what it can, all of it mostly: then true. Else RCX says what is left for the long way. */
+static bool quick_movs(struct cpu *cpu, const struct insn *in)
 {
 	uint64_t count, n;
 
@@ -217,20 +235,21 @@ static void quick_movs(struct cpu *cpu, const struct insn *in)
 		uint64_t si = reg_get(cpu, RSI, in->adsize), di = reg_get(cpu, RDI, in->adsize), m;
 		uint8_t *src, *dst;
 
-		count = reg_get(cpu, RCX, in->adsize);
+		count = quick_count(cpu, in);
 		n = quick_room(in, si, quick_linear(cpu, in->seg, si));
 		m = quick_room(in, di, quick_linear(cpu, SEG_ES, di));
 		n = MIN(MIN(n, m), count);
 		if (!n || !(src = quick_host(cpu, in, in->seg, si, n, TLB_READ)) ||
 		    !(dst = quick_host(cpu, in, SEG_ES, di, n, TLB_WRITE)))
-			return;
+			return false;
 		quick_copy(in, dst, src, n);
 		quick_advance(cpu, in, RSI, n);
 		quick_advance(cpu, in, RDI, n);
 	} while (quick_next(cpu, in, count, n));
+	return count == n;
 }
 
-static void quick_stos(struct cpu *cpu, const struct insn *in)
+static bool quick_stos(struct cpu *cpu, const struct insn *in)
 {
 	uint64_t count, n;
 
@@ -238,14 +257,15 @@ static void quick_stos(struct cpu *cpu, const struct insn *in)
 		uint64_t di = reg_get(cpu, RDI, in->adsize);
 		uint8_t *dst;
 
-		count = reg_get(cpu, RCX, in->adsize);
+		count = quick_count(cpu, in);
 		n = quick_room(in, di, quick_linear(cpu, SEG_ES, di));
 		n = MIN(n, count);
 		if (!n || !(dst = quick_host(cpu, in, SEG_ES, di, n, TLB_WRITE)))
-			return;
+			return false;
 		quick_fill(in, dst, cpu->s.gpr[RAX], n);
 		quick_advance(cpu, in, RDI, n);
 	} while (quick_next(cpu, in, count, n));
+	return count == n;
 }
 
 /* --- the long way --- */
@@ -294,13 +314,8 @@ static void long_movs(struct cpu *cpu, const struct insn *in)
 
 void insn_movs(struct cpu *cpu, const struct insn *in)
 {
-	uint64_t count = reg_get(cpu, RCX, in->adsize);
-
-	if (quick(cpu, in) && count) {
-		quick_movs(cpu, in);
-		if (!reg_get(cpu, RCX, in->adsize))
-			return;
-	}
+	if (quick(cpu, in) && quick_count(cpu, in) && quick_movs(cpu, in))
+		return;
 	long_movs(cpu, in);
 }
 
@@ -340,13 +355,8 @@ static void long_stos(struct cpu *cpu, const struct insn *in)
 
 void insn_stos(struct cpu *cpu, const struct insn *in)
 {
-	uint64_t count = reg_get(cpu, RCX, in->adsize);
-
-	if (quick(cpu, in) && count) {
-		quick_stos(cpu, in);
-		if (!reg_get(cpu, RCX, in->adsize))
-			return;
-	}
+	if (quick(cpu, in) && quick_count(cpu, in) && quick_stos(cpu, in))
+		return;
 	long_stos(cpu, in);
 }
 
