@@ -47,6 +47,7 @@ struct run_signals {
 	sigset_t set;
 	int quit_fd;
 	int stats_fd;
+	bool stopping;
 };
 int signals_start(struct run_signals *s, bool stats, struct err *err);
 void signals_stop(struct run_signals *s);

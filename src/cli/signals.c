@@ -19,7 +19,7 @@ static void *take_signals(void *opaque)
 	const uint64_t one = 1;
 	int sig;
 
-	while (!sigwait(&s->set, &sig))
+	while (!sigwait(&s->set, &sig) && !__atomic_load_n(&s->stopping, __ATOMIC_ACQUIRE))
 		if (write(sig == SIGUSR1 ? s->stats_fd : s->quit_fd, &one, sizeof(one)) < 0)
 			break;
 	return NULL;
@@ -29,6 +29,7 @@ int signals_start(struct run_signals *s, bool stats, struct err *err)
 {
 	int rc;
 
+	s->stopping = false;
 	signal(SIGPIPE, SIG_IGN);
 	sigemptyset(&s->set);
 	sigaddset(&s->set, SIGINT);
@@ -49,7 +50,8 @@ int signals_start(struct run_signals *s, bool stats, struct err *err)
 
 void signals_stop(struct run_signals *s)
 {
-	pthread_cancel(s->thread);
+	__atomic_store_n(&s->stopping, true, __ATOMIC_RELEASE);
+	pthread_kill(s->thread, SIGTERM);
 	pthread_join(s->thread, NULL);
 	close(s->quit_fd);
 	close(s->stats_fd);
