@@ -212,9 +212,10 @@ struct cpu_window {
 	bool on;             /* code is translated for it */
 	uint8_t view;        /* enum cpu_view: whose rights its pages have */
 	uint8_t n;
-	uint16_t ticks;      /* timer interrupts in user mode since it was cleared */
-	uint64_t root;       /* CR3 when it was turned on */
-	uint8_t spent;       /* how often windows were given up since its address space began */
+	uint16_t ticks;      /* timer interrupts in user mode since its address space began, or gave windows up */
+	uint64_t root;       /* CR3 of that address space */
+	uint8_t spent;       /* how often it gave windows up */
+	uint64_t since;      /* host TSC when it was cleared */
 	uint8_t slot[WINDOW_SLOTS];
 	uint8_t *host[WINDOW_SLOTS]; /* kept for other slots */
 	uint32_t pages;      /* mapped since it was cleared */

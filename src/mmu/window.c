@@ -39,11 +39,12 @@
 /* Each page may cut two mappings; a process may have 65530 (vm.max_map_count). */
 #define PAGES_MAX 20000u
 #define PIECE_PAGES 16u
-/* Timer interrupts in user mode since the last flush. */
+/* Timer interrupts in user mode before an address space gets windows. */
 #define TICKS_ENOUGH 3
-/* Those between two flushes of an address space that keeps its windows, though not the pages in them. */
-#define TICKS_KEEP 2
-/* Eight times as many for each time that PAGES_MAX was not enough. */
+/* What a page in a window costs, in TSC ticks, and the part of the time between two flushes that may go into pages. */
+#define PAGE_TICKS 10000u
+#define PAGES_SHARE 8u
+/* Eight times as many interrupts for each time that windows did not pay, or PAGES_MAX was not enough. */
 #define SPENT_MAX 3
 /* TLB misses of a loader; doubled by each time that windows were no use. */
 #define MISSES_ENOUGH 64u
@@ -129,10 +130,10 @@ static void note_large(struct cpu_window *w, gla_t gla, unsigned shift)
 /* Take all pages out of the windows. Where all slots are taken, a later address space is to have other ones. */
 static void clear(struct cpu *cpu, struct cpu_window *w)
 {
-	w->ticks = 0;
 	if (w->on)
 		cpu->mode_dirty = true;
 	w->on = false;
+	w->since = __builtin_ia32_rdtsc();
 	if (w->pages) {
 		for (unsigned k = 0; k < w->n; k++)
 			must(reserve(w->host[k], SLOT_SIZE) != MAP_FAILED);
@@ -153,12 +154,30 @@ static uint64_t root(const struct cpu *cpu)
 	return cpu->s.cr3 & PAGE_MASK;
 }
 
+static void give_up(struct cpu_window *w)
+{
+	if (w->spent < SPENT_MAX)
+		w->spent++;
+	w->ticks = 0;
+}
+
+/* Did the pages mapped since the last flush cost little of the time since? */
+static bool pays(const struct cpu_window *w)
+{
+	return (uint64_t)w->pages * PAGE_TICKS * PAGES_SHARE < __builtin_ia32_rdtsc() - w->since;
+}
+
 void mmu_window_clear(struct cpu *cpu, unsigned ctx)
 {
 	struct cpu_window *w = &cpu->window[ctx];
-	bool keep = w->on && ctx == cpu->ctx && w->root == root(cpu) && w->ticks >= TICKS_KEEP;
+	bool same = ctx == cpu->ctx && w->root == root(cpu), keep = w->on && same && pays(w);
 
-	w->spent = 0;
+	if (!same) {
+		w->root = 0;
+		w->ticks = w->spent = 0;
+	} else if (w->on && !keep) {
+		give_up(w);
+	}
 	clear(cpu, w);
 	w->on = keep;
 }
@@ -238,15 +257,13 @@ static void turn_on(struct cpu *cpu)
 {
 	mmu_window_enter(cpu);
 	cpu->window[cpu->ctx].on = true;
-	cpu->window[cpu->ctx].root = root(cpu);
 	cpu->mode_dirty = true;
 }
 
 /* The current address space goes through more pages than there may be: the TLB does for a while. */
-static void give_up(struct cpu *cpu, struct cpu_window *w)
+static void out_of_pages(struct cpu *cpu, struct cpu_window *w)
 {
-	if (w->spent < SPENT_MAX)
-		w->spent++;
+	give_up(w);
 	clear(cpu, w);
 	__atomic_store_n(&cpu->poll, 0, __ATOMIC_SEQ_CST); /* to the run loop, which looks at the mode */
 }
@@ -255,6 +272,7 @@ void mmu_window_tick(struct cpu *cpu)
 {
 	struct cpu_window *w = &cpu->window[cpu->ctx];
 
+	w->root = root(cpu);
 	if (w->ticks < UINT16_MAX)
 		w->ticks++;
 	if (cpu->window_use == WINDOW_LATER && !mmu_window_on(cpu) && w->ticks > TICKS_ENOUGH << 3 * w->spent)
@@ -358,7 +376,7 @@ static enum mmu_window_fault map_piece(struct cpu *cpu, const struct piece *p)
 
 	if (cpu->window_pages >= PAGES_MAX) {
 		mmu_window_clear_all(cpu);
-		give_up(cpu, w);
+		out_of_pages(cpu, w);
 		return WINDOW_GUEST;
 	}
 	if (mmap(at, p->size, PROT_READ | (p->write ? PROT_WRITE : 0), MAP_SHARED | MAP_FIXED | MAP_POPULATE,

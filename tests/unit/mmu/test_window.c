@@ -349,7 +349,11 @@ static void flush(uint64_t cr3, bool on)
 #define ON_AFTER(n, cr3) (ticks(n), flush(cr3, true))
 #define OFF_AFTER(n, cr3) (ticks(n), flush(cr3, false))
 
-/* A flush that comes two or more ticks after the last leaves windows on, without pages; an earlier one does not. */
+/* As if the last flush had been some minutes ago; right now. */
+#define LONG_AGO() (cpu->window[cpu->ctx].since -= 1ull << 40)
+#define NOW() (cpu->window[cpu->ctx].since = __builtin_ia32_rdtsc())
+
+/* A flush leaves windows on, without pages, if those cost little of the time since the last one. */
 static void late_flush(void **state)
 {
 	ticks(3);
@@ -358,17 +362,33 @@ static void late_flush(void **state)
 	assert_true(mmu_window_on(cpu));
 	FILLED(0x1000, true);
 	HAS(0x1000, "rw");
+	LONG_AGO();
 	flush(PML4, true);
 	HAS(0x1000, "--");
 	assert_int_equal(cpu->window_pages, 0);
-	ON_AFTER(2, PML4);
-	ON_AFTER(3, PML4);
-	FILLED(0x1000, true);
-	OFF_AFTER(1, PML4);
-	HAS(0x1000, "--");
-	OFF_AFTER(3, PML4); /* off they were: nothing to keep */
+	flush(PML4, true); /* no page was mapped */
+}
+
+/* An address space whose pages cost more is without for a while, longer each time, until another one comes. */
+static void soon_flush(void **state)
+{
+	const unsigned enough[] = { 3, 3 << 3, 3 << 6, 3 << 9, 3 << 9 };
+
+	for (unsigned i = 0; i < ARRAY_LEN(enough); i++) {
+		ticks(enough[i]);
+		assert_false(mmu_window_on(cpu));
+		ticks(1);
+		for (unsigned k = 0; mmu_window_on(cpu) && k < 10; k++) { /* the host may take the CPU away in between */
+			FILLED(0x1000, true);
+			NOW();
+			assert_true(try_cr3(PML4));
+			HAS(0x1000, "--");
+		}
+		assert_false(mmu_window_on(cpu));
+	}
+	flush(0x14000, false);
+	flush(PML4, false);
 	ON_AFTER(4, PML4);
-	OFF_AFTER(0, PML4);
 }
 
 /* Only for the same CR3, in the context it is about, and never over a flush of everything. */
@@ -496,7 +516,7 @@ int main(void)
 		T(stays_in_windows), T(not_canonical), T(bias_of_old), T(nothing_near), T(guarded),
 		T(rights), T(flushed), T(large), T(large_before), T(wanted), T(global_elsewhere), T(views),
 		T(watched), T(slots), T(many_pages), T(cut_at_limit), T(refused), T(written_forgotten),
-		T_LATER(late_flush), T_LATER(late_flush_of_others),
+		T_LATER(late_flush), T_LATER(soon_flush), T_LATER(late_flush_of_others),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
