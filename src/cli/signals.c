@@ -51,7 +51,7 @@ int signals_start(struct run_signals *s, bool stats, struct err *err)
 void signals_stop(struct run_signals *s)
 {
 	__atomic_store_n(&s->stopping, true, __ATOMIC_RELEASE);
-	pthread_kill(s->thread, SIGTERM);
+	pthread_kill(s->thread, SIGINT);
 	pthread_join(s->thread, NULL);
 	close(s->quit_fd);
 	close(s->stats_fd);
