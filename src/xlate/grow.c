@@ -2,9 +2,9 @@
 /* what: how much the code cache may hold: little at first, more while it throws away what is wanted again
  *
  * A machine at its login prompt should be small; one that compiles in it runs more code than a small cache holds, and
- * spends 40 % of its time translating it again after each flush. So when the cache is full, it doubles if half of what
- * was translated since the last flush had been translated in the time before it too. One block in eight is looked at,
- * and remembered as a bit. When the guest idles, all goes and the cache is small again (xlate_shrink).
+ * spends 40 % of its time translating it again after each flush. So when the cache is full, it doubles if a quarter of
+ * what was translated since the last flush had been translated in the time before it too. One block in eight is looked
+ * at, and remembered as a bit. When the guest idles, all goes and the cache is small again (xlate_shrink).
  */
 #include "base/bytes.h"
 #include "xlate/xlate_int.h"
@@ -30,7 +30,7 @@ void xlate_grow_note(struct xlate *x, const struct block *b)
 
 void xlate_grow_full(struct xlate *x)
 {
-	if (x->noted_again * 2 > x->noted)
+	if (x->noted_again * 4 > x->noted)
 		x->code_size = MIN(x->code_size * 2, CODE_SIZE);
 	bytes_copy(x->known_before, x->known, sizeof(x->known));
 	bytes_fill(x->known, 0, sizeof(x->known));

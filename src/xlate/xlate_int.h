@@ -98,7 +98,7 @@ struct code_page {
 /* A compiler's run makes 300,000 blocks. */
 #define HASH_BITS 19
 /* Of the samples of blocks that grow.c keeps. */
-#define KNOWN_BITS 18
+#define KNOWN_BITS 20
 
 /* Firmware, boot loaders and kernels' decompressors run below, kernels above. */
 #define LOADER_END (1ull << 31)
