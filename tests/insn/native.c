@@ -311,7 +311,8 @@ void native_run(struct native *n, unsigned count)
 		if (st == OS_OK)
 			continue;
 		stop(n);
-		n->sh->r[n->sh->next++].status = st;
+		if (n->sh->next < count) /* it may have done all and not said so in time */
+			n->sh->r[n->sh->next++].status = st;
 	}
 }
 
