@@ -156,14 +156,17 @@ static void emit_block(struct tr *t, uint32_t host_off, uint32_t cold_off, enum 
 	for (unsigned i = 0; i < t->n; i++) {
 		t->i = i;
 		t->rip = t->rips[i];
+		xlate_homed_before(t, &t->dec[i]);
 		xlate_lower_map(t, i);
 		unsigned run = xlate_insn_stack_run(t);
 		if (!run)
 			xlate_block_lower(t);
+		xlate_homed_after(t, &t->dec[i]);
 		xlate_window_passed(t, &t->dec[i]);
 		for (; run > 1; run--)
 			xlate_window_passed(t, &t->dec[++i]);
 	}
+	xlate_homed_flush(t);
 	if (!t->ended)
 		xlate_exit_to(t, cpu_code64(t->cpu) ? t->rips[t->n] : (uint32_t)t->rips[t->n]);
 	b->host_len = (uint32_t)(t->e.p - t->x->rw) - host_off;
@@ -198,6 +201,7 @@ static struct tr *begin(struct xlate *x, struct block *b, bool step)
 	t->n = t->ncold = t->nexits = t->nmap = 0;
 	t->ended = t->loops = false;
 	xlate_window_forget(t);
+	xlate_homed_begin(t);
 	return t;
 }
 

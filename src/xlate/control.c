@@ -174,6 +174,7 @@ static void truncate_s0(struct tr *t, unsigned size)
 
 static void ret_body(struct tr *t, const struct dec *d)
 {
+	xlate_homed_take(t, S0);
 	xlate_lower_load(t, d->in.opsize, S0);
 	xlate_stack_add(t, (int32_t)(d->in.opsize + (d->in.imm & 0xffff)));
 }
@@ -187,8 +188,9 @@ void xlate_insn_ret(struct tr *t, const struct dec *d)
 
 static void target_to_tmp(struct tr *t, const struct dec *d)
 {
-	xlate_lower_load(t, d->in.opsize, S1);
-	emit_st_cpu(&t->e, 8, CPU_OFF(tmp), S1);
+	xlate_homed_take(t, S2);
+	xlate_lower_load(t, d->in.opsize, S2);
+	emit_st_cpu(&t->e, 8, CPU_OFF(tmp), S2);
 }
 
 static uint64_t return_rip(const struct tr *t, const struct dec *d)
@@ -200,6 +202,7 @@ static uint64_t return_rip(const struct tr *t, const struct dec *d)
 static void push_return_body(struct tr *t, const struct dec *d)
 {
 	unsigned size = d->in.opsize;
+	xlate_homed_take(t, S2);
 	emit_mov_imm(&t->e, S2, return_rip(t, d));
 	xlate_lower_op(t, size, 0x89, S2, 0);
 	xlate_stack_add(t, -(int32_t)size);
@@ -255,9 +258,12 @@ void xlate_insn_jcc(struct tr *t, const struct dec *d)
 		ex->disp_off = (uint32_t)(emit_jcc(&t->e, d->cc) - t->x->rw);
 		return;
 	}
+	struct scratch held[SCRATCHES];
+	memcpy(held, t->scratch, sizeof(held));
 	uint8_t *over = emit_jcc(&t->e, d->cc ^ 1);
 	branch_to(t, target);
 	emit_patch(over, t->e.p);
+	memcpy(t->scratch, held, sizeof(held));
 }
 
 /* LOOP, LOOPE, LOOPNE, JCXZ by address size; flags stay as they are (SDM LOOP). */

@@ -3,17 +3,20 @@
  *
  * The opcode, its prefixes and immediates stay; what changes is the register numbers and the form of the
  * memory operand. Three things need care:
- *   - guest registers homed in struct cpu come to scratch registers and go back,
+ *   - guest registers homed in struct cpu come to scratch registers, and go back when they have to (homed.c),
  *   - AH CH DH BH cannot be named in an instruction with REX, so their bytes are swapped down around it,
  *   - opcodes that 64-bit mode took away (INC r 40+, DEC r 48+, 82, moffs with short addresses) get their long form.
  */
 #include "xlate/xlate_int.h"
 
+/* So many instructions ahead the use of a homed register is looked for. */
+#define SOON 8
+
 /* A register field on its way to the host's encoding. */
 struct slot {
 	const struct dec_field *f;
 	unsigned host; /* host register number, or the raw number of another kind */
-	bool store;    /* homed: write back */
+	bool store;    /* homed, and newer than in struct cpu then */
 };
 
 struct recode {
@@ -21,9 +24,7 @@ struct recode {
 	const struct dec *d;
 	bool mem;
 	struct slot reg, rm, vvvv, opc;
-	unsigned scratch_used;
-	uint8_t homed[3], homed_in[3];
-	bool loaded[3];
+	uint32_t taken; /* host registers of the memory operand, and scratch registers in use */
 	unsigned swap; /* register whose low bytes are swapped around the instruction, or H_NONE */
 };
 
@@ -32,32 +33,32 @@ static bool takes_s1(const struct tr *t)
 	return t->m.base == S1 || t->m.index == S1;
 }
 
-static unsigned scratch_for(struct recode *r, unsigned g, bool load)
-{
-	static const uint8_t order[3] = { S2, S1, S0 };
-	unsigned k = 0;
-	while (k < r->scratch_used && r->homed[k] != g)
-		k++;
-	if (k < r->scratch_used) {
-		if (load && !r->loaded[k])
-			emit_ld_cpu(&r->t->e, 8, r->homed_in[k], g * 8);
-		r->loaded[k] |= load;
-		return r->homed_in[k];
-	}
-	must(r->scratch_used < (!r->mem ? 3u : takes_s1(r->t) ? 1u : 2u));
-	unsigned s = order[r->scratch_used++];
-	r->homed[k] = (uint8_t)g;
-	r->homed_in[k] = (uint8_t)s;
-	r->loaded[k] = load;
-	if (load)
-		emit_ld_cpu(&r->t->e, 8, s, g * 8);
-	return s;
-}
-
 /* BSF and BSR of 0 leave the destination as it was, whatever the decoder says. */
 static bool keeps_old(const struct dec *d)
 {
 	return d->map == 1 && (d->opcode & 0xfe) == 0xbc;
+}
+
+/* Does the instruction need what register field f holds before it, and is that guest register g? */
+static bool needs(const struct dec *d, const struct dec_field *f, unsigned g)
+{
+	return f->gpr && !f->high && f->num == g && (f->rd || f->size < 4 || keeps_old(d));
+}
+
+/* A scratch register for homed register g, with its value if the instruction reads it at all. */
+static unsigned scratch_for(struct recode *r, unsigned g)
+{
+	const struct dec *d = r->d;
+	unsigned s = xlate_homed_find(r->t, g);
+	if (s == H_NONE) {
+		s = xlate_homed_free(r->t, r->taken);
+		if (needs(d, &d->f_reg, g) || (!r->mem && needs(d, &d->f_rm, g)) || needs(d, &d->f_vvvv, g) ||
+		    needs(d, &d->f_opc, g))
+			emit_ld_cpu(&r->t->e, 8, s, g * 8);
+		xlate_homed_holds(r->t, s, g, false);
+	}
+	r->taken |= 1u << s;
+	return s;
 }
 
 static void map_field(struct recode *r, struct slot *s, const struct dec_field *f, bool used)
@@ -69,7 +70,7 @@ static void map_field(struct recode *r, struct slot *s, const struct dec_field *
 	if (f->high)
 		return;
 	if (xlate_lower_homed(f->num)) {
-		s->host = scratch_for(r, f->num, f->rd || f->size < 4 || keeps_old(r->d));
+		s->host = scratch_for(r, f->num);
 		s->store = f->wr;
 	} else {
 		s->host = xlate_lower_host(f->num);
@@ -99,7 +100,8 @@ static void place_high(struct recode *r, struct slot *s)
 		s->host = s->f->num;
 		return;
 	}
-	unsigned sc = scratch_for(r, 0x80 | s->f->num, false);
+	unsigned sc = xlate_homed_free(r->t, r->taken);
+	r->taken |= 1u << sc;
 	emit_op_reg(e, 1, 0x8a, sc, s->f->num);
 	swap_bytes(e, s->f->num);
 	s->host = sc;
@@ -144,6 +146,7 @@ static void simple_operand(struct tr *t, const struct dec *d)
 		homed |= f[k]->gpr && xlate_lower_homed(f[k]->num) ? 1u << f[k]->num : 0;
 	if (!takes_s1(t) || ((d->enc != ENC_EVEX || !t->m.disp) && !(homed & (homed - 1))))
 		return;
+	xlate_homed_take(t, S0);
 	emit_lea(&t->e, 8, S0, t->m.base, t->m.index, 1, t->m.disp);
 	t->m = (struct host_mem){ .base = S0, .index = H_NONE };
 }
@@ -226,7 +229,7 @@ static void store_homed(struct recode *r)
 	const struct slot *s[4] = { &r->reg, &r->rm, &r->vvvv, &r->opc };
 	for (unsigned k = 0; k < 4; k++)
 		if (s[k]->store)
-			emit_st_cpu(&r->t->e, 8, s[k]->f->num * 8u, s[k]->host);
+			xlate_homed_holds(r->t, s[k]->host, s[k]->f->num, true);
 }
 
 static bool is_alu(const struct dec *d)
@@ -243,12 +246,30 @@ static bool reads_rm(const struct dec *d)
 	return is_alu(d) || (d->map == 0 && other);
 }
 
+static bool names(const struct dec *d, unsigned g)
+{
+	return (d->f_reg.gpr && d->f_reg.num == g) || (d->f_rm.gpr && d->f_rm.num == g) ||
+		(d->f_vvvv.gpr && d->f_vvvv.num == g) || (d->f_opc.gpr && d->f_opc.num == g) || d->in.base == g ||
+		d->in.index == g;
+}
+
+/* Is homed register g worth a scratch register? */
+static bool used_soon(const struct tr *t, unsigned g)
+{
+	for (unsigned j = t->i + 1; j < t->n && j <= t->i + SOON; j++)
+		if (names(&t->dec[j], g))
+			return true;
+	return false;
+}
+
 /* A homed register as r/m operand may be used where it lies. One that is written in part, or zero-extended, may not: it
  * is loaded as a whole next time. */
-static bool in_place(const struct dec *d)
+static bool in_place(struct tr *t, const struct dec *d)
 {
 	const struct dec_field *f = &d->f_rm;
 	if (!f->gpr || !xlate_lower_homed(f->num) || d->enc != ENC_LEGACY || !d->modrm)
+		return false;
+	if (used_soon(t, f->num) || xlate_homed_find(t, f->num) != H_NONE)
 		return false;
 	if (!f->wr)
 		return reads_rm(d);
@@ -257,13 +278,15 @@ static bool in_place(const struct dec *d)
 
 void xlate_copy(struct tr *t, const struct dec *d, bool mem)
 {
-	if (!mem && in_place(d)) {
+	if (!mem && in_place(t, d)) {
 		t->m = (struct host_mem){ .base = H_RSP, .index = H_NONE, .disp = d->f_rm.num * 8 };
 		mem = true;
 	}
 	struct recode r = { .t = t, .d = d, .mem = mem, .swap = H_NONE };
 	if (mem)
 		simple_operand(t, d);
+	if (mem)
+		r.taken = 1u << t->m.base | (t->m.index == H_NONE ? 0 : 1u << t->m.index);
 	map_field(&r, &r.reg, &d->f_reg, true);
 	map_field(&r, &r.rm, &d->f_rm, !mem);
 	map_field(&r, &r.vvvv, &d->f_vvvv, true);

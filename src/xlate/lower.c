@@ -37,7 +37,12 @@ unsigned xlate_lower_reg(struct tr *t, unsigned g, unsigned scratch)
 {
 	if (!xlate_lower_homed(g))
 		return xlate_lower_host(g);
+	unsigned held = xlate_homed_find(t, g);
+	if (held != H_NONE)
+		return held;
+	xlate_homed_take(t, scratch);
 	emit_ld_cpu(&t->e, 8, scratch, g * 8);
+	xlate_homed_holds(t, scratch, g, false);
 	return scratch;
 }
 
@@ -58,16 +63,25 @@ bool xlate_lower_fixed(const struct tr *t, const struct dec *d, int32_t extra, u
 	return true;
 }
 
+static bool is_scratch(unsigned host)
+{
+	return host == S0 || host == S1 || host == S2;
+}
+
 void xlate_lower_ea_to(struct tr *t, const struct dec *d, int32_t extra, unsigned dst, unsigned width)
 {
 	const struct insn *in = &d->in;
 	uint64_t ea;
 	if (xlate_lower_fixed(t, d, extra, &ea)) {
+		if (is_scratch(dst))
+			xlate_homed_take(t, dst);
 		emit_mov_imm(&t->e, dst, truncate(ea, width));
 		return;
 	}
 	unsigned base = in->base == INSN_NOREG ? H_NONE : xlate_lower_reg(t, in->base, S0);
-	unsigned index = in->index == INSN_NOREG ? H_NONE : xlate_lower_reg(t, in->index, S1);
+	unsigned index = in->index == INSN_NOREG ? H_NONE : xlate_lower_reg(t, in->index, base == S1 ? S0 : S1);
+	if (is_scratch(dst))
+		xlate_homed_take(t, dst);
 	emit_lea(&t->e, width, dst, base, index, in->scale, (int32_t)(in->disp + extra));
 }
 
@@ -204,6 +218,7 @@ void xlate_lower_checked(struct tr *t, unsigned seg, unsigned base, bool write, 
 		seg << DESC_SEG_SHIFT;
 	const struct dec *d = &t->dec[t->i];
 	xlate_window_forget(t);
+	xlate_homed_forget(t);
 	desc |= (d->aligned ? DESC_ALIGNED : 0) | (d->waits ? DESC_WAITS : 0);
 	if (d->mask_k)
 		desc |= (uint32_t)d->mask_k << DESC_K_SHIFT | (uint32_t)d->mask_elem << DESC_ELEM_SHIFT |
@@ -224,6 +239,7 @@ void xlate_lower_checked(struct tr *t, unsigned seg, unsigned base, bool write, 
 		c->resume = t->e.p;
 	t->m = in_s0;
 	body(t, &t->dec[t->i]);
+	xlate_homed_forget(t);
 	if (c->kind != COLD_READ)
 		c->resume = t->e.p;
 	if (d->masked && limit)
@@ -234,6 +250,7 @@ void xlate_lower_checked(struct tr *t, unsigned seg, unsigned base, bool write, 
 void xlate_lower_stack_ea(struct tr *t, unsigned g, int32_t n)
 {
 	unsigned st = t->dec[t->i].in.stsize;
+	xlate_homed_take(t, S0);
 	emit_lea(&t->e, st == 8 ? 8 : 4, S0, xlate_lower_host(g), H_NONE, 1, n);
 	if (st == 2)
 		emit_movzx(&t->e, 2, S0, S0);
@@ -247,6 +264,7 @@ void xlate_lower_run(struct tr *t, int32_t n, bool write, unsigned slots, unsign
 		return;
 	}
 	xlate_window_forget(t);
+	xlate_homed_forget(t);
 	xlate_lower_stack_ea(t, RSP, n);
 	if (saved)
 		emit_flags_save(&t->e);
@@ -257,6 +275,7 @@ void xlate_lower_run(struct tr *t, int32_t n, bool write, unsigned slots, unsign
 		emit_flags_restore(&t->e);
 	t->m = in_s0;
 	body(t, &t->dec[t->i]);
+	xlate_homed_forget(t);
 	c->resume = t->e.p;
 }
 
@@ -338,6 +357,7 @@ static void emit_miss_stub(struct tr *t, const struct cold *c)
 	if (c->kind == COLD_WRITE) {
 		t->m = in_s0;
 		c->body(t, &t->dec[c->insn]);
+		xlate_homed_forget(t);
 		emit_mov_imm(e, S1, t->rips[c->insn + 1]);
 		emit_call_cpu(e, CPU_OFF(thunk) + XT_COMMIT * 8);
 	}
@@ -355,7 +375,9 @@ static void emit_run_stub(struct tr *t, const struct cold *c)
 	for (t->i = first; t->i < first + count; t->i++) {
 		t->rip = t->rips[t->i];
 		xlate_lower_map(t, t->i);
+		xlate_homed_before(t, &t->dec[t->i]);
 		xlate_block_lower(t);
+		xlate_homed_forget(t);
 	}
 	t->ended = ended;
 	if (t->dec[first + count - 1].cls != DC_RET)
@@ -366,6 +388,7 @@ void xlate_lower_cold(struct tr *t)
 {
 	for (unsigned k = 0; k < t->ncold; k++) {
 		const struct cold *c = &t->cold[k];
+		xlate_homed_begin(t);
 		xlate_window_forget(t); /* nor does one stub know what another has looked up */
 		emit_patch(c->jump, t->e.p);
 		t->i = c->insn;

@@ -13,6 +13,7 @@ void xlate_stack_add(struct tr *t, int32_t n)
 		emit_lea(&t->e, st, H_GSP, H_GSP, H_NONE, 1, n);
 		return;
 	}
+	xlate_homed_take(t, S1);
 	emit_lea(&t->e, 4, S1, H_GSP, H_NONE, 1, n);
 	emit_mov(&t->e, 2, H_GSP, S1);
 }
@@ -21,6 +22,7 @@ static void store_imm(struct tr *t, unsigned width, uint64_t imm)
 {
 	struct emit *e = &t->e;
 	if (width == 8 && (int64_t)imm != (int32_t)imm) {
+		xlate_homed_take(t, S2);
 		emit_mov_imm(e, S2, imm);
 		xlate_lower_op(t, 8, 0x89, S2, 0);
 		return;
@@ -46,6 +48,7 @@ static void push_body(struct tr *t, const struct dec *d)
 	const struct dec_field *f = push_reg(d);
 	unsigned size = d->in.opsize;
 	if (d->in.has_mem) {
+		xlate_homed_take(t, S2);
 		emit_ld_cpu(&t->e, 8, S2, CPU_OFF(tmp));
 		xlate_lower_op(t, size, 0x89, S2, 0);
 	} else if (f) {
@@ -58,8 +61,9 @@ static void push_body(struct tr *t, const struct dec *d)
 
 static void value_to_tmp(struct tr *t, const struct dec *d)
 {
-	xlate_lower_load(t, d->in.opsize, S1);
-	emit_st_cpu(&t->e, 8, CPU_OFF(tmp), S1);
+	xlate_homed_take(t, S2);
+	xlate_lower_load(t, d->in.opsize, S2);
+	emit_st_cpu(&t->e, 8, CPU_OFF(tmp), S2);
 }
 
 void xlate_insn_push(struct tr *t, const struct dec *d)
@@ -69,6 +73,14 @@ void xlate_insn_push(struct tr *t, const struct dec *d)
 	xlate_lower_stack(t, RSP, -(int32_t)d->in.opsize, true, false, d->in.opsize, push_body);
 }
 
+/* S2 is what homed register g has become, if it is all of it. */
+static void homed_popped(struct tr *t, unsigned g, unsigned size)
+{
+	xlate_homed_holds(t, S2, g, false);
+	if (size < 4)
+		xlate_homed_take(t, S2);
+}
+
 /* The load comes first: it faults where an unused near entry has let a non-canonical address pass. POP SP ends with
  * what was popped. */
 static void pop_reg_body(struct tr *t, const struct dec *d)
@@ -76,14 +88,17 @@ static void pop_reg_body(struct tr *t, const struct dec *d)
 	struct emit *e = &t->e;
 	unsigned g = push_reg(d)->num, size = d->in.opsize;
 	if (g == RSP) {
+		xlate_homed_take(t, S0);
 		xlate_lower_load(t, size, S0);
 		xlate_stack_add(t, (int32_t)size);
 		emit_mov(e, size, H_GSP, S0);
 		return;
 	}
 	if (xlate_lower_homed(g)) {
-		xlate_lower_op(t, size, 0x8b, S1, 0);
-		emit_st_cpu(e, size == 4 ? 8 : size, g * 8, S1);
+		xlate_homed_take(t, S2);
+		xlate_lower_op(t, size, 0x8b, S2, 0);
+		emit_st_cpu(e, size == 4 ? 8 : size, g * 8, S2);
+		homed_popped(t, g, size);
 	} else {
 		xlate_lower_op(t, size, 0x8b, xlate_lower_host(g), 0);
 	}
@@ -92,6 +107,7 @@ static void pop_reg_body(struct tr *t, const struct dec *d)
 
 static void pop_mem_body(struct tr *t, const struct dec *d)
 {
+	xlate_homed_take(t, S2);
 	emit_ld_cpu(&t->e, 8, S2, CPU_OFF(tmp));
 	xlate_lower_op(t, d->in.opsize, 0x89, S2, 0);
 	xlate_stack_add(t, d->in.opsize);
@@ -131,11 +147,16 @@ void xlate_insn_lea(struct tr *t, const struct dec *d)
 {
 	struct emit *e = &t->e;
 	unsigned g = d->f_reg.num, size = d->in.opsize;
-	if (!xlate_lower_homed(g) && size >= 4 && d->in.adsize >= 4) {
-		xlate_lower_ea_to(t, d, 0, xlate_lower_host(g), MIN(size, d->in.adsize));
+	if (size >= 4 && d->in.adsize >= 4) {
+		unsigned dst = xlate_lower_homed(g) ? S0 : xlate_lower_host(g);
+		xlate_lower_ea_to(t, d, 0, dst, MIN(size, d->in.adsize));
+		if (dst == S0)
+			xlate_homed_holds(t, S0, g, true);
 		return;
 	}
+	xlate_homed_forget(t);
 	xlate_lower_ea(t, d, 0);
+	xlate_homed_begin(t);
 	if (!xlate_lower_homed(g)) {
 		emit_mov(e, size, xlate_lower_host(g), S0);
 		return;
@@ -225,9 +246,11 @@ static void push_run_body(struct tr *t, const struct dec *first)
 		const struct dec_field *f = push_reg(&first[j]);
 		int32_t at = (int32_t)(8 * (n - 1 - j));
 		if (!f) {
+			xlate_homed_take(t, S2);
 			emit_mov_imm(e, S2, first[j].in.imm);
 			xlate_lower_op(t, 8, 0x89, S2, at);
 		} else if (f->num == RSP) {
+			xlate_homed_take(t, S2);
 			emit_lea(e, 8, S2, H_GSP, H_NONE, 1, -(int32_t)(8 * j));
 			xlate_lower_op(t, 8, 0x89, S2, at);
 		} else {
@@ -251,10 +274,16 @@ static void pop_run_body(struct tr *t, const struct dec *first)
 	const struct dec *ret = run_ret(t, n);
 	for (unsigned j = 0; j < n; j++) {
 		unsigned g = push_reg(&first[j])->num, to = xlate_lower_homed(g) ? S2 : xlate_lower_host(g);
-		xlate_lower_op(t, 8, 0x8b, to, (int32_t)(8 * j));
 		if (to == S2)
+			xlate_homed_take(t, S2);
+		xlate_lower_op(t, 8, 0x8b, to, (int32_t)(8 * j));
+		if (to == S2) {
 			emit_st_cpu(e, 8, g * 8, S2);
+			homed_popped(t, g, 8);
+		}
 	}
+	if (ret)
+		xlate_homed_take(t, S0);
 	if (ret)
 		xlate_lower_op(t, 8, 0x8b, S0, (int32_t)(8 * n));
 	emit_lea(e, 8, H_GSP, H_GSP, H_NONE, 1, (int32_t)(8 * n + (ret ? 8 + (ret->in.imm & 0xffff) : 0)));

@@ -39,6 +39,7 @@ static bool windowed(const struct tr *t, unsigned seg, bool write)
 static uint32_t look_up(struct tr *t, unsigned host, unsigned base)
 {
 	struct emit *e = &t->e;
+	xlate_homed_take(t, S1);
 	if ((t->loops || key_view(t->key) != VIEW_USER) && !t->live[t->i] && !xlate_lower_far(t)) {
 		uint32_t near = (uint32_t)(CPU_OFF(wnear) + base * sizeof(struct cpu_wnear));
 		struct cold *c = xlate_lower_new_cold(t, COLD_SLOT, false, 0);
@@ -170,24 +171,56 @@ static bool shared(const struct tr *t, unsigned k, unsigned next)
 	return false;
 }
 
+static uint32_t wbias_of(unsigned k)
+{
+	return (uint32_t)(CPU_OFF(wbias) + k * sizeof(uint64_t));
+}
+
 /* t->m = host register, the guest's register or segment base k, + disp; instruction next comes after it. */
 static void by_base(struct tr *t, unsigned k, unsigned host, int32_t disp, unsigned next)
 {
+	if (host == S1) { /* a homed register came to be there */
+		xlate_homed_take(t, S0);
+		emit_mov(&t->e, 8, S0, S1);
+		xlate_homed_holds(t, S0, k, false);
+		host = S0;
+	}
 	t->m = (struct host_mem){ .base = host, .index = S1, .disp = disp };
 	if (t->bias_known >> k & 1) {
+		if (xlate_homed_find(t, HOLDS_BIAS + k) != H_NONE)
+			return;
+		xlate_homed_take(t, S1);
 		emit_ld_cpu(&t->e, 8, S1, t->bias_at[k]);
+		xlate_homed_holds(t, S1, HOLDS_BIAS + k, false);
 		return;
 	}
 	uint32_t at = look_up(t, host, k);
 	if (!shared(t, k, next))
 		return;
-	if (!at) {
-		at = (uint32_t)(CPU_OFF(wbias) + k * sizeof(uint64_t));
-		emit_st_cpu(&t->e, 8, at, S1);
-	}
 	t->bias_known |= 1u << k;
-	t->bias_at[k] = at;
+	t->bias_at[k] = at ? at : wbias_of(k);
 	t->moved[k] = 0;
+	xlate_homed_holds(t, S1, HOLDS_BIAS + k, !at);
+}
+
+void xlate_window_keep(struct tr *t, unsigned k)
+{
+	if (!(t->bias_known >> k & 1))
+		return;
+	if (shared(t, k, t->i))
+		emit_st_cpu(&t->e, 8, wbias_of(k), S1);
+	else
+		t->bias_known &= ~(1u << k);
+}
+
+/* S1 = a bias that lies at a known place, unless it is there. */
+static void load_bias(struct tr *t, uint32_t at, unsigned what)
+{
+	if (xlate_homed_find(t, what) != H_NONE)
+		return;
+	xlate_homed_take(t, S1);
+	emit_ld_cpu(&t->e, 8, S1, at);
+	xlate_homed_holds(t, S1, what, false);
 }
 
 /* t->m = the address in S0. */
@@ -197,16 +230,18 @@ static void by_s0(struct tr *t, unsigned base)
 	if (key_code64(t->key))
 		look_up(t, S0, base);
 	else
-		emit_ld_cpu(&t->e, 8, S1, CPU_OFF(bias));
+		load_bias(t, CPU_OFF(bias), HOLDS_FLAT);
 }
 
 /* A user address that is known. */
 static void by_constant(struct tr *t, uint64_t ea)
 {
 	bool low = ea <= INT32_MAX;
-	if (!low)
+	if (!low) {
+		xlate_homed_take(t, S0);
 		emit_mov_imm(&t->e, S0, ea);
-	emit_ld_cpu(&t->e, 8, S1, (uint32_t)(CPU_OFF(bias) + (ea >> SLOT_SHIFT) * 8));
+	}
+	load_bias(t, (uint32_t)(CPU_OFF(bias) + (ea >> SLOT_SHIFT) * 8), HOLDS_SLOT + (unsigned)(ea >> SLOT_SHIFT));
 	t->m = low ? (struct host_mem){ .base = S1, .index = H_NONE, .disp = (int32_t)ea }
 		   : (struct host_mem){ .base = S0, .index = S1 };
 }
@@ -224,6 +259,7 @@ bool xlate_window_operand(struct tr *t, const struct dec *d, int32_t extra, bool
 		xlate_lower_ea(t, d, extra);
 		by_s0(t, NEAR_ABS);
 	} else if (based && fixed && (int64_t)ea == (int32_t)ea) {
+		xlate_homed_take(t, S0);
 		emit_ld_cpu(&t->e, 8, S0, xlate_lower_seg_base(in->seg));
 		by_base(t, xlate_lower_base(d), S0, (int32_t)ea, t->i + 1);
 	} else if (!based && fixed && ea >> 47 == 0) {
@@ -233,6 +269,7 @@ bool xlate_window_operand(struct tr *t, const struct dec *d, int32_t extra, bool
 	} else {
 		xlate_lower_ea(t, d, extra);
 		if (based) {
+			xlate_homed_take(t, S1);
 			emit_ld_cpu(&t->e, 8, S1, xlate_lower_seg_base(in->seg));
 			emit_lea(&t->e, 8, S0, S0, S1, 1, 0);
 		}

@@ -206,6 +206,15 @@ struct host_mem {
 	int32_t disp;
 };
 
+/* What a scratch register holds (homed.c): a homed guest register (10, 11, 14, 15), or nothing, or in S1 a bias: that
+ * of base register k, of a slot of known addresses, or of 32-bit code's only slot. */
+enum { SCRATCHES = 3, HOLDS_NOTHING = 0xff, HOLDS_BIAS = 0x100, HOLDS_SLOT = 0x200, HOLDS_FLAT = 0x400 };
+struct scratch {
+	uint16_t holds;
+	bool dirty;   /* and its home does not know yet */
+	uint8_t used; /* instruction that used it last */
+};
+
 /* A translation under way. */
 struct tr {
 	struct xlate *x;
@@ -230,6 +239,7 @@ struct tr {
 	bool loops;            /* the block jumps backwards: what it does is done often */
 	bool ended;            /* control never falls out of the last instruction */
 	struct host_mem m;     /* the operand that the body of an access works on */
+	struct scratch scratch[SCRATCHES]; /* S0, S1, S2 */
 	/* windowed.c: base registers whose bias is in struct cpu at bias_at; by how many bytes they were moved since */
 	uint32_t bias_known;
 	uint32_t bias_at[NEAR_SIZE];
@@ -387,6 +397,27 @@ bool xlate_window_adds(const struct dec *d, unsigned k, int64_t *by);
 void xlate_window_passed(struct tr *t, const struct dec *d);
 void xlate_window_forget(struct tr *t);
 void xlate_window_slot_stub(struct tr *t, const struct cold *c);
+
+/* The bias of base register k is about to leave S1: to where the next access finds it, if there is one. */
+void xlate_window_keep(struct tr *t, unsigned k);
+
+/* homed.c: what scratch registers hold */
+/* Nothing is held. */
+void xlate_homed_begin(struct tr *t);
+/* Guest registers go home, and may stay; everything goes. */
+void xlate_homed_flush(struct tr *t);
+void xlate_homed_forget(struct tr *t);
+/* Host scratch register is about to be written. */
+void xlate_homed_take(struct tr *t, unsigned host);
+/* The scratch register that holds it, or H_NONE. */
+unsigned xlate_homed_find(struct tr *t, unsigned what);
+/* It holds this now, no other does. dirty: newer than in struct cpu. */
+void xlate_homed_holds(struct tr *t, unsigned host, unsigned what, bool dirty);
+/* A scratch register not among the host registers in the bits of not, taken. */
+unsigned xlate_homed_free(struct tr *t, uint32_t not);
+/* Around each instruction. */
+void xlate_homed_before(struct tr *t, const struct dec *d);
+void xlate_homed_after(struct tr *t, const struct dec *d);
 
 /* copy.c: the same instruction with mapped registers; mem: its memory operand is t->m */
 void xlate_copy(struct tr *t, const struct dec *d, bool mem);

@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* what: what the three scratch registers hold from one instruction of a block to the next
+ *
+ * Guest R10, R11, R14 and R15 live in struct cpu. One that came to a scratch register stays there as long as nothing
+ * else needs it, and goes home only before an instruction that may fault, leave the block or call C: a run of
+ * arithmetic works in host registers. So does the bias of a window (windowed.c), which S1 holds for the next access
+ * through the same base register.
+ *
+ * I1  Whoever writes to a scratch register says so first (xlate_homed_take), and afterwards what it holds now, if it is
+ *     worth keeping.
+ * I2  A value is dirty only between two instructions that can neither fault nor leave (xlate_homed_before); a bias may
+ *     be dirty longer, as it is no state of the guest's.
+ * I3  Nothing is held where code is entered, and where cold stubs resume that have called C.
+ */
+#include "xlate/xlate_int.h"
+
+static const uint8_t host_of[SCRATCHES] = { S0, S1, S2 };
+
+static unsigned number(unsigned host)
+{
+	return host == S0 ? 0 : host == S1 ? 1 : 2;
+}
+
+void xlate_homed_begin(struct tr *t)
+{
+	for (unsigned k = 0; k < SCRATCHES; k++)
+		t->scratch[k] = (struct scratch){ .holds = HOLDS_NOTHING };
+}
+
+static void send_home(struct tr *t, unsigned k)
+{
+	struct scratch *s = &t->scratch[k];
+	if (s->dirty && s->holds < HOLDS_BIAS)
+		emit_st_cpu(&t->e, 8, s->holds * 8u, host_of[k]);
+	else if (s->dirty)
+		xlate_window_keep(t, s->holds - HOLDS_BIAS);
+	s->dirty = false;
+}
+
+void xlate_homed_flush(struct tr *t)
+{
+	for (unsigned k = 0; k < SCRATCHES; k++)
+		if (t->scratch[k].holds < HOLDS_BIAS)
+			send_home(t, k);
+}
+
+void xlate_homed_forget(struct tr *t)
+{
+	for (unsigned k = 0; k < SCRATCHES; k++)
+		send_home(t, k);
+	xlate_homed_begin(t);
+}
+
+void xlate_homed_take(struct tr *t, unsigned host)
+{
+	send_home(t, number(host));
+	t->scratch[number(host)].holds = HOLDS_NOTHING;
+}
+
+unsigned xlate_homed_find(struct tr *t, unsigned what)
+{
+	for (unsigned k = 0; k < SCRATCHES; k++)
+		if (t->scratch[k].holds == what) {
+			t->scratch[k].used = (uint8_t)t->i;
+			return host_of[k];
+		}
+	return H_NONE;
+}
+
+void xlate_homed_holds(struct tr *t, unsigned host, unsigned what, bool dirty)
+{
+	for (unsigned k = 0; k < SCRATCHES; k++)
+		if (t->scratch[k].holds == what)
+			t->scratch[k] = (struct scratch){ .holds = HOLDS_NOTHING };
+	t->scratch[number(host)] = (struct scratch){ .holds = (uint16_t)what, .dirty = dirty, .used = (uint8_t)t->i };
+}
+
+unsigned xlate_homed_free(struct tr *t, uint32_t not)
+{
+	static const uint8_t order[SCRATCHES] = { 2, 0, 1 }; /* S1 is the one that biases need */
+	unsigned best = SCRATCHES;
+	for (unsigned j = 0; j < SCRATCHES; j++) {
+		unsigned k = order[j];
+		if (not >> host_of[k] & 1)
+			continue;
+		if (t->scratch[k].holds == HOLDS_NOTHING) {
+			best = k;
+			break;
+		}
+		if (best == SCRATCHES || t->scratch[k].used < t->scratch[best].used)
+			best = k;
+	}
+	must(best < SCRATCHES);
+	xlate_homed_take(t, host_of[best]);
+	return host_of[best];
+}
+
+/* General registers only, and no memory, DIV or IDIV: nothing that can raise an exception. */
+static bool quiet_legacy(const struct dec *d)
+{
+	unsigned op = d->opcode, digit = d->f_reg.num;
+	if (d->map == 0) {
+		if ((op & 0xfe) == 0xf6)
+			return digit < 6;
+		return op < 0x60 || op == 0x63 || op == 0x69 || op == 0x6b || (op >= 0x80 && op <= 0x8b) ||
+			(op >= 0x90 && op <= 0x99) || op == 0xa8 || op == 0xa9 || (op >= 0xb0 && op <= 0xbf) ||
+			(op & 0xfe) == 0xc0 || (op & 0xfe) == 0xc6 || (op >= 0xd0 && op <= 0xd3) || (op & 0xfe) == 0xfe;
+	}
+	if (d->map != 1)
+		return false;
+	return op >> 4 == 4 || op >> 4 == 9 || (op >= 0xc8 && op <= 0xcf) || (op >= 0xa3 && op <= 0xa5) ||
+		(op >= 0xab && op <= 0xad) || op == 0xaf || op == 0xb3 || (op >= 0xb6 && op <= 0xb8) ||
+		(op >= 0xba && op <= 0xbf);
+}
+
+/* ANDN, BEXTR, BZHI, SARX and the like (0F38 F2 to F7), RORX (0F3A F0). */
+static bool quiet_vex(const struct dec *d)
+{
+	return d->enc == ENC_VEX && ((d->map == 2 && d->opcode >= 0xf2 && d->opcode <= 0xf7) ||
+				     (d->map == 3 && d->opcode == 0xf0));
+}
+
+static bool quiet(const struct dec *d)
+{
+	if (d->cls == DC_NOP || d->cls == DC_LEA)
+		return true;
+	if (d->cls != DC_COPY || d->in.has_mem || d->lock)
+		return false;
+	return d->enc == ENC_LEGACY ? quiet_legacy(d) : quiet_vex(d);
+}
+
+void xlate_homed_before(struct tr *t, const struct dec *d)
+{
+	switch (d->cls) {
+	case DC_NOP: case DC_LEA: case DC_COPY: case DC_PUSH: case DC_POP: case DC_JCC: case DC_RET: case DC_CALL:
+		if (!quiet(d))
+			xlate_homed_flush(t);
+		break;
+	default:
+		xlate_homed_forget(t);
+	}
+}
+
+void xlate_homed_after(struct tr *t, const struct dec *d)
+{
+	switch (d->cls) {
+	case DC_NOP: case DC_LEA: case DC_COPY: case DC_PUSH: case DC_POP: case DC_JCC:
+		break;
+	default:
+		xlate_homed_begin(t);
+	}
+}
