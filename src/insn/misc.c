@@ -71,6 +71,7 @@ void insn_hlt(struct cpu *cpu, const struct insn *in)
 {
 	need_cpl0_raise(cpu);
 	cpu->s.halted = true;
+	cpu->passed = 0; /* the shadow of STI ends with HLT, wherever that leads */
 }
 
 /* CPUID.1.ECX[3] is not offered: waiting on memory would need the other vCPU's stores. */

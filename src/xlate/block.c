@@ -46,7 +46,8 @@ static bool decode_next(struct tr *t, struct fetch *f, unsigned off)
 		d->ends = true;
 	}
 	t->rips[t->n] = rip;
-	t->n++;
+	xlate_system_choose(t, d);
+	t->keys[++t->n] = t->key;
 	return true;
 }
 
@@ -111,6 +112,7 @@ void xlate_block_lower(struct tr *t)
 	case DC_JCC: xlate_insn_jcc(t, d); break;
 	case DC_LOOP: xlate_insn_loop(t, d); break;
 	case DC_HELPER: xlate_insn_helper(t, d); break;
+	case DC_SYSTEM: xlate_system(t, d); break;
 	default:
 		if (d->in.has_mem)
 			xlate_lower_access(t, d, 0, d->mem_wr, d->mem_rd, d->mem_size, copy_body);
@@ -146,6 +148,7 @@ static void emit_block(struct tr *t, uint32_t host_off, uint32_t cold_off, enum 
 {
 	struct block *b = t->b;
 	t->e.p = t->x->rw + host_off;
+	xlate_system_mode(t, 0);
 	b->host_off = host_off;
 	b->cold_off = cold_off;
 	if (want == GATE_CHECKED)
@@ -156,6 +159,7 @@ static void emit_block(struct tr *t, uint32_t host_off, uint32_t cold_off, enum 
 	for (unsigned i = 0; i < t->n; i++) {
 		t->i = i;
 		t->rip = t->rips[i];
+		xlate_system_mode(t, i);
 		xlate_homed_before(t, &t->dec[i]);
 		xlate_lower_map(t, i);
 		unsigned run = xlate_insn_stack_run(t);
@@ -196,7 +200,7 @@ static struct tr *begin(struct xlate *x, struct block *b, bool step)
 	t->cpu = x->cpu;
 	t->b = b;
 	b->window = !step && x->cpu->key & KEY_WINDOW;
-	t->key = x->cpu->key;
+	t->key = t->keys[0] = x->cpu->key;
 	t->step = step;
 	t->n = t->ncold = t->nexits = t->nmap = 0;
 	t->ended = t->loops = false;

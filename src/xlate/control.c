@@ -39,7 +39,7 @@ static struct xexit *new_exit(struct tr *t, uint64_t target)
 {
 	must(t->nexits < BLOCK_MAX_EXITS);
 	struct xexit *ex = &t->exits[t->nexits++];
-	*ex = (struct xexit){ .target = target, .near = same_page(t, target) };
+	*ex = (struct xexit){ .target = target, .ks = t->ks, .near = same_page(t, target) };
 	ex->linkable = !t->step && (ex->near || flat_code(t));
 	return ex;
 }
@@ -106,7 +106,7 @@ static void exit_indirect(struct tr *t)
 	emit_jc_slot(t);
 	emit_rex(e, false, 0, S1, H_RSP, false);
 	e1(e, 0xff); /* jmp */
-	emit_modrm_mem(e, 4, H_RSP, S1, 8, (int32_t)(CPU_OFF(jc) + t->b->ks * JC_SIZE * 8));
+	emit_modrm_mem(e, 4, H_RSP, S1, 8, (int32_t)(CPU_OFF(jc) + t->ks * JC_SIZE * 8));
 }
 
 void xlate_exit_return_to(struct tr *t)
@@ -117,7 +117,7 @@ void xlate_exit_return_to(struct tr *t)
 	emit_rc_slot(t);
 	emit_rex(e, false, 0, S1, H_RSP, false);
 	e1(e, 0xff); /* jmp */
-	emit_modrm_mem(e, 4, H_RSP, S1, 8, (int32_t)(CPU_OFF(rc) + t->b->ks * RC_SIZE * 8));
+	emit_modrm_mem(e, 4, H_RSP, S1, 8, (int32_t)(CPU_OFF(rc) + t->ks * RC_SIZE * 8));
 }
 
 /* Leave the way to the instruction behind a call in the return cache. */
@@ -131,7 +131,7 @@ static void offer_return(struct tr *t, uint64_t ret)
 	e3(e, 0x4c, 0x8d, (S1 & 7) << 3 | 5); /* lea S1, [rip + disp] */
 	ex->disp_off = here(t);
 	e_32(e, 0);
-	emit_st_cpu(e, 8, CPU_OFF(rc) + (t->b->ks * RC_SIZE + xlate_rc_slot(t->x, ret)) * 8, S1);
+	emit_st_cpu(e, 8, CPU_OFF(rc) + (t->ks * RC_SIZE + xlate_rc_slot(t->x, ret)) * 8, S1);
 }
 
 void xlate_exit_to(struct tr *t, uint64_t target)

@@ -12,6 +12,7 @@ enum dec_class {
 	DC_NOP, DC_PUSH, DC_POP, DC_LEAVE, DC_LEA, DC_RET, DC_CALL, DC_JMP, DC_JCC, DC_LOOP,
 	DC_BT,     /* BT, BTS, BTR, BTC with a memory operand and a register bit offset */
 	DC_UD,
+	DC_SYSTEM, /* a helper's instruction that system.c carries out inline */
 };
 
 enum dec_enc { ENC_LEGACY, ENC_VEX, ENC_EVEX };

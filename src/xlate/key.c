@@ -52,9 +52,16 @@ static uint32_t access_bits(const struct cpu *cpu)
 	return mmu_window_on(cpu) ? KEY_WINDOW : 0;
 }
 
+static uint32_t ring_bits(const struct cpu *cpu)
+{
+	if (cpu->s.cpl)
+		return 0;
+	return KEY_RING0 | (cpu->s.cr4 & CR4_SMAP ? KEY_SMAP : 0);
+}
+
 uint32_t key_of(const struct cpu *cpu)
 {
-	uint32_t key = (uint32_t)cpu->view << KEY_VIEW_SHIFT | fpu_bits(cpu) | access_bits(cpu);
+	uint32_t key = (uint32_t)cpu->view << KEY_VIEW_SHIFT | fpu_bits(cpu) | access_bits(cpu) | ring_bits(cpu);
 	if (cpu_code64(cpu))
 		return key | 2 | KEY_STACK32 | KEY_FLAT_CS | KEY_FLAT_DS | KEY_FLAT_ES | KEY_FLAT_SS;
 	if (cpu->s.seg[SEG_CS].attr & SEGA_DB)

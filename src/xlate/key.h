@@ -25,6 +25,8 @@ enum {
 	KEY_ALIGN = 1 << 15,    /* alignment checks: CR0.AM, EFLAGS.AC, CPL 3 */
 	KEY_REAL = 1 << 14,     /* real or virtual-8086 mode */
 	KEY_WINDOW = 1 << 16,   /* memory operands through the windows of user space (mmu/window.c) */
+	KEY_RING0 = 1 << 17,    /* CPL 0, real mode too */
+	KEY_SMAP = 1 << 18,     /* that, and CR4.SMAP: EFLAGS.AC selects the view */
 };
 static inline unsigned key_view(uint32_t key)
 {

@@ -85,7 +85,7 @@ void xlate_link_chain(struct xlate *x, struct xexit *ex, struct block *to)
 {
 	uint32_t at = to->entry_off;
 
-	if (!ex->linkable || ex->to || ex->from->dead || to->dead || to->ks != ex->from->ks || to == &x->step_block)
+	if (!ex->linkable || ex->to || ex->from->dead || to->dead || to->ks != ex->ks || to == &x->step_block)
 		return;
 	if (ex->returns) {
 		if (!to->live[0] || (!to->checked_off && !add_gate(x, to, xlate_gate_checked)))

@@ -393,6 +393,7 @@ void xlate_lower_cold(struct tr *t)
 		emit_patch(c->jump, t->e.p);
 		t->i = c->insn;
 		t->rip = t->rips[c->insn];
+		xlate_system_mode(t, c->insn);
 		xlate_lower_map(t, c->insn);
 		if (c->near < NEAR_SIZE && c->kind != COLD_SLOT)
 			emit_near_miss(t, c);
@@ -400,6 +401,7 @@ void xlate_lower_cold(struct tr *t)
 		case COLD_SLOT: xlate_window_slot_stub(t, c); break;
 		case COLD_SEGMENT: emit_segment_stub(t, c); break;
 		case COLD_RUN: emit_run_stub(t, c); break;
+		case COLD_HELPER: xlate_system_stub(t, c); break;
 		case COLD_VECTOR: emit_vector_stub(t, c); break;
 		default: emit_miss_stub(t, c); break;
 		}

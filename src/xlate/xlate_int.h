@@ -41,6 +41,7 @@ struct xexit {
 	struct block *to;         /* linked to, or NULL */
 	struct xexit *next_in;    /* others linked to the same block */
 	uint64_t target;          /* guest RIP */
+	uint32_t ks;              /* of its target */
 	uint32_t disp_off;        /* where the displacement is, in the code cache */
 	uint32_t stub_off;        /* what it points to while unlinked */
 	uint32_t poll_off;        /* safe point before the jump, 0: none */
@@ -166,7 +167,7 @@ struct xlate {
 };
 
 /* A deferred cold stub. */
-enum cold_kind { COLD_READ, COLD_WRITE, COLD_RUN, COLD_SEGMENT, COLD_VECTOR, COLD_SLOT };
+enum cold_kind { COLD_READ, COLD_WRITE, COLD_RUN, COLD_SEGMENT, COLD_VECTOR, COLD_SLOT, COLD_HELPER };
 struct tr;
 typedef void body_fn(struct tr *t, const struct dec *d);
 struct cold {
@@ -221,8 +222,8 @@ struct tr {
 	struct cpu *cpu;
 	struct block *b;
 	struct emit e;
-	uint32_t key;
-	uint64_t rip;          /* of the current instruction */
+	uint32_t key, ks;      /* of the current instruction */
+	uint64_t rip;          /* of it */
 	unsigned i;            /* its index */
 	unsigned n;
 	bool step;             /* one instruction into the step buffer: strict flags, nothing linked */
@@ -230,6 +231,7 @@ struct tr {
 	uint32_t live[BLOCK_MAX_INSNS + 1]; /* needed before instruction i */
 	struct dec dec[BLOCK_MAX_INSNS];
 	uint64_t rips[BLOCK_MAX_INSNS + 1];
+	uint32_t keys[BLOCK_MAX_INSNS + 1]; /* before instruction i */
 	struct cold cold[BLOCK_MAX_SITES];
 	unsigned ncold;
 	struct xexit exits[BLOCK_MAX_EXITS];
@@ -418,6 +420,13 @@ unsigned xlate_homed_free(struct tr *t, uint32_t not);
 /* Around each instruction. */
 void xlate_homed_before(struct tr *t, const struct dec *d);
 void xlate_homed_after(struct tr *t, const struct dec *d);
+
+/* system.c: d, the next instruction, was decoded as a helper's: may it be DC_SYSTEM? t->key becomes that behind it. */
+void xlate_system_choose(struct tr *t, struct dec *d);
+/* t->key and t->ks = those of instruction i. */
+void xlate_system_mode(struct tr *t, unsigned i);
+void xlate_system(struct tr *t, const struct dec *d);
+void xlate_system_stub(struct tr *t, const struct cold *c);
 
 /* copy.c: the same instruction with mapped registers; mem: its memory operand is t->m */
 void xlate_copy(struct tr *t, const struct dec *d, bool mem);

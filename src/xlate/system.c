@@ -1,0 +1,320 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* what: system instructions without a call of C: CLI STI CLD STD PUSHF POPF STAC CLAC SWAPGS, PUSH of segments
+ *
+ * A kernel's way in and out is made of these. What is done here is the common case, where the key says that it is
+ * allowed (CPL 0: SDM vol 3 5.9), or in modes where it is anybody's; all else stays with the helpers in insn/, which
+ * a cold stub may still call:
+ *
+ *     STI     an interrupt waits, which it lets in behind the next instruction
+ *     POPF    TF, NT, IOPL, AC or ID change, or IF where that is not for CPL 0, or an interrupt waits
+ *
+ * STAC and CLAC change the view of memory, and so the key, in the midst of a block: t->keys says which one each
+ * instruction has, translated code keeps cpu->key, ks and view up to date, and an exit leads to blocks of the key
+ * that it is left with (xexit.ks).
+ *
+ * I1  Single steps have none of this: TF, breakpoints and shadows of SS are for the run loop to see.
+ * I2  An interrupt that waits is seen with IF set: cpu->intr is read when IF is set, and who sets it kicks after that.
+ * I3  RF and TF are 0 where translated code runs, but for single steps.
+ */
+#include "cpu/cpuid.h"
+#include "xlate/xlate_int.h"
+
+#define OFF_FLAGS CPU_OFF(s.rflags)
+#define CC_NE 5
+
+enum { ALU_OR = 1, ALU_AND = 4, ALU_XOR = 6, ALU_CMP = 7 };
+
+/* What POPF leaves to the helper if it changes. */
+#define POPF_RARE (FL_TF | FL_IOPL | FL_NT | FL_AC | FL_ID)
+
+static bool ring0(uint32_t key)
+{
+	return key & KEY_RING0;
+}
+
+/* Is EFLAGS.AC what selects the view, so that the view says what AC is? */
+static bool ac_is_view(const struct tr *t)
+{
+	return t->cpu->model->smap && t->key & KEY_SMAP && t->key & KEY_FLAT_CS && !(t->key & KEY_WINDOW);
+}
+
+static bool does(const struct tr *t, const struct dec *d)
+{
+	const struct insn *in = &d->in;
+	switch (in->op) {
+	case OP_CLD: case OP_STD: return true;
+	case OP_CLI: case OP_STI: return ring0(t->key);
+	case OP_PUSHF: case OP_POPF: return ring0(t->key) || !(t->key & KEY_REAL);
+	case OP_STAC: case OP_CLAC: return ring0(t->key) && ac_is_view(t);
+	case OP_SWAPGS: return ring0(t->key) && key_code64(t->key);
+	case OP_PUSH_SEG: return true;
+	case OP_MOV_FROM_SEG: return !in->has_mem && in->reg <= SEG_GS;
+	default: return false;
+	}
+}
+
+/* The key behind STAC or CLAC; t->key if there is no room for another one. */
+static uint32_t key_with_view(struct tr *t, unsigned view)
+{
+	uint32_t key = (t->key & ~(3u << KEY_VIEW_SHIFT)) | view << KEY_VIEW_SHIFT;
+	xlate_keyspace(t->x, key);
+	return t->x->flush_wanted ? t->key : key;
+}
+
+void xlate_system_choose(struct tr *t, struct dec *d)
+{
+	if (t->step || d->cls != DC_HELPER || !does(t, d))
+		return;
+	if (d->in.op == OP_STAC || d->in.op == OP_CLAC) {
+		unsigned view = d->in.op == OP_STAC ? VIEW_SUP_AC : VIEW_SUP;
+		uint32_t key = key_with_view(t, view);
+		if (key_view(key) != view)
+			return;
+		t->key = key;
+	}
+	/* STI: what leaves the block has all flags */
+	d->fl_read = d->in.op == OP_PUSHF || d->in.op == OP_STI ? FL_ARITH : 0;
+	d->fl_kill = d->in.op == OP_POPF ? FL_ARITH : 0;
+	d->cls = DC_SYSTEM;
+	d->ends = false;
+}
+
+void xlate_system_mode(struct tr *t, unsigned i)
+{
+	t->key = t->keys[i];
+	t->ks = t->key == t->keys[0] ? t->b->ks : xlate_keyspace(t->x, t->key);
+}
+
+/* op dword [cpu + off], imm */
+static void alu_cpu(struct emit *e, unsigned op, uint32_t off, uint32_t imm)
+{
+	emit_op_mem(e, 4, 0x81, op, H_RSP, H_NONE, 1, (int32_t)off);
+	e_32(e, imm);
+}
+
+/* op reg, imm */
+static void alu_imm(struct emit *e, unsigned op, unsigned reg, uint32_t imm)
+{
+	emit_op_reg(e, 4, 0x81, op, reg);
+	e_32(e, imm);
+}
+
+static void test_imm(struct emit *e, unsigned reg, uint32_t imm)
+{
+	emit_op_reg(e, 4, 0xf7, 0, reg);
+	e_32(e, imm);
+}
+
+static void store_byte(struct emit *e, uint32_t off, unsigned val)
+{
+	emit_op_mem(e, 1, 0xc6, 0, H_RSP, H_NONE, 1, (int32_t)off);
+	e1(e, val);
+}
+
+static void store_dword(struct emit *e, uint32_t off, uint32_t val)
+{
+	emit_op_mem(e, 4, 0xc7, 0, H_RSP, H_NONE, 1, (int32_t)off);
+	e_32(e, val);
+}
+
+/* dst = dword or byte of struct cpu, zero-extended */
+static void load_narrow(struct emit *e, unsigned width, unsigned dst, uint32_t off)
+{
+	emit_rex(e, false, dst, H_NONE, H_RSP, false);
+	e2(e, 0x0f, width == 1 ? 0xb6 : 0xb7);
+	emit_modrm_mem(e, dst, H_RSP, H_NONE, 1, (int32_t)off);
+}
+
+static void shift_imm(struct emit *e, bool left, unsigned reg, unsigned n)
+{
+	emit_op_reg(e, 4, 0xc1, left ? 4 : 5, reg);
+	e1(e, n);
+}
+
+/* The rest of the instruction is for the helper if this jump is taken; flags are in AX if saved. */
+static struct cold *to_helper(struct tr *t, bool saved)
+{
+	struct cold *c = xlate_lower_new_cold(t, COLD_HELPER, saved, 0);
+	c->jump = emit_jcc(&t->e, CC_NE);
+	return c;
+}
+
+void xlate_system_stub(struct tr *t, const struct cold *c)
+{
+	struct dec d = t->dec[c->insn];
+	bool ended = t->ended;
+	if (c->flags_saved)
+		emit_flags_restore(&t->e);
+	d.ends = true;
+	xlate_insn_helper(t, &d);
+	t->ended = ended;
+}
+
+static void change_flags(struct tr *t, unsigned op, uint32_t imm)
+{
+	bool saved = t->live[t->i] != 0;
+	if (saved)
+		emit_flags_save(&t->e);
+	alu_cpu(&t->e, op, OFF_FLAGS, imm);
+	if (saved)
+		emit_flags_restore(&t->e);
+}
+
+/* SDM vol 2 STI: if IF was 0, no interrupt before the next instruction has ended. Nothing waits now, so that is as with
+ * cpu_shadow_pass: should this block be left before that instruction has run, the shadow comes back. */
+static void sti(struct tr *t)
+{
+	struct emit *e = &t->e;
+	uint64_t next = t->rips[t->i + 1];
+	emit_flags_save(e);
+	emit_op_mem(e, 4, 0xf7, 0, H_RSP, H_NONE, 1, (int32_t)OFF_FLAGS); /* test */
+	e_32(e, FL_IF);
+	uint8_t *set = emit_jcc(e, CC_NE);
+	emit_op_mem(e, 1, 0x80, ALU_CMP, H_RSP, H_NONE, 1, (int32_t)CPU_OFF(intr));
+	e1(e, 0);
+	to_helper(t, true);
+	alu_cpu(e, ALU_OR, OFF_FLAGS, FL_IF);
+	store_byte(e, CPU_OFF(passed), 1);
+	emit_mov_imm(e, S1, key_code64(t->key) ? next : (uint32_t)next);
+	emit_st_cpu(e, 8, CPU_OFF(passed_rip), S1);
+	emit_patch(set, e->p);
+	emit_flags_restore(e);
+}
+
+static void push_tmp_body(struct tr *t, const struct dec *d)
+{
+	xlate_homed_take(t, S2);
+	emit_ld_cpu(&t->e, 8, S2, CPU_OFF(tmp));
+	xlate_lower_op(t, d->in.opsize, 0x89, S2, 0);
+	xlate_stack_add(t, -(int32_t)d->in.opsize);
+}
+
+/* The image: arithmetic flags are the host's, the others those of struct cpu. LAHF has set bit 1. */
+static void pushf(struct tr *t, const struct dec *d)
+{
+	struct emit *e = &t->e;
+	emit_flags_save(e);
+	emit_movzx(e, 2, S0, H_RAX);
+	emit_mov(e, 4, S1, S0);
+	shift_imm(e, false, S0, 8);
+	shift_imm(e, true, S1, 11);
+	alu_imm(e, ALU_AND, S1, FL_OF);
+	emit_op_reg(e, 4, 0x0b, S0, S1);
+	emit_ld_cpu(e, 4, S1, OFF_FLAGS);
+	alu_imm(e, ALU_AND, S1, ~(uint32_t)(FL_ARITH | FL_VM | FL_RF));
+	emit_op_reg(e, 4, 0x0b, S0, S1);
+	emit_st_cpu(e, 8, CPU_OFF(tmp), S0);
+	emit_flags_restore(e);
+	xlate_lower_stack(t, RSP, -(int32_t)d->in.opsize, true, false, d->in.opsize, push_tmp_body);
+}
+
+/* Host flags = those of the image in S0. */
+static void flags_from_s0(struct emit *e)
+{
+	emit_mov(e, 8, S2, H_RAX);
+	emit_mov(e, 4, H_RAX, S0);
+	shift_imm(e, true, H_RAX, 8); /* AH = SF ZF AF PF CF */
+	e2(e, 0x41, 0x0f); /* bt S0d, 11 */
+	e3(e, 0xba, 0xe0 | (S0 & 7), 11);
+	e3(e, 0x0f, 0x92, 0xc0); /* setc al */
+	emit_flags_restore(e);
+}
+
+/* S1 = what changes; bit 8 of it, TF, is also set if IF and an interrupt meet. */
+static void popf_body(struct tr *t, const struct dec *d)
+{
+	struct emit *e = &t->e;
+	uint32_t rare = POPF_RARE & (d->in.opsize == 2 ? 0xffff : UINT32_MAX), common = FL_DF;
+	xlate_homed_forget(t);
+	xlate_lower_load(t, d->in.opsize, S0);
+	emit_ld_cpu(e, 4, S1, OFF_FLAGS);
+	emit_op_reg(e, 4, 0x33, S1, S0);
+	if (ring0(t->key)) {
+		common |= FL_IF;
+		load_narrow(e, 1, S2, CPU_OFF(intr));
+		shift_imm(e, true, S2, 9);
+		emit_op_reg(e, 4, 0x23, S2, S0);
+		shift_imm(e, false, S2, 1);
+		emit_op_reg(e, 4, 0x0b, S1, S2);
+	} else {
+		rare |= FL_IF;
+	}
+	test_imm(e, S1, rare);
+	to_helper(t, false);
+	alu_imm(e, ALU_AND, S1, common);
+	emit_op_mem(e, 4, 0x31, S1, H_RSP, H_NONE, 1, (int32_t)OFF_FLAGS);
+	if (t->i + 1 == t->n || t->live[t->i + 1])
+		flags_from_s0(e);
+	xlate_stack_add(t, d->in.opsize);
+}
+
+/* The key behind the instruction is the CPU's from here on. */
+static void set_view(struct tr *t, bool ac)
+{
+	struct emit *e = &t->e;
+	unsigned i = t->i;
+	if (t->keys[i + 1] == t->keys[i])
+		return;
+	xlate_system_mode(t, i + 1);
+	change_flags(t, ac ? ALU_OR : ALU_AND, ac ? FL_AC : ~FL_AC);
+	store_byte(e, CPU_OFF(view), key_view(t->key));
+	store_dword(e, CPU_OFF(key), t->key);
+	store_dword(e, CPU_OFF(ks), t->ks);
+}
+
+static void swapgs(struct emit *e)
+{
+	uint32_t gs = xlate_lower_seg_base(SEG_GS), other = CPU_OFF(s.kernel_gs_base);
+	emit_ld_cpu(e, 8, S0, gs);
+	emit_ld_cpu(e, 8, S1, other);
+	emit_st_cpu(e, 8, other, S0);
+	emit_st_cpu(e, 8, gs, S1);
+}
+
+static uint32_t sel_of(const struct dec *d)
+{
+	return (uint32_t)(CPU_OFF(s.seg) + d->in.reg * sizeof(struct cpu_seg) + offsetof(struct cpu_seg, sel));
+}
+
+static unsigned selector_size(const struct dec *d)
+{
+	return d->in.opsize == 4 ? 2 : d->in.opsize; /* SDM vol 2 PUSH: the upper half of a dword slot is not touched */
+}
+
+static void push_seg_body(struct tr *t, const struct dec *d)
+{
+	xlate_homed_take(t, S2);
+	load_narrow(&t->e, 2, S2, sel_of(d));
+	xlate_lower_op(t, selector_size(d), 0x89, S2, 0);
+	xlate_stack_add(t, -(int32_t)d->in.opsize);
+}
+
+static void mov_from_seg(struct tr *t, const struct dec *d)
+{
+	struct emit *e = &t->e;
+	unsigned g = d->in.rm, size = d->in.opsize;
+	load_narrow(e, 2, S1, sel_of(d));
+	if (xlate_lower_homed(g))
+		emit_st_cpu(e, size == 4 ? 8 : size, g * 8, S1);
+	else
+		emit_mov(e, size, xlate_lower_host(g), S1);
+}
+
+void xlate_system(struct tr *t, const struct dec *d)
+{
+	switch (d->in.op) {
+	case OP_CLD: change_flags(t, ALU_AND, ~FL_DF); break;
+	case OP_STD: change_flags(t, ALU_OR, FL_DF); break;
+	case OP_CLI: change_flags(t, ALU_AND, ~FL_IF); break;
+	case OP_STI: sti(t); break;
+	case OP_PUSHF: pushf(t, d); break;
+	case OP_POPF: xlate_lower_stack(t, RSP, 0, false, true, d->in.opsize, popf_body); break;
+	case OP_STAC: set_view(t, true); break;
+	case OP_CLAC: set_view(t, false); break;
+	case OP_SWAPGS: swapgs(&t->e); break;
+	case OP_PUSH_SEG:
+		xlate_lower_stack(t, RSP, -(int32_t)d->in.opsize, true, false, selector_size(d), push_seg_body);
+		break;
+	default: mov_from_seg(t, d); break;
+	}
+}
