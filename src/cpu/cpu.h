@@ -231,6 +231,18 @@ struct cpu_io {
 	uint64_t gen; /* alive while equal to pde_gen */
 };
 
+/* The descriptor that a data segment register was loaded with last, at CPL 0 from the GDT: while GDTR and the
+ * descriptor are the same, loading the selector again at CPL 0 gives the same segment. */
+struct cpu_kept {
+	uint64_t gdt_base;
+	uint64_t page, off; /* where the descriptor is: linear address of its page, offset in that */
+	uint64_t raw;       /* it, accessed */
+	struct cpu_seg seg;
+	uint64_t rmax, wmax;
+	uint32_t gdt_limit;
+	uint32_t slot;      /* offset of the page's entry in a TLB */
+};
+
 /* A checked access: the one or two pages it touches. host: NULL where mem_read and mem_write must do it. */
 struct cpu_span {
 	unsigned n;
@@ -307,13 +319,14 @@ struct cpu {
 	uint64_t host_pc;        /* host return address in translated code of the running helper; 0: s.rip is right */
 	uint64_t host_rsp;       /* the run loop's stack pointer while translated code runs */
 	uint64_t rc_mask;        /* RIP bits that select a return cache slot, for pext */
-	const void *thunk[16];   /* enum xlate_thunk: where translated code calls out */
+	const void *thunk[20];   /* enum xlate_thunk: where translated code calls out */
 	uint32_t bounce_len;     /* 0: the access went straight to memory */
 	bool bounce_exit;        /* the write hit translated code: leave after this instruction */
 	uint8_t pad_[3];
 	uint64_t bounce_gla;
 	bool near_live[VIEW_COUNT][TLB_RW_COUNT]; /* any valid entry in near? */
 	uint32_t near_budget;    /* near misses until the engine looks which site has so many */
+	struct cpu_kept kept[6]; /* ES, DS, FS, GS */
 	_Alignas(64) struct cpu_tlbe near[VIEW_COUNT][TLB_RW_COUNT][NEAR_SIZE];
 	_Alignas(64) struct cpu_tlbe tlb[VIEW_COUNT][TLB_RW_COUNT][TLB_SIZE];
 	/* ---- members above are at offsets known to entry.S (xlate/offsets.h) ---- */

@@ -43,6 +43,17 @@ static void load_ss_raise(struct cpu *cpu, uint16_t sel)
 	seg_set(cpu, SEG_SS, sel, &d);
 }
 
+/* For who loads the same again; SDM vol 3 5.5, 5.6: with CPL 0 the checks depend on selector and descriptor alone. */
+static void keep(struct cpu *cpu, unsigned n, const struct desc *d)
+{
+	if (cpu->s.cpl || d->sel & SEL_TI || (d->at & 4095) > 4096 - 8 || d->at != cpu->s.gdt_base + (d->sel & 0xfff8u))
+		return;
+	cpu->kept[n] = (struct cpu_kept){ .gdt_base = cpu->s.gdt_base, .gdt_limit = cpu->s.gdt_limit,
+		.page = d->at & ~4095ull, .off = d->at & 4095, .raw = d->raw | (uint64_t)SEGA_A << 40, .seg = cpu->s.seg[n],
+		.rmax = cpu->rmax[n], .wmax = cpu->wmax[n],
+		.slot = (uint32_t)((d->at >> 12 & (TLB_SIZE - 1)) * sizeof(struct cpu_tlbe)) };
+}
+
 static void load_data_raise(struct cpu *cpu, unsigned n, uint16_t sel)
 {
 	struct desc d;
@@ -60,6 +71,7 @@ static void load_data_raise(struct cpu *cpu, unsigned n, uint16_t sel)
 		cpu_raise(cpu, EXC_NP, SEL_ERR(sel));
 	desc_mark_accessed_raise(cpu, &d);
 	seg_set(cpu, n, sel, &d);
+	keep(cpu, n, &d);
 }
 
 void seg_load_raise(struct cpu *cpu, unsigned n, uint16_t sel)
@@ -98,6 +110,15 @@ void insn_mov_to_seg(struct cpu *cpu, const struct insn *in)
 		raise_ud(cpu);
 	seg_load_raise(cpu, in->reg, (uint16_t)insn_rm_read_raise(cpu, in, 2));
 	shadow_after_ss(cpu, in->reg);
+}
+
+void insn_load_seg(struct cpu *cpu, const struct insn *in)
+{
+	unsigned stsize = insn_stack_size(cpu);
+
+	seg_load_raise(cpu, in->reg, (uint16_t)cpu->tmp[1]);
+	if (in->imm)
+		reg_set(cpu, RSP, cpu->s.gpr[RSP] + in->imm, stsize);
 }
 
 void insn_mov_from_seg(struct cpu *cpu, const struct insn *in)

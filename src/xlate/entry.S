@@ -265,6 +265,66 @@ xlate_thunk_slot_often:
 	popq %r11
 	LOAD 8
 	ret
+/* Segment register \n is loaded with selector S0 (R15) at CPL 0: is that the segment it was loaded with last (struct
+ * cpu_kept)? S1 (R10) = offset in cpu->tlb of the table that reads of descriptors go by. ZF = 1: it is done, and no key
+ * depends on it. Leaves S2 and RAX alone. */
+.macro KEPT name, n
+	.globl xlate_kept_\name
+xlate_kept_\name:
+	testw $0xfffc, %r15w
+	jz 3f
+	cmpw (8 + OFF_KEPT + \n * KEPT_BYTES + KEPT_SEL)(%rsp), %r15w
+	jne 2f
+	addl (8 + OFF_KEPT + \n * KEPT_BYTES + KEPT_SLOT)(%rsp), %r10d
+	pushq %rcx
+	movq (16 + OFF_GDT_BASE)(%rsp), %rcx
+	cmpq (16 + OFF_KEPT + \n * KEPT_BYTES)(%rsp), %rcx
+	jne 1f
+	movl (16 + OFF_GDT_LIMIT)(%rsp), %ecx
+	cmpl (16 + OFF_KEPT + \n * KEPT_BYTES + KEPT_LIMIT)(%rsp), %ecx
+	jne 1f
+	movq (16 + OFF_TLB)(%rsp,%r10), %rcx
+	cmpq (16 + OFF_KEPT + \n * KEPT_BYTES + KEPT_PAGE)(%rsp), %rcx
+	jne 1f
+	movq (16 + OFF_TLB + 8)(%rsp,%r10), %rcx
+	addq (16 + OFF_KEPT + \n * KEPT_BYTES + KEPT_OFF)(%rsp), %rcx
+	movq (%rcx), %rcx
+	cmpq (16 + OFF_KEPT + \n * KEPT_BYTES + KEPT_RAW)(%rsp), %rcx
+	jne 1f
+	movq (16 + OFF_KEPT + \n * KEPT_BYTES + KEPT_SEG)(%rsp), %rcx
+	movq (16 + OFF_KEPT + \n * KEPT_BYTES + KEPT_SEG + 8)(%rsp), %r10
+.if \n < 4 /* flat or not is part of the key */
+	cmpq %rcx, (16 + OFF_SEG + \n * SEG_BYTES)(%rsp)
+	jne 1f
+	cmpq %r10, (16 + OFF_SEG + \n * SEG_BYTES + 8)(%rsp)
+.else
+	movq %rcx, (16 + OFF_SEG + \n * SEG_BYTES)(%rsp)
+	movq %r10, (16 + OFF_SEG + \n * SEG_BYTES + 8)(%rsp)
+	movq (16 + OFF_KEPT + \n * KEPT_BYTES + KEPT_RMAX)(%rsp), %rcx
+	movq (16 + OFF_KEPT + \n * KEPT_BYTES + KEPT_WMAX)(%rsp), %r10
+	movq %rcx, (16 + OFF_RMAX + \n * 8)(%rsp)
+	movq %r10, (16 + OFF_WMAX + \n * 8)(%rsp)
+.endif
+1:	popq %rcx
+2:	ret
+3:
+.if \n < 4
+	orl $1, %r10d
+.else /* null: SEGA_NULL */
+	movq $0, (8 + OFF_SEG + \n * SEG_BYTES)(%rsp)
+	movl $0, (8 + OFF_SEG + \n * SEG_BYTES + 8)(%rsp)
+	movw %r15w, (8 + OFF_SEG + \n * SEG_BYTES + 12)(%rsp)
+	movw $0x100, (8 + OFF_SEG + \n * SEG_BYTES + 14)(%rsp)
+	movq $0, (8 + OFF_RMAX + \n * 8)(%rsp)
+	movq $0, (8 + OFF_WMAX + \n * 8)(%rsp)
+.endif
+	ret
+.endm
+
+	KEPT es, 0
+	KEPT ds, 3
+	KEPT fs, 4
+	KEPT gs, 5
 	.globl xlate_gates_end
 xlate_gates_end:
 

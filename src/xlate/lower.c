@@ -401,7 +401,7 @@ void xlate_lower_cold(struct tr *t)
 		case COLD_SLOT: xlate_window_slot_stub(t, c); break;
 		case COLD_SEGMENT: emit_segment_stub(t, c); break;
 		case COLD_RUN: emit_run_stub(t, c); break;
-		case COLD_HELPER: xlate_system_stub(t, c); break;
+		case COLD_LOAD_SEG: case COLD_HELPER: xlate_system_stub(t, c); break;
 		case COLD_VECTOR: emit_vector_stub(t, c); break;
 		default: emit_miss_stub(t, c); break;
 		}

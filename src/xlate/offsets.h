@@ -8,14 +8,31 @@
 #define OFF_HOST_FLAGS 848
 #define OFF_HOST_PC 856
 #define OFF_HOST_RSP 864
-#define OFF_BOUNCE_LEN 1008
-#define OFF_NEAR_LIVE 1024
-#define OFF_NEAR_BUDGET 1032
-#define OFF_NEAR 1088
-#define OFF_TLB 3008
+#define OFF_BOUNCE_LEN 1040
+#define OFF_NEAR_LIVE 1056
+#define OFF_NEAR_BUDGET 1064
+#define OFF_KEPT 1072
+#define OFF_NEAR 1536
+#define OFF_TLB 3456
+#define OFF_RMAX (OFF_TLB + 6 * (TLB_MASK + 1) * TLBE_BYTES)
+#define OFF_WMAX (OFF_RMAX + 48)
+#define OFF_SEG 144
+#define OFF_GDT_BASE 272
+#define OFF_GDT_LIMIT 288
 
 #define TLBE_BYTES 16
 #define TLB_MASK 8191
+#define SEG_BYTES 16
+#define KEPT_BYTES 72
+#define KEPT_PAGE 8
+#define KEPT_OFF 16
+#define KEPT_RAW 24
+#define KEPT_SEG 32
+#define KEPT_SEL 44
+#define KEPT_RMAX 48
+#define KEPT_WMAX 56
+#define KEPT_LIMIT 64
+#define KEPT_SLOT 68
 #define NEAR_BYTES 320 /* of one view and direction */
 
 #endif

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* what: system instructions without a call of C: CLI STI CLD STD PUSHF POPF STAC CLAC SWAPGS, PUSH of segments
+/* what: system instructions without a call of C: CLI STI CLD STD PUSHF POPF STAC CLAC SWAPGS, segment registers
  *
  * A kernel's way in and out is made of these. What is done here is the common case, where the key says that it is
  * allowed (CPL 0: SDM vol 3 5.9), or in modes where it is anybody's; all else stays with the helpers in insn/, which
@@ -7,6 +7,8 @@
  *
  *     STI     an interrupt waits, which it lets in behind the next instruction
  *     POPF    TF, NT, IOPL, AC or ID change, or IF where that is not for CPL 0, or an interrupt waits
+ *
+ *     MOV and POP to DS, ES, FS, GS   it is not the segment that was loaded there last (struct cpu_kept, entry.S)
  *
  * STAC and CLAC change the view of memory, and so the key, in the midst of a block: t->keys says which one each
  * instruction has, translated code keeps cpu->key, ks and view up to date, and an exit leads to blocks of the key
@@ -38,6 +40,18 @@ static bool ac_is_view(const struct tr *t)
 	return t->cpu->model->smap && t->key & KEY_SMAP && t->key & KEY_FLAT_CS && !(t->key & KEY_WINDOW);
 }
 
+/* The thunk that loads segment register seg, 0: none. */
+static unsigned kept_thunk(unsigned seg)
+{
+	switch (seg) {
+	case SEG_ES: return XT_KEPT;
+	case SEG_DS: return XT_KEPT + 1;
+	case SEG_FS: return XT_KEPT + 2;
+	case SEG_GS: return XT_KEPT + 3;
+	default: return 0;
+	}
+}
+
 static bool does(const struct tr *t, const struct dec *d)
 {
 	const struct insn *in = &d->in;
@@ -48,6 +62,7 @@ static bool does(const struct tr *t, const struct dec *d)
 	case OP_STAC: case OP_CLAC: return ring0(t->key) && ac_is_view(t);
 	case OP_SWAPGS: return ring0(t->key) && key_code64(t->key);
 	case OP_PUSH_SEG: return true;
+	case OP_MOV_TO_SEG: case OP_POP_SEG: return ring0(t->key) && !(t->key & KEY_REAL) && kept_thunk(in->reg);
 	case OP_MOV_FROM_SEG: return !in->has_mem && in->reg <= SEG_GS;
 	default: return false;
 	}
@@ -132,9 +147,9 @@ static void shift_imm(struct emit *e, bool left, unsigned reg, unsigned n)
 }
 
 /* The rest of the instruction is for the helper if this jump is taken; flags are in AX if saved. */
-static struct cold *to_helper(struct tr *t, bool saved)
+static struct cold *to_helper(struct tr *t, unsigned kind, bool saved)
 {
-	struct cold *c = xlate_lower_new_cold(t, COLD_HELPER, saved, 0);
+	struct cold *c = xlate_lower_new_cold(t, kind, saved, 0);
 	c->jump = emit_jcc(&t->e, CC_NE);
 	return c;
 }
@@ -145,9 +160,15 @@ void xlate_system_stub(struct tr *t, const struct cold *c)
 	bool ended = t->ended;
 	if (c->flags_saved)
 		emit_flags_restore(&t->e);
-	d.ends = true;
+	d.ends = c->kind == COLD_HELPER;
+	if (c->kind == COLD_LOAD_SEG) {
+		d.in.imm = d.in.op == OP_POP_SEG ? d.in.opsize : 0;
+		d.in.op = OP_LOAD_SEG;
+	}
 	xlate_insn_helper(t, &d);
 	t->ended = ended;
+	if (!d.ends)
+		emit_jcc_to(&t->e, -1, c->resume);
 }
 
 static void change_flags(struct tr *t, unsigned op, uint32_t imm)
@@ -172,7 +193,7 @@ static void sti(struct tr *t)
 	uint8_t *set = emit_jcc(e, CC_NE);
 	emit_op_mem(e, 1, 0x80, ALU_CMP, H_RSP, H_NONE, 1, (int32_t)CPU_OFF(intr));
 	e1(e, 0);
-	to_helper(t, true);
+	to_helper(t, COLD_HELPER, true);
 	alu_cpu(e, ALU_OR, OFF_FLAGS, FL_IF);
 	store_byte(e, CPU_OFF(passed), 1);
 	emit_mov_imm(e, S1, key_code64(t->key) ? next : (uint32_t)next);
@@ -240,7 +261,7 @@ static void popf_body(struct tr *t, const struct dec *d)
 		rare |= FL_IF;
 	}
 	test_imm(e, S1, rare);
-	to_helper(t, false);
+	to_helper(t, COLD_HELPER, false);
 	alu_imm(e, ALU_AND, S1, common);
 	emit_op_mem(e, 4, 0x31, S1, H_RSP, H_NONE, 1, (int32_t)OFF_FLAGS);
 	if (t->i + 1 == t->n || t->live[t->i + 1])
@@ -289,6 +310,44 @@ static void push_seg_body(struct tr *t, const struct dec *d)
 	xlate_stack_add(t, -(int32_t)d->in.opsize);
 }
 
+/* S0 = selector. Whether it is the same segment as last time is for entry.S to find out. */
+static void load_seg_body(struct tr *t, const struct dec *d)
+{
+	struct emit *e = &t->e;
+	bool saved = t->live[t->i] != 0;
+	unsigned view = t->key & KEY_SMAP ? VIEW_SUP : VIEW_SUP_AC; /* as mmu_view for MMU_SYS */
+	xlate_homed_forget(t);
+	if (d->in.has_mem || d->in.op == OP_POP_SEG)
+		xlate_lower_load(t, 2, S0);
+	emit_st_cpu(e, 8, CPU_OFF(tmp) + 8, S0);
+	if (saved)
+		emit_flags_save(e);
+	emit_mov_imm(e, S1, view * TLB_RW_COUNT * TLB_SIZE * sizeof(struct cpu_tlbe));
+	emit_call_cpu(e, CPU_OFF(thunk) + kept_thunk(d->in.reg) * 8);
+	struct cold *c = to_helper(t, COLD_LOAD_SEG, saved);
+	if (saved)
+		emit_flags_restore(e);
+	if (d->in.op == OP_POP_SEG)
+		xlate_stack_add(t, d->in.opsize);
+	c->resume = e->p;
+}
+
+static void load_seg(struct tr *t, const struct dec *d)
+{
+	unsigned g = d->in.rm;
+	if (d->in.op == OP_POP_SEG) {
+		xlate_lower_stack(t, RSP, 0, false, true, 2, load_seg_body);
+	} else if (d->in.has_mem) {
+		xlate_lower_access(t, d, 0, false, true, 2, load_seg_body);
+	} else {
+		if (xlate_lower_homed(g))
+			load_narrow(&t->e, 2, S0, g * 8);
+		else
+			emit_movzx(&t->e, 2, S0, xlate_lower_host(g));
+		load_seg_body(t, d);
+	}
+}
+
 static void mov_from_seg(struct tr *t, const struct dec *d)
 {
 	struct emit *e = &t->e;
@@ -315,6 +374,7 @@ void xlate_system(struct tr *t, const struct dec *d)
 	case OP_PUSH_SEG:
 		xlate_lower_stack(t, RSP, -(int32_t)d->in.opsize, true, false, selector_size(d), push_seg_body);
 		break;
+	case OP_MOV_TO_SEG: case OP_POP_SEG: load_seg(t, d); break;
 	default: mov_from_seg(t, d); break;
 	}
 }

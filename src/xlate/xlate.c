@@ -21,6 +21,18 @@ _Static_assert(offsetof(struct cpu, bounce_len) == OFF_BOUNCE_LEN, "entry.S");
 _Static_assert(offsetof(struct cpu, near_live) == OFF_NEAR_LIVE, "entry.S");
 _Static_assert(offsetof(struct cpu, near_budget) == OFF_NEAR_BUDGET, "entry.S");
 _Static_assert(offsetof(struct cpu, near) == OFF_NEAR, "entry.S");
+_Static_assert(offsetof(struct cpu, kept) == OFF_KEPT && sizeof(struct cpu_kept) == KEPT_BYTES, "entry.S");
+_Static_assert(offsetof(struct cpu_kept, page) == KEPT_PAGE && offsetof(struct cpu_kept, off) == KEPT_OFF &&
+	offsetof(struct cpu_kept, raw) == KEPT_RAW && offsetof(struct cpu_kept, seg) == KEPT_SEG &&
+	offsetof(struct cpu_kept, seg.sel) == KEPT_SEL && offsetof(struct cpu_kept, rmax) == KEPT_RMAX &&
+	offsetof(struct cpu_kept, wmax) == KEPT_WMAX && offsetof(struct cpu_kept, gdt_limit) == KEPT_LIMIT &&
+	offsetof(struct cpu_kept, slot) == KEPT_SLOT && offsetof(struct cpu_kept, gdt_base) == 0, "entry.S");
+_Static_assert(offsetof(struct cpu, rmax) == OFF_RMAX && offsetof(struct cpu, wmax) == OFF_WMAX, "entry.S");
+_Static_assert(offsetof(struct cpu, s.seg) == OFF_SEG && sizeof(struct cpu_seg) == SEG_BYTES &&
+	offsetof(struct cpu_seg, limit) == 8 && offsetof(struct cpu_seg, sel) == 12 &&
+	offsetof(struct cpu_seg, attr) == 14 &&
+	offsetof(struct cpu, s.gdt_base) == OFF_GDT_BASE &&
+	offsetof(struct cpu, s.gdt_limit) == OFF_GDT_LIMIT, "entry.S");
 _Static_assert(offsetof(struct cpu, tlb) == OFF_TLB, "entry.S");
 _Static_assert(sizeof(struct cpu_tlbe) == TLBE_BYTES && TLB_SIZE - 1 == TLB_MASK, "entry.S");
 _Static_assert(NEAR_SIZE * TLBE_BYTES == NEAR_BYTES && VIEW_COUNT * TLB_RW_COUNT == 6, "entry.S");
@@ -463,6 +475,10 @@ void xlate_attach(struct xlate *x)
 		xlate_near_5 };
 	for (unsigned k = 0; k < ARRAY_LEN(near); k++)
 		cpu->thunk[XT_NEAR + k] = (const void *)near[k];
+	cpu->thunk[XT_KEPT] = (const void *)xlate_kept_es;
+	cpu->thunk[XT_KEPT + 1] = (const void *)xlate_kept_ds;
+	cpu->thunk[XT_KEPT + 2] = (const void *)xlate_kept_fs;
+	cpu->thunk[XT_KEPT + 3] = (const void *)xlate_kept_gs;
 	x->jc_empty = (const void *)xlate_jc_empty;
 	cpu->stats.gates[0] = (uint64_t)(uintptr_t)xlate_enter;
 	cpu->stats.gates[1] = (uint64_t)(uintptr_t)xlate_gates_end;

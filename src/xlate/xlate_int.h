@@ -12,7 +12,7 @@
 
 /* Order of cpu->thunk[]. */
 enum xlate_thunk { XT_EXIT_DIRECT, XT_EXIT_INDIRECT, XT_EXIT_PAGE, XT_EXIT_RETURN, XT_HELPER, XT_SLOW, XT_SEGMENT,
-	XT_COMMIT, XT_SLOT_OFTEN, XT_LEAVE, XT_NEAR };
+	XT_COMMIT, XT_SLOT_OFTEN, XT_LEAVE, XT_NEAR, XT_KEPT = XT_NEAR + 6 };
 
 /* cpu->tmp[] that holds the host offset at which a computed jump left, 0: left another way. */
 #define TMP_LEFT_AT 3
@@ -167,7 +167,7 @@ struct xlate {
 };
 
 /* A deferred cold stub. */
-enum cold_kind { COLD_READ, COLD_WRITE, COLD_RUN, COLD_SEGMENT, COLD_VECTOR, COLD_SLOT, COLD_HELPER };
+enum cold_kind { COLD_READ, COLD_WRITE, COLD_RUN, COLD_SEGMENT, COLD_VECTOR, COLD_SLOT, COLD_HELPER, COLD_LOAD_SEG };
 struct tr;
 typedef void body_fn(struct tr *t, const struct dec *d);
 struct cold {
@@ -478,6 +478,10 @@ void xlate_near_2(void);
 void xlate_near_3(void);
 void xlate_near_4(void);
 void xlate_near_5(void);
+void xlate_kept_es(void);
+void xlate_kept_ds(void);
+void xlate_kept_fs(void);
+void xlate_kept_gs(void);
 void xlate_gates_end(void);
 /* called from it */
 /* NULL: go on behind the call; else where to: a checked entry (S0 = RIP), or xlate_leave. */

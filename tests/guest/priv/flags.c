@@ -166,33 +166,13 @@ static void nothing(void)
 {
 }
 
-#ifdef __x86_64__
-extern u64 boot_pd[];
-static void supervisors(int on)
-{
-	for (unsigned k = 0; k < 2048; k++)
-		if (boot_pd[k] & 0x80)
-			boot_pd[k] = on ? boot_pd[k] & ~4ull : boot_pd[k] | 4;
-	WR_CR(3, RD_CR(3));
-}
-#else
-static ul dir[1024] __attribute__((aligned(4096)));
-static void supervisors(int on)
-{
-	for (unsigned k = 0; k < 1024; k++)
-		dir[k] = k << 22 | (on ? 0x83 : 0x87);
-	dir[WINDOW >> 22] = (ul)pte(0) | 7;
-	WR_CR(3, dir);
-}
-#endif
-
 static void views(void)
 {
 	static u8 user[8192] __attribute__((aligned(4096)));
 	page = user;
 	map(0, (ul)user, 7);
 	hook[0x41] = nothing;
-	supervisors(1);
+	supervisor_pages(1);
 	for (unsigned k = 0; k < 3; k++) {
 		WR_CR(4, RD_CR(4) | CR4_SMAP);
 		faults_at(bare, sm_bare, 0);
@@ -224,7 +204,7 @@ static void views(void)
 		CHECK("vol 3 4.6 no SMAP: AC is no matter", FINE);
 		keeps(1);
 	}
-	supervisors(0);
+	supervisor_pages(0);
 	run(user_stac, 3);
 	CHECK("vol 2 STAC at CPL 3", t.vec == UD && t.r.ip == (ul)us_at);
 }

@@ -91,6 +91,7 @@ void fill(void *to, int v, ul n);
 void paging_on(void);
 void map(unsigned n, ul phys, u64 flags); /* page n of the window; flushes it */
 ul *pte(unsigned n);
+void supervisor_pages(int on); /* all but the window */
 #define WIN(n) ((u8 *)WINDOW + (n) * 4096ul)
 void invlpg(ul at);
 #define CHECK(sdm, cond) check(sdm, __FILE__, __LINE__, #cond, !!(cond))

@@ -256,6 +256,22 @@ void paging_on(void)
 }
 #endif
 
+/* Large pages: all but the window. */
+void supervisor_pages(int on)
+{
+#ifdef __x86_64__
+	ul *e = boot_pd;
+	unsigned n = 2048;
+#else
+	ul *e = pd;
+	unsigned n = 1024;
+#endif
+	for (unsigned k = 0; k < n; k++)
+		if (e[k] & 0x80)
+			e[k] = on ? e[k] & ~4ul : e[k] | 4;
+	WR_CR(3, RD_CR(3));
+}
+
 ul *pte(unsigned n)
 {
 	return &pt[n];
