@@ -386,7 +386,6 @@ struct cpu {
 	uint8_t loader_strikes;
 	uint64_t window_wanted;  /* page that user code faulted on, 0: none; and whose it was */
 	uint32_t window_wanted_ctx;
-	uint32_t window_astray;  /* faults at host addresses that no bias leads to: a bug, tests look for it */
 	uint8_t *window_none;    /* as large as a slot: where addresses of slots without a window end */
 	struct cpu_wnear { uint64_t slot, bias; } wnear[NEAR_SIZE]; /* the slot last used through a base register */
 	uint64_t wbias[NEAR_SIZE]; /* biases that several accesses of a block share (xlate/windowed.c) */

@@ -493,7 +493,7 @@ enum mmu_window_fault mmu_window_fault(struct cpu *cpu, bool canonical, uint64_t
 	for (unsigned k = 0; k < w->n; k++)
 		if (addr - (uint64_t)w->host[k] < SLOT_SIZE)
 			return fill(cpu, addr - (uint64_t)w->host[k] + ((uint64_t)w->slot[k] << SLOT_SHIFT), write);
-	cpu->window_astray += astray(cpu, w, addr);
+	cpu->stats.count[STAT_ASTRAY] += astray(cpu, w, addr);
 	return WINDOW_NOT;
 }
 

@@ -201,11 +201,8 @@ static uint64_t return_rip(const struct tr *t, const struct dec *d)
 
 static void push_return_body(struct tr *t, const struct dec *d)
 {
-	unsigned size = d->in.opsize;
-	xlate_homed_take(t, S2);
-	emit_mov_imm(&t->e, S2, return_rip(t, d));
-	xlate_lower_op(t, size, 0x89, S2, 0);
-	xlate_stack_add(t, -(int32_t)size);
+	xlate_stack_imm(t, d->in.opsize, return_rip(t, d), 0);
+	xlate_stack_add(t, -(int32_t)d->in.opsize);
 }
 
 void xlate_insn_call(struct tr *t, const struct dec *d)

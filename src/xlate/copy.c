@@ -24,13 +24,13 @@ struct recode {
 	const struct dec *d;
 	bool mem;
 	struct slot reg, rm, vvvv, opc;
-	uint32_t taken; /* host registers of the memory operand, and scratch registers in use */
+	uint32_t taken; /* scratch registers in use, besides those of the memory operand */
 	unsigned swap; /* register whose low bytes are swapped around the instruction, or H_NONE */
 };
 
-static bool takes_s1(const struct tr *t)
+static bool has_bias(const struct tr *t)
 {
-	return t->m.base == S1 || t->m.index == S1;
+	return t->m.index != H_NONE || t->m.base == S1 || t->m.base == S2;
 }
 
 /* BSF and BSR of 0 leave the destination as it was, whatever the decoder says. */
@@ -137,14 +137,14 @@ static void emit_modrm(struct recode *r, unsigned reg, unsigned rm)
 		e1(e, 0xc0 | (reg & 7) << 3 | (rm & 7));
 }
 
-/* One byte of displacement would be scaled (SDM vol 2 2.7.5, disp8*N), and two homed registers leave no room for S1. */
+/* One byte of displacement would be scaled (SDM vol 2 2.7.5, disp8*N), and two homed registers may leave no room. */
 static void simple_operand(struct tr *t, const struct dec *d)
 {
 	const struct dec_field *f[3] = { &d->f_reg, &d->f_vvvv, &d->f_opc };
 	uint32_t homed = 0;
 	for (unsigned k = 0; k < ARRAY_LEN(f); k++)
 		homed |= f[k]->gpr && xlate_lower_homed(f[k]->num) ? 1u << f[k]->num : 0;
-	if (!takes_s1(t) || ((d->enc != ENC_EVEX || !t->m.disp) && !(homed & (homed - 1))))
+	if (!has_bias(t) || ((d->enc != ENC_EVEX || !t->m.disp) && !(homed & (homed - 1))))
 		return;
 	xlate_homed_take(t, S0);
 	emit_lea(&t->e, 8, S0, t->m.base, t->m.index, 1, t->m.disp);
@@ -197,7 +197,7 @@ static void emit_vex(struct recode *r)
 {
 	struct emit *e = &r->t->e;
 	const struct dec *d = r->d;
-	unsigned b = (r->mem ? r->t->m.base : r->rm.host) >> 3 & 1u, x = r->mem && r->t->m.index == S1;
+	unsigned b = (r->mem ? r->t->m.base : r->rm.host) >> 3 & 1u, x = r->mem && r->t->m.index != H_NONE;
 	e2(e, 0xc4, (~r->reg.host >> 3 & 1u) << 7 | (x ^ 1u) << 6 | (b ^ 1u) << 5 | d->map);
 	e2(e, (unsigned)d->v_w << 7 | (~r->vvvv.host & 15u) << 3 | (unsigned)d->v_l << 2 | d->v_pp, d->opcode);
 	if (d->modrm)
@@ -213,7 +213,7 @@ static void emit_evex(struct recode *r)
 	if (r->reg.f->gpr)
 		p0 = (p0 & 0x6fu) | 0x10u | (~r->reg.host >> 3 & 1u) << 7;
 	if (r->mem)
-		p0 = (p0 & ~0x60u) | (r->t->m.index == S1 ? 0 : 0x40u) | (~r->t->m.base >> 3 & 1u) << 5;
+		p0 = (p0 & ~0x60u) | (r->t->m.index != H_NONE ? 0 : 0x40u) | (~r->t->m.base >> 3 & 1u) << 5;
 	else if (r->rm.f->gpr)
 		p0 = (p0 & ~0x20u) | 0x40u | (~r->rm.host >> 3 & 1u) << 5;
 	if (r->vvvv.f->gpr)
@@ -285,8 +285,6 @@ void xlate_copy(struct tr *t, const struct dec *d, bool mem)
 	struct recode r = { .t = t, .d = d, .mem = mem, .swap = H_NONE };
 	if (mem)
 		simple_operand(t, d);
-	if (mem)
-		r.taken = 1u << t->m.base | (t->m.index == H_NONE ? 0 : 1u << t->m.index);
 	map_field(&r, &r.reg, &d->f_reg, true);
 	map_field(&r, &r.rm, &d->f_rm, !mem);
 	map_field(&r, &r.vvvv, &d->f_vvvv, true);

@@ -254,14 +254,18 @@ xlate_thunk_commit:
 2:	addq $8, %rsp
 	jmp xlate_leave
 
-/* So many near misses, the last of them by an instruction that met another slot (windowed.c). S0 and S2 stay. */
+/* So many near misses, the last of them by an instruction that met another slot (windowed.c). S0, S1 and S2 stay. */
 	.globl xlate_thunk_slot_often
 xlate_thunk_slot_often:
 	SAVE 8
 	leaq 8(%rsp), %rdi
 	movq (%rsp), %rsi
 	pushq %r11
+	pushq %r10
+	subq $8, %rsp
 	call xlate_near_often
+	addq $8, %rsp
+	popq %r10
 	popq %r11
 	LOAD 8
 	ret

@@ -62,15 +62,24 @@ static bool is_guest_vector(greg_t trap)
 		trap == EXC_SS;
 }
 
+/* The same where the bias would be in a register. If it is in the other one, this finds none. */
+static enum mmu_window_fault window_fault(struct xlate *x, const siginfo_t *si, greg_t *g, int reg)
+{
+	uint64_t bias = (uint64_t)g[reg];
+	enum mmu_window_fault how = mmu_window_fault(x->cpu, g[REG_TRAPNO] == EXC_PF, (uint64_t)(uintptr_t)si->si_addr,
+		g[REG_ERR] & 2, &bias);
+	g[reg] = (greg_t)bias;
+	return how;
+}
+
 /* A fault of code that goes through windows. True: what it wants is there now. */
 static bool window_filled(struct xlate *x, struct block *b, const siginfo_t *si, greg_t *g)
 {
-	uint64_t bias = (uint64_t)g[REG_R10], rip = (uint64_t)g[REG_RIP]; /* S1 */
-	bool canonical = g[REG_TRAPNO] == EXC_PF;
+	uint64_t rip = (uint64_t)g[REG_RIP];
 	uint16_t was = stats_enter(&x->cpu->stats, PHASE_MISS);
-	enum mmu_window_fault how = mmu_window_fault(x->cpu, canonical, (uint64_t)(uintptr_t)si->si_addr, g[REG_ERR] & 2,
-		&bias);
-	g[REG_R10] = (greg_t)bias;
+	enum mmu_window_fault how = window_fault(x, si, g, REG_R10);
+	if (how == WINDOW_GUEST && g[REG_TRAPNO] != EXC_PF)
+		how = window_fault(x, si, g, REG_R11);
 	if (how == WINDOW_NOT && x->cpu->s.cpl != 3)
 		mmu_window_strike(x->cpu);
 	else if (how == WINDOW_NOT) {

@@ -3,8 +3,8 @@
  *
  * Guest R10, R11, R14 and R15 live in struct cpu. One that came to a scratch register stays there as long as nothing
  * else needs it, and goes home only before an instruction that may fault, leave the block or call C: a run of
- * arithmetic works in host registers. So does the bias of a window (windowed.c), which S1 holds for the next access
- * through the same base register.
+ * arithmetic works in host registers. So does the bias of a window (windowed.c), which S1 or S2 holds for the next
+ * access through the same base register.
  *
  * I1  Whoever writes to a scratch register says so first (xlate_homed_take), and afterwards what it holds now, if it is
  *     worth keeping.
@@ -33,7 +33,7 @@ static void send_home(struct tr *t, unsigned k)
 	if (s->dirty && s->holds < HOLDS_BIAS)
 		emit_st_cpu(&t->e, 8, s->holds * 8u, host_of[k]);
 	else if (s->dirty)
-		xlate_window_keep(t, s->holds - HOLDS_BIAS);
+		xlate_window_keep(t, s->holds - HOLDS_BIAS, host_of[k]);
 	s->dirty = false;
 }
 
@@ -75,24 +75,34 @@ void xlate_homed_holds(struct tr *t, unsigned host, unsigned what, bool dirty)
 	t->scratch[number(host)] = (struct scratch){ .holds = (uint16_t)what, .dirty = dirty, .used = (uint8_t)t->i };
 }
 
-unsigned xlate_homed_free(struct tr *t, uint32_t not)
+bool xlate_homed_idle(const struct tr *t, unsigned host)
 {
-	static const uint8_t order[SCRATCHES] = { 2, 0, 1 }; /* S1 is the one that biases need */
+	return t->scratch[number(host)].holds == HOLDS_NOTHING;
+}
+
+static unsigned least(const struct tr *t, uint32_t of)
+{
+	static const uint8_t order[SCRATCHES] = { 2, 0, 1 }; /* S1 is where biases mostly are */
 	unsigned best = SCRATCHES;
 	for (unsigned j = 0; j < SCRATCHES; j++) {
 		unsigned k = order[j];
-		if (not >> host_of[k] & 1)
+		if (!(of >> host_of[k] & 1))
 			continue;
-		if (t->scratch[k].holds == HOLDS_NOTHING) {
-			best = k;
-			break;
-		}
+		if (t->scratch[k].holds == HOLDS_NOTHING)
+			return host_of[k];
 		if (best == SCRATCHES || t->scratch[k].used < t->scratch[best].used)
 			best = k;
 	}
 	must(best < SCRATCHES);
-	xlate_homed_take(t, host_of[best]);
 	return host_of[best];
+}
+
+unsigned xlate_homed_free(struct tr *t, uint32_t not)
+{
+	uint32_t operand = (t->m.base == H_NONE ? 0 : 1u << t->m.base) | (t->m.index == H_NONE ? 0 : 1u << t->m.index);
+	unsigned host = least(t, ~(not | operand));
+	xlate_homed_take(t, host);
+	return host;
 }
 
 /* General registers only, and no memory, DIV or IDIV: nothing that can raise an exception. */
@@ -131,6 +141,7 @@ static bool quiet(const struct dec *d)
 
 void xlate_homed_before(struct tr *t, const struct dec *d)
 {
+	t->m = no_operand;
 	switch (d->cls) {
 	case DC_NOP: case DC_LEA: case DC_COPY: case DC_PUSH: case DC_POP: case DC_JCC: case DC_RET: case DC_CALL:
 		if (!quiet(d))

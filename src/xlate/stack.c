@@ -18,20 +18,20 @@ void xlate_stack_add(struct tr *t, int32_t n)
 	emit_mov(&t->e, 2, H_GSP, S1);
 }
 
-static void store_imm(struct tr *t, unsigned width, uint64_t imm)
+void xlate_stack_imm(struct tr *t, unsigned width, uint64_t imm, int32_t more)
 {
 	struct emit *e = &t->e;
 	if (width == 8 && (int64_t)imm != (int32_t)imm) {
-		xlate_homed_take(t, S2);
-		emit_mov_imm(e, S2, imm);
-		xlate_lower_op(t, 8, 0x89, S2, 0);
+		unsigned s = xlate_homed_free(t, 0);
+		emit_mov_imm(e, s, imm);
+		xlate_lower_op(t, 8, 0x89, s, more);
 		return;
 	}
 	if (width == 2)
 		e1(e, 0x66);
 	emit_rex(e, width == 8, 0, t->m.index, t->m.base, false);
 	e1(e, 0xc7);
-	emit_modrm_mem(e, 0, t->m.base, t->m.index, 1, t->m.disp);
+	emit_modrm_mem(e, 0, t->m.base, t->m.index, 1, t->m.disp + more);
 	if (width == 2)
 		e2(e, imm & 0xff, imm >> 8 & 0xff);
 	else
@@ -43,18 +43,26 @@ static const struct dec_field *push_reg(const struct dec *d)
 	return d->f_opc.gpr ? &d->f_opc : d->f_rm.gpr && !d->in.has_mem ? &d->f_rm : NULL;
 }
 
+/* The host register with guest register g while there is an operand. */
+static unsigned held(struct tr *t, unsigned g)
+{
+	if (!xlate_lower_homed(g) || xlate_homed_find(t, g) != H_NONE)
+		return xlate_lower_reg(t, g, S0);
+	return xlate_lower_reg(t, g, xlate_homed_free(t, 0));
+}
+
 static void push_body(struct tr *t, const struct dec *d)
 {
 	const struct dec_field *f = push_reg(d);
 	unsigned size = d->in.opsize;
 	if (d->in.has_mem) {
-		xlate_homed_take(t, S2);
-		emit_ld_cpu(&t->e, 8, S2, CPU_OFF(tmp));
-		xlate_lower_op(t, size, 0x89, S2, 0);
+		unsigned s = xlate_homed_free(t, 0);
+		emit_ld_cpu(&t->e, 8, s, CPU_OFF(tmp));
+		xlate_lower_op(t, size, 0x89, s, 0);
 	} else if (f) {
-		xlate_lower_op(t, size, 0x89, xlate_lower_reg(t, f->num, S2), 0);
+		xlate_lower_op(t, size, 0x89, held(t, f->num), 0);
 	} else {
-		store_imm(t, size, d->in.imm);
+		xlate_stack_imm(t, size, d->in.imm, 0);
 	}
 	xlate_stack_add(t, -(int32_t)size);
 }
@@ -73,12 +81,13 @@ void xlate_insn_push(struct tr *t, const struct dec *d)
 	xlate_lower_stack(t, RSP, -(int32_t)d->in.opsize, true, false, d->in.opsize, push_body);
 }
 
-/* S2 is what homed register g has become, if it is all of it. */
-static void homed_popped(struct tr *t, unsigned g, unsigned size)
+/* s is what homed register g has become, or so many bytes of it. */
+static void homed_popped(struct tr *t, unsigned g, unsigned s, unsigned size)
 {
-	xlate_homed_holds(t, S2, g, false);
+	emit_st_cpu(&t->e, size == 4 ? 8 : size, g * 8, s);
+	xlate_homed_holds(t, s, g, false);
 	if (size < 4)
-		xlate_homed_take(t, S2);
+		xlate_homed_take(t, s);
 }
 
 /* The load comes first: it faults where an unused near entry has let a non-canonical address pass. POP SP ends with
@@ -95,10 +104,9 @@ static void pop_reg_body(struct tr *t, const struct dec *d)
 		return;
 	}
 	if (xlate_lower_homed(g)) {
-		xlate_homed_take(t, S2);
-		xlate_lower_op(t, size, 0x8b, S2, 0);
-		emit_st_cpu(e, size == 4 ? 8 : size, g * 8, S2);
-		homed_popped(t, g, size);
+		unsigned s = xlate_homed_free(t, 0);
+		xlate_lower_op(t, size, 0x8b, s, 0);
+		homed_popped(t, g, s, size);
 	} else {
 		xlate_lower_op(t, size, 0x8b, xlate_lower_host(g), 0);
 	}
@@ -107,9 +115,9 @@ static void pop_reg_body(struct tr *t, const struct dec *d)
 
 static void pop_mem_body(struct tr *t, const struct dec *d)
 {
-	xlate_homed_take(t, S2);
-	emit_ld_cpu(&t->e, 8, S2, CPU_OFF(tmp));
-	xlate_lower_op(t, d->in.opsize, 0x89, S2, 0);
+	unsigned s = xlate_homed_free(t, 0);
+	emit_ld_cpu(&t->e, 8, s, CPU_OFF(tmp));
+	xlate_lower_op(t, d->in.opsize, 0x89, s, 0);
 	xlate_stack_add(t, d->in.opsize);
 }
 
@@ -246,15 +254,13 @@ static void push_run_body(struct tr *t, const struct dec *first)
 		const struct dec_field *f = push_reg(&first[j]);
 		int32_t at = (int32_t)(8 * (n - 1 - j));
 		if (!f) {
-			xlate_homed_take(t, S2);
-			emit_mov_imm(e, S2, first[j].in.imm);
-			xlate_lower_op(t, 8, 0x89, S2, at);
+			xlate_stack_imm(t, 8, first[j].in.imm, at);
 		} else if (f->num == RSP) {
-			xlate_homed_take(t, S2);
-			emit_lea(e, 8, S2, H_GSP, H_NONE, 1, -(int32_t)(8 * j));
-			xlate_lower_op(t, 8, 0x89, S2, at);
+			unsigned s = xlate_homed_free(t, 0);
+			emit_lea(e, 8, s, H_GSP, H_NONE, 1, -(int32_t)(8 * j));
+			xlate_lower_op(t, 8, 0x89, s, at);
 		} else {
-			xlate_lower_op(t, 8, 0x89, xlate_lower_reg(t, f->num, S2), at);
+			xlate_lower_op(t, 8, 0x89, held(t, f->num), at);
 		}
 	}
 	emit_lea(e, 8, H_GSP, H_GSP, H_NONE, 1, -(int32_t)(8 * n));
@@ -273,14 +279,12 @@ static void pop_run_body(struct tr *t, const struct dec *first)
 	unsigned n = run_length(t, DC_POP);
 	const struct dec *ret = run_ret(t, n);
 	for (unsigned j = 0; j < n; j++) {
-		unsigned g = push_reg(&first[j])->num, to = xlate_lower_homed(g) ? S2 : xlate_lower_host(g);
-		if (to == S2)
-			xlate_homed_take(t, S2);
+		unsigned g = push_reg(&first[j])->num;
+		bool homed = xlate_lower_homed(g);
+		unsigned to = homed ? xlate_homed_free(t, 0) : xlate_lower_host(g);
 		xlate_lower_op(t, 8, 0x8b, to, (int32_t)(8 * j));
-		if (to == S2) {
-			emit_st_cpu(e, 8, g * 8, S2);
-			homed_popped(t, g, 8);
-		}
+		if (homed)
+			homed_popped(t, g, to, 8);
 	}
 	if (ret)
 		xlate_homed_take(t, S0);

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* what: memory operands in windows of user memory (mmu/window.c): no check, a bias added to the address
  *
- *     S1 = bias of the slot that base points to    rorx, movzx, mov S1, [bias + S1 * 8]
+ *     S1 = bias of the slot that base points to    rorx, movzx, mov S1, [bias + S1 * 8]; S2 as well
  *     access [base + S1 + disp]
  *
  * The slot is the base register's: a displacement, or a constant added to the register meanwhile, may lead out of it by
- * as much as windows have guards (REACH). So accesses through one register share its bias, which waits in struct cpu:
+ * as much as windows have guards (REACH). So accesses through one register share its bias, which stays in S1 or S2, or
+ * waits in struct cpu:
  *
  *     mov S1, [wbias + base * 8]
  *
@@ -35,30 +36,31 @@ static bool windowed(const struct tr *t, unsigned seg, bool write)
 	return t->x->window_not[xlate_window_at(t->rip)] < WINDOW_NOT_MAX;
 }
 
-/* S1 = bias for the address in host register. Returns where in struct cpu it is too, 0: nowhere. */
-static uint32_t look_up(struct tr *t, unsigned host, unsigned base)
+/* Scratch register s = bias for the address in host register. Returns where in struct cpu it is too, 0: nowhere. */
+static uint32_t look_up(struct tr *t, unsigned host, unsigned base, unsigned s)
 {
 	struct emit *e = &t->e;
-	xlate_homed_take(t, S1);
+	xlate_homed_take(t, s);
 	if ((t->loops || key_view(t->key) != VIEW_USER) && !t->live[t->i] && !xlate_lower_far(t)) {
 		uint32_t near = (uint32_t)(CPU_OFF(wnear) + base * sizeof(struct cpu_wnear));
 		struct cold *c = xlate_lower_new_cold(t, COLD_SLOT, false, 0);
 		c->near = (uint8_t)base;
+		c->bias = (uint8_t)s;
 		if (t->bias_at[base] == near + 8) /* an operand with an index shares the entry, not the slot */
 			t->bias_known &= ~(1u << base);
-		emit_mov(e, 8, S1, host);
-		e3(e, 0x49, 0xc1, 0xe8 | (S1 & 7)); /* shr S1, 39 */
+		emit_mov(e, 8, s, host);
+		e3(e, 0x49, 0xc1, 0xe8 | (s & 7)); /* shr s, 39 */
 		e1(e, SLOT_SHIFT);
-		emit_op_mem(e, 4, 0x3b, S1, H_RSP, H_NONE, 1, (int32_t)near);
+		emit_op_mem(e, 4, 0x3b, s, H_RSP, H_NONE, 1, (int32_t)near);
 		c->jump = emit_jcc(e, 5);
 		c->resume = e->p;
-		emit_ld_cpu(e, 8, S1, near + 8);
+		emit_ld_cpu(e, 8, s, near + 8);
 		return near + 8;
 	}
-	e3(e, 0xc4, host & 8 ? 0x43 : 0x63, 0xfb); /* rorx S1, host, 39 */
-	e3(e, 0xf0, 0xc0 | (S1 & 7) << 3 | (host & 7), SLOT_SHIFT);
-	emit_movzx(e, 1, S1, S1);
-	emit_op_mem(e, 8, 0x8b, S1, H_RSP, S1, 8, (int32_t)CPU_OFF(bias));
+	e3(e, 0xc4, host & 8 ? 0x43 : 0x63, 0xfb); /* rorx s, host, 39 */
+	e3(e, 0xf0, 0xc0 | (s & 7) << 3 | (host & 7), SLOT_SHIFT);
+	emit_movzx(e, 1, s, s);
+	emit_op_mem(e, 8, 0x8b, s, H_RSP, s, 8, (int32_t)CPU_OFF(bias));
 	return 0;
 }
 
@@ -68,10 +70,11 @@ void xlate_window_slot_stub(struct tr *t, const struct cold *c)
 {
 	struct emit *e = &t->e;
 	uint32_t near = (uint32_t)(CPU_OFF(wnear) + c->near * sizeof(struct cpu_wnear));
-	emit_st_cpu(e, 8, near, S1);
-	emit_movzx(e, 1, S1, S1);
-	emit_op_mem(e, 8, 0x8b, S1, H_RSP, S1, 8, (int32_t)CPU_OFF(bias));
-	emit_st_cpu(e, 8, near + 8, S1);
+	unsigned s = c->bias;
+	emit_st_cpu(e, 8, near, s);
+	emit_movzx(e, 1, s, s);
+	emit_op_mem(e, 8, 0x8b, s, H_RSP, s, 8, (int32_t)CPU_OFF(bias));
+	emit_st_cpu(e, 8, near + 8, s);
 	e1(e, 0xff); /* dec dword [near_budget] */
 	emit_modrm_mem(e, 1, H_RSP, H_NONE, 1, (int32_t)CPU_OFF(near_budget));
 	emit_jcc_to(e, 5, c->resume);
@@ -171,6 +174,27 @@ static bool shared(const struct tr *t, unsigned k, unsigned next)
 	return false;
 }
 
+/* Where to put the bias for the address in host: S2 if it is not in use, and S1 is. */
+static unsigned for_bias(const struct tr *t, unsigned host)
+{
+	if (host == S1)
+		return S2;
+	return host != S2 && xlate_homed_idle(t, S2) && !xlate_homed_idle(t, S1) ? S2 : S1;
+}
+
+/* A register with a bias that lies at a known place; host stays. */
+static unsigned load_bias(struct tr *t, uint32_t at, unsigned what, unsigned host)
+{
+	unsigned s = xlate_homed_find(t, what);
+	if (s != H_NONE)
+		return s;
+	s = for_bias(t, host);
+	xlate_homed_take(t, s);
+	emit_ld_cpu(&t->e, 8, s, at);
+	xlate_homed_holds(t, s, what, false);
+	return s;
+}
+
 static uint32_t wbias_of(unsigned k)
 {
 	return (uint32_t)(CPU_OFF(wbias) + k * sizeof(uint64_t));
@@ -179,58 +203,41 @@ static uint32_t wbias_of(unsigned k)
 /* t->m = host register, the guest's register or segment base k, + disp; instruction next comes after it. */
 static void by_base(struct tr *t, unsigned k, unsigned host, int32_t disp, unsigned next)
 {
-	if (host == S1) { /* a homed register came to be there */
-		xlate_homed_take(t, S0);
-		emit_mov(&t->e, 8, S0, S1);
-		xlate_homed_holds(t, S0, k, false);
-		host = S0;
-	}
-	t->m = (struct host_mem){ .base = host, .index = S1, .disp = disp };
 	if (t->bias_known >> k & 1) {
-		if (xlate_homed_find(t, HOLDS_BIAS + k) != H_NONE)
-			return;
-		xlate_homed_take(t, S1);
-		emit_ld_cpu(&t->e, 8, S1, t->bias_at[k]);
-		xlate_homed_holds(t, S1, HOLDS_BIAS + k, false);
+		unsigned s = load_bias(t, t->bias_at[k], HOLDS_BIAS + k, host);
+		t->m = (struct host_mem){ .base = host, .index = s, .disp = disp };
 		return;
 	}
-	uint32_t at = look_up(t, host, k);
+	unsigned s = for_bias(t, host);
+	uint32_t at = look_up(t, host, k, s);
+	t->m = (struct host_mem){ .base = host, .index = s, .disp = disp };
 	if (!shared(t, k, next))
 		return;
 	t->bias_known |= 1u << k;
 	t->bias_at[k] = at ? at : wbias_of(k);
 	t->moved[k] = 0;
-	xlate_homed_holds(t, S1, HOLDS_BIAS + k, !at);
+	xlate_homed_holds(t, s, HOLDS_BIAS + k, !at);
 }
 
-void xlate_window_keep(struct tr *t, unsigned k)
+void xlate_window_keep(struct tr *t, unsigned k, unsigned host)
 {
 	if (!(t->bias_known >> k & 1))
 		return;
 	if (shared(t, k, t->i))
-		emit_st_cpu(&t->e, 8, wbias_of(k), S1);
+		emit_st_cpu(&t->e, 8, wbias_of(k), host);
 	else
 		t->bias_known &= ~(1u << k);
-}
-
-/* S1 = a bias that lies at a known place, unless it is there. */
-static void load_bias(struct tr *t, uint32_t at, unsigned what)
-{
-	if (xlate_homed_find(t, what) != H_NONE)
-		return;
-	xlate_homed_take(t, S1);
-	emit_ld_cpu(&t->e, 8, S1, at);
-	xlate_homed_holds(t, S1, what, false);
 }
 
 /* t->m = the address in S0. */
 static void by_s0(struct tr *t, unsigned base)
 {
-	t->m = (struct host_mem){ .base = S0, .index = S1 };
+	unsigned s = for_bias(t, S0);
 	if (key_code64(t->key))
-		look_up(t, S0, base);
+		look_up(t, S0, base, s);
 	else
-		load_bias(t, CPU_OFF(bias), HOLDS_FLAT);
+		s = load_bias(t, CPU_OFF(bias), HOLDS_FLAT, S0);
+	t->m = (struct host_mem){ .base = S0, .index = s };
 }
 
 /* A user address that is known. */
@@ -241,9 +248,10 @@ static void by_constant(struct tr *t, uint64_t ea)
 		xlate_homed_take(t, S0);
 		emit_mov_imm(&t->e, S0, ea);
 	}
-	load_bias(t, (uint32_t)(CPU_OFF(bias) + (ea >> SLOT_SHIFT) * 8), HOLDS_SLOT + (unsigned)(ea >> SLOT_SHIFT));
-	t->m = low ? (struct host_mem){ .base = S1, .index = H_NONE, .disp = (int32_t)ea }
-		   : (struct host_mem){ .base = S0, .index = S1 };
+	uint32_t slot = (uint32_t)(ea >> SLOT_SHIFT);
+	unsigned s = load_bias(t, (uint32_t)(CPU_OFF(bias) + slot * 8), HOLDS_SLOT + slot, S0);
+	t->m = low ? (struct host_mem){ .base = s, .index = H_NONE, .disp = (int32_t)ea }
+		   : (struct host_mem){ .base = S0, .index = s };
 }
 
 bool xlate_window_operand(struct tr *t, const struct dec *d, int32_t extra, bool write)
@@ -254,6 +262,7 @@ bool xlate_window_operand(struct tr *t, const struct dec *d, int32_t extra, bool
 	uint64_t ea;
 	if (!windowed(t, in->seg, write))
 		return false;
+	t->m = no_operand;
 	bool fixed = xlate_lower_fixed(t, d, extra, &ea);
 	if (!key_code64(t->key)) {
 		xlate_lower_ea(t, d, extra);
@@ -269,9 +278,9 @@ bool xlate_window_operand(struct tr *t, const struct dec *d, int32_t extra, bool
 	} else {
 		xlate_lower_ea(t, d, extra);
 		if (based) {
-			xlate_homed_take(t, S1);
-			emit_ld_cpu(&t->e, 8, S1, xlate_lower_seg_base(in->seg));
-			emit_lea(&t->e, 8, S0, S0, S1, 1, 0);
+			unsigned s = xlate_homed_free(t, 1u << S0);
+			emit_ld_cpu(&t->e, 8, s, xlate_lower_seg_base(in->seg));
+			emit_lea(&t->e, 8, S0, S0, s, 1, 0);
 		}
 		by_s0(t, xlate_lower_base(d));
 	}

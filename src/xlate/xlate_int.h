@@ -178,6 +178,7 @@ struct cold {
 	uint8_t count;       /* COLD_RUN: instructions to do one by one */
 	uint32_t desc;       /* access descriptor for the thunk */
 	uint32_t view_rw;    /* view * TLB_RW_COUNT + rw */
+	uint8_t bias;        /* COLD_SLOT: the register for it */
 	uint8_t near;        /* index of the near entry, or NEAR_SIZE: none was tried */
 	uint8_t *jump;       /* displacement to patch */
 	uint8_t *checked;    /* where the hot path goes on with a pointer in S0, flags not yet back */
@@ -201,14 +202,15 @@ enum { NEAR_ABS = 16, NEAR_FS, NEAR_GS };
 #define DESC_ANY (1u << 27)
 #define DESC_TUPLE_SHIFT 28 /* 2 bits, with DESC_ANY: log2 of the elements in memory */
 
-/* Where the host finds a memory operand: [base + index + disp]. index: S1 with a window's bias, or H_NONE. */
+/* Where the host finds a memory operand: [base + index + disp]. index: S1 or S2 with a window's bias, or H_NONE. */
 struct host_mem {
 	unsigned base, index;
 	int32_t disp;
 };
+static const struct host_mem no_operand = { .base = H_NONE, .index = H_NONE };
 
-/* What a scratch register holds (homed.c): a homed guest register (10, 11, 14, 15), or nothing, or in S1 a bias: that
- * of base register k, of a slot of known addresses, or of 32-bit code's only slot. */
+/* What a scratch register holds (homed.c): a homed guest register (10, 11, 14, 15), or nothing, or in S1 or S2 a
+ * bias: that of base register k, of a slot of known addresses, or of 32-bit code's only slot. */
 enum { SCRATCHES = 3, HOLDS_NOTHING = 0xff, HOLDS_BIAS = 0x100, HOLDS_SLOT = 0x200, HOLDS_FLAT = 0x400 };
 struct scratch {
 	uint16_t holds;
@@ -400,8 +402,8 @@ void xlate_window_passed(struct tr *t, const struct dec *d);
 void xlate_window_forget(struct tr *t);
 void xlate_window_slot_stub(struct tr *t, const struct cold *c);
 
-/* The bias of base register k is about to leave S1: to where the next access finds it, if there is one. */
-void xlate_window_keep(struct tr *t, unsigned k);
+/* The bias of base register k is about to leave host register: to where the next access finds it, if there is one. */
+void xlate_window_keep(struct tr *t, unsigned k, unsigned host);
 
 /* homed.c: what scratch registers hold */
 /* Nothing is held. */
@@ -415,7 +417,8 @@ void xlate_homed_take(struct tr *t, unsigned host);
 unsigned xlate_homed_find(struct tr *t, unsigned what);
 /* It holds this now, no other does. dirty: newer than in struct cpu. */
 void xlate_homed_holds(struct tr *t, unsigned host, unsigned what, bool dirty);
-/* A scratch register not among the host registers in the bits of not, taken. */
+bool xlate_homed_idle(const struct tr *t, unsigned host);
+/* A scratch register that is neither in t->m nor among the host registers in the bits of not, taken. */
 unsigned xlate_homed_free(struct tr *t, uint32_t not);
 /* Around each instruction. */
 void xlate_homed_before(struct tr *t, const struct dec *d);
@@ -453,6 +456,8 @@ void xlate_exit_return_to(struct tr *t);
 void xlate_exit_to(struct tr *t, uint64_t target);
 /* Move the stack pointer by n, in its address size. Clobbers S1. */
 void xlate_stack_add(struct tr *t, int32_t n);
+/* Store imm to t->m, more bytes further up. */
+void xlate_stack_imm(struct tr *t, unsigned width, uint64_t imm, int32_t more);
 
 /* xlate.c: make the CPU call this translator; tell its stats where translated code is */
 void xlate_attach(struct xlate *x);

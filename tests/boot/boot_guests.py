@@ -70,7 +70,7 @@ def guest(name, bits, model=None, mode=None):
         if test.is_reference:
             differences(f"{name}-{bits}")
         done = test.ring3("run", "--memory", "64M", "--display", "none", "--serial", "stdio", "--debug-exit",
-                          "--no-reboot", "--timeout", 50, *(["--cpu", model] if model else []),
+                          "--no-reboot", "--timeout", 50, "--stats", *(["--cpu", model] if model else []),
                           *(["--mode", mode] if mode else []), "--kernel", build(test, name, bits), timeout=60)
         (test.logs / f"{test.name}.log").write_text(done.stdout + done.stderr)
         test.said = done.stdout.replace("\r", "")
@@ -80,6 +80,8 @@ def guest(name, bits, model=None, mode=None):
             compare(test, f"{name}-{bits}", test.said)
             return
         test.must(not model or "no x2APIC" in test.said, f"{model} offers x2APIC")
+        astray = re.search(r"(\d+).*no bias leads to", done.stderr)
+        test.must(astray and astray[1] == "0", f"accesses of translated code went astray: {done.stderr[-3000:]}")
         test.must(found[2] == "0" and done.returncode == WAY_OUT, done.stdout[-3000:])
     run.__doc__ = (f"Issue 3, item 2: {name} in {bits}-bit mode on {model or 'this'} CPU behaves as the manual says, "
                    f"mode {mode or 'as set'}.")

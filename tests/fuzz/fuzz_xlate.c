@@ -354,7 +354,7 @@ static void check_windows(const struct target *t)
 	}
 	fclose(f);
 	must(covered == in_windows(t, 0, UINT64_MAX, WINDOW_GUARD));
-	must(!t->cpu->window_astray);
+	must(!t->cpu->stats.count[STAT_ASTRAY]);
 }
 
 static void run(struct target *t, const uint8_t *code, size_t len)

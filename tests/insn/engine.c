@@ -204,8 +204,8 @@ void engine_run(struct engine *e, const struct ocase *c, const uint8_t *image, b
 	bool ended = run(e, step);
 	xlate_sync(e->x);
 	cpu_fpu_park(cpu);
-	r->status = cpu->window_astray ? OS_ASTRAY : ended ? OS_OK : OS_HUNG;
-	cpu->window_astray = 0;
+	r->status = cpu->stats.count[STAT_ASTRAY] ? OS_ASTRAY : ended ? OS_OK : OS_HUNG;
+	cpu->stats.count[STAT_ASTRAY] = 0;
 	memcpy(r->gpr, cpu->s.gpr, sizeof(r->gpr));
 	r->rip = cpu->s.rip;
 	r->rflags = cpu->s.rflags;

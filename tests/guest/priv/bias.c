@@ -119,6 +119,15 @@ EACH(BMI, CODE)
 	SNIPPET(round_##b##_chain, "mov $36, %ecx\n mov %rsi, %" #b "\n 3:" STEP(#b) "sub $1, %ecx\n jnz 3b")
 CHAIN(rbx); CHAIN(rbp); CHAIN(rsp); CHAIN(r11); CHAIN(r13);
 
+/* A register that leads to two slots by turns, so often that ring3 looks into it, between two uses of what others lead
+ * to: R10, which ring3 keeps in memory, and SI. */
+#define BY_TURNS "xchg %rbx, %rdx\n add 8(%rbx), %r8\n"
+#define OFTEN(name, before, behind) \
+	SNIPPET(name, "mov $6000, %ecx\n xor %r8d, %r8d\n mov %rdi, %r10\n mov %rsi, %rbx\n" \
+		"3:" before BY_TURNS behind "sub $1, %ecx\n jnz 3b")
+OFTEN(often_one, "add 8(%rsi), %r8\n", "add 16(%rsi), %r8\n");
+OFTEN(often_two, "add 8(%rsi), %r8\n add 8(%r10), %r8\n", "add 16(%rsi), %r8\n add 16(%r10), %r8\n");
+
 /* What would be constants, but ends in the low 32 bits: B is the low half of A + 0x20. */
 #define SHORT(X, b, l) \
 	X(b, add_short, "add $0x20, %" #l "\n") \
@@ -272,6 +281,22 @@ static void chain(void)
 	}
 }
 
+static void often(void)
+{
+	for (unsigned two = 0; two < 2; two++) {
+		u64 a = start_of(1), b = start_of(4), c = start_of(2), once;
+		stage = two;
+		births();
+		fill_slots();
+		once = word(a + 8) + word(a + 16) + (two ? word(c + 8) + word(c + 16) : 0);
+		prepare(two ? often_two : often_one, 3);
+		in.si = a, in.dx = b, in.di = c;
+		go();
+		CHECK("vol 1 3.3.4 6000 times by turns", t.vec == END &&
+			t.r.r8 == 6000 * once + 3000 * (word(a + 8) + word(b + 8)));
+	}
+}
+
 /* The register leads to an address that is not canonical, by the last 17 bits alone. */
 static void hole(void)
 {
@@ -292,6 +317,7 @@ void guest_main(void)
 	u32 r[4];
 	paging_on();
 	make_slots();
+	often(); /* first: what ends at other places makes ring3 look at instructions otherwise from then on */
 	pairs(any, COUNT(any));
 	ends();
 	low_half();
