@@ -189,7 +189,8 @@ bool xlate_lower_far(const struct tr *t)
 static void check(struct tr *t, struct cold *c, unsigned base, bool write, unsigned size)
 {
 	c->view_rw = key_view(t->key) * TLB_RW_COUNT + (write ? TLB_WRITE : TLB_READ);
-	bool likely = key_view(t->key) == VIEW_USER || base == RSP || base == NEAR_GS || t->rip < LOADER_END;
+	bool frame = base == RBP && !key_code64(t->key); /* 32-bit kernels have frame pointers */
+	bool likely = key_view(t->key) == VIEW_USER || base == RSP || frame || base == NEAR_GS || t->rip < LOADER_END;
 	c->near = (uint8_t)(t->step || t->key & KEY_ALIGN || !likely || xlate_lower_far(t) ? NEAR_SIZE : base);
 	c->size = (uint16_t)size;
 	if (c->near < NEAR_SIZE) {
