@@ -22,6 +22,9 @@ struct cpu_model {
 	uint64_t efer_valid;
 	bool long_mode, nx, pcid, invpcid, smap, x2apic, tsc_deadline, rdtscp, rdpid, fsgsbase, umip, page1g, pse, pae,
 		pge, sysenter, cmpxchg16b, xsave, avx, avx512;
+	/* CPUID.0DH: components of XSAVE areas, and EAX of sub-leaf 1 */
+	struct { uint32_t size, offset; bool aligned; } component[8];
+	uint32_t xsave_forms;
 	unsigned phys_bits;   /* MAXPHYADDR */
 	uint64_t tsc_hz;
 };

@@ -282,6 +282,24 @@ static uint64_t cr4_of(const struct cpuid_plan *plan)
 	return valid;
 }
 
+/* XSAVE asks each time. */
+static void note_xsave(struct cpu_model *m)
+{
+	for (unsigned i = 0; i < m->nleaves; i++) {
+		const struct cpuid_leaf *l = &m->leaf[i];
+
+		if (l->leaf != 0xd)
+			continue;
+		if (l->sub == 1)
+			m->xsave_forms = l->eax;
+		if (l->sub > 1 && l->sub < ARRAY_LEN(m->component)) {
+			m->component[l->sub].size = l->eax;
+			m->component[l->sub].offset = l->ebx;
+			m->component[l->sub].aligned = l->ecx >> 1 & 1;
+		}
+	}
+}
+
 void cpuid_build(struct cpu_model *m, const struct cpuid_plan *plan)
 {
 	set_flags(m, plan);
@@ -292,6 +310,7 @@ void cpuid_build(struct cpu_model *m, const struct cpuid_plan *plan)
 	basic_leaves(m, plan);
 	if (plan->max_leaf >= 0xd)
 		xsave_leaves(m, plan);
+	note_xsave(m);
 	extended_leaves(m, plan);
 	hypervisor_leaves(m, plan);
 }

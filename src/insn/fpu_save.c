@@ -113,35 +113,20 @@ void insn_fxrstor(struct cpu *cpu, const struct insn *in)
 	__asm__ volatile("fxrstor64 %0" : : "m"(now));
 }
 
-/* Offset and size of XSAVE component n >= 2 in the standard format; aligned: its place in the compacted one is
- * 64-byte aligned. */
-struct component {
-	uint32_t size, offset;
-	bool aligned;
-};
-
-static struct component component(const struct cpu *cpu, unsigned n)
-{
-	uint32_t r[4];
-
-	cpuid_answer(cpu, 0xd, n, r);
-	return (struct component){ r[0], r[1], r[2] >> 1 & 1 };
-}
-
-/* Bytes of an XSAVE area that holds the components in mask. */
+/* Bytes of an XSAVE area that holds the components in mask, which XCR0 has. */
 static size_t area_size(const struct cpu *cpu, uint64_t mask, bool compact)
 {
+	const struct cpu_model *m = cpu->model;
 	size_t end = XS_MIN;
 
-	for (unsigned n = 2; n < 63; n++) {
-		struct component c;
-		size_t at;
+	for (unsigned n = 2; n < ARRAY_LEN(m->component); n++) {
+		size_t at = m->component[n].offset;
 
 		if (!(mask >> n & 1))
 			continue;
-		c = component(cpu, n);
-		at = compact ? (c.aligned ? (end + 63) & ~(size_t)63 : end) : c.offset;
-		end = MAX(end, at + c.size);
+		if (compact)
+			at = m->component[n].aligned ? (end + 63) & ~(size_t)63 : end;
+		end = MAX(end, at + m->component[n].size);
 	}
 	must(end <= CPU_BOUNCE);
 	return end;
@@ -155,13 +140,12 @@ static uint64_t requested(const struct cpu *cpu)
 /* Where component n lies in an area that holds those in mask. */
 static size_t component_at(const struct cpu *cpu, uint64_t mask, unsigned n, bool compact)
 {
-	struct component c = component(cpu, n);
 	size_t end;
 
 	if (!compact)
-		return c.offset;
+		return cpu->model->component[n].offset;
 	end = area_size(cpu, mask & ((1ull << n) - 1), true);
-	return c.aligned ? (end + 63) & ~(size_t)63 : end;
+	return cpu->model->component[n].aligned ? (end + 63) & ~(size_t)63 : end;
 }
 
 /* Outside 64-bit code registers 8 to 31 stay where they are in the area, and component 7, which is all of 16 to 31,
@@ -221,10 +205,7 @@ enum { FORM_XSAVEOPT, FORM_XSAVEC }; /* bits of CPUID.(EAX=0DH,ECX=1):EAX, SDM v
 
 static bool has_form(const struct cpu *cpu, unsigned bit)
 {
-	uint32_t r[4];
-
-	cpuid_answer(cpu, 0xd, 1, r);
-	return r[0] >> bit & 1;
+	return cpu->model->xsave_forms >> bit & 1;
 }
 
 /* The modified optimization goes by the host address of the last XRSTOR, which is our buffer: save everything

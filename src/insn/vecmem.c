@@ -54,10 +54,7 @@ static void live(struct cpu *cpu)
 
 static uint32_t component_offset(const struct cpu *cpu, unsigned n)
 {
-	uint32_t r[4];
-
-	cpuid_answer(cpu, 0xd, n, r);
-	return r[1];
+	return cpu->model->component[n].offset;
 }
 
 static void image_take(struct cpu *cpu, struct vimage *v)

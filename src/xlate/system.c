@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* what: system instructions without a call of C: CLI STI CLD STD PUSHF POPF STAC CLAC SWAPGS, segment registers
+/* what: system instructions without a call of C: CLI STI CLD STD PUSHF POPF STAC CLAC SWAPGS RDTSC, segments
  *
  * A kernel's way in and out is made of these. What is done here is the common case, where the key says that it is
  * allowed (CPL 0: SDM vol 3 5.9), or in modes where it is anybody's; all else stays with the helpers in insn/, which
@@ -8,6 +8,7 @@
  *     STI     an interrupt waits, which it lets in behind the next instruction
  *     POPF    TF, NT, IOPL, AC or ID change, or IF where that is not for CPL 0, or an interrupt waits
  *
+ *     RDTSC   CR4.TSD is set
  *     MOV and POP to DS, ES, FS, GS   it is not the segment that was loaded there last (struct cpu_kept, entry.S)
  *
  * STAC and CLAC change the view of memory, and so the key, in the midst of a block: t->keys says which one each
@@ -61,6 +62,8 @@ static bool does(const struct tr *t, const struct dec *d)
 	case OP_PUSHF: case OP_POPF: return ring0(t->key) || !(t->key & KEY_REAL);
 	case OP_STAC: case OP_CLAC: return ring0(t->key) && ac_is_view(t);
 	case OP_SWAPGS: return ring0(t->key) && key_code64(t->key);
+	case OP_RDTSC: return true;
+	case OP_RDTSCP: return t->cpu->model->rdtscp;
 	case OP_PUSH_SEG: return true;
 	case OP_MOV_TO_SEG: case OP_POP_SEG: return ring0(t->key) && !(t->key & KEY_REAL) && kept_thunk(in->reg);
 	case OP_MOV_FROM_SEG: return !in->has_mem && in->reg <= SEG_GS;
@@ -283,6 +286,38 @@ static void set_view(struct tr *t, bool ac)
 	store_dword(e, CPU_OFF(ks), t->ks);
 }
 
+/* CR4.TSD matters above CPL 0 (SDM vol 3 2.5). RDTSCP waits for what comes before it, as LFENCE does (vol 2). */
+static void rdtsc(struct tr *t, bool with_aux)
+{
+	struct emit *e = &t->e;
+	bool saved = t->live[t->i] != 0;
+	if (saved)
+		emit_flags_save(e);
+	if (!ring0(t->key)) {
+		emit_op_mem(e, 4, 0xf7, 0, H_RSP, H_NONE, 1, (int32_t)CPU_OFF(s.cr4)); /* test */
+		e_32(e, CR4_TSD);
+		to_helper(t, COLD_HELPER, saved);
+	}
+	emit_mov(e, 8, S2, H_RAX); /* the flags; RAX is written */
+	if (with_aux)
+		e3(e, 0x0f, 0xae, 0xe8); /* lfence */
+	e2(e, 0x0f, 0x31);           /* rdtsc */
+	e3(e, 0x48, 0xc1, 0xe2);     /* shl rdx, 32 */
+	e1(e, 32);
+	emit_op_reg(e, 8, 0x0b, H_RDX, H_RAX);
+	emit_op_mem(e, 8, 0x03, H_RDX, H_RSP, H_NONE, 1, (int32_t)CPU_OFF(s.tsc_offset));
+	emit_mov(e, 4, S0, H_RDX);
+	e3(e, 0x48, 0xc1, 0xea);     /* shr rdx, 32 */
+	e1(e, 32);
+	if (with_aux)
+		emit_ld_cpu(e, 4, H_RCX, CPU_OFF(s.tsc_aux));
+	if (saved) {
+		emit_mov(e, 8, H_RAX, S2);
+		emit_flags_restore(e);
+	}
+	emit_mov(e, 4, H_RAX, S0);
+}
+
 static void swapgs(struct emit *e)
 {
 	uint32_t gs = xlate_lower_seg_base(SEG_GS), other = CPU_OFF(s.kernel_gs_base);
@@ -370,6 +405,8 @@ void xlate_system(struct tr *t, const struct dec *d)
 	case OP_POPF: xlate_lower_stack(t, RSP, 0, false, true, d->in.opsize, popf_body); break;
 	case OP_STAC: set_view(t, true); break;
 	case OP_CLAC: set_view(t, false); break;
+	case OP_RDTSC: rdtsc(t, false); break;
+	case OP_RDTSCP: rdtsc(t, true); break;
 	case OP_SWAPGS: swapgs(&t->e); break;
 	case OP_PUSH_SEG:
 		xlate_lower_stack(t, RSP, -(int32_t)d->in.opsize, true, false, selector_size(d), push_seg_body);

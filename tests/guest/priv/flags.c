@@ -14,7 +14,11 @@ SNIPPET(pop_push, "push " AX "\n popf\n pushf\n pop " DX);
 SNIPPET(pop_push16, "pushw %ax\n popfw\n pushfw\n pop %dx");
 SNIPPET(pop_dead, "push " AX "\n popf\n xor %ecx, %ecx\n pushf\n pop " DX);
 SNIPPET(push_only, "pushf\n pop " DX "\n pushfw\n popw %cx");
-SNIPPET(keepers, "push " AX "\n popf\n std\n cld\n sti\n cli\n sti\n sti\n pushf\n mov %ds, %cx\n pop " DX "\n cli");
+SNIPPET(keepers, "push " AX "\n popf\n std\n cld\n sti\n cli\n sti\n sti\n rdtsc\n rdtscp\n"
+	"pushf\n mov %ds, %cx\n pop " DX "\n cli");
+SNIPPET(ticks, "ti_at: rdtsc\n mov %eax, %esi\n mov %edx, %edi\n rdtscp\n mov %eax, %ebx\n mov %edx, %ecx\n"
+	"sub %esi, %eax\n sbb %edi, %edx\n rdtsc\n sub %ebx, %eax\n sbb %ecx, %edx");
+SNIPPET(ticks_p, "tp_at: rdtscp");
 SNIPPET(keep_ac, "push " AX "\n popf\n stac\n clac\n clac\n stac\n pushf\n clac\n pop " DX);
 SNIPPET(st_cl, "std\n pushf\n pop " DX "\n cld\n pushf\n popw %cx");
 
@@ -107,6 +111,21 @@ static void images(void)
 	CHECK("vol 2 CLD, STD", FINE && t.r.dx == (2 | DF) && t.r.cx == 2);
 	run(st_cl, 3);
 	CHECK("vol 2 CLD, STD", FINE && t.r.dx == (2 | DF) && t.r.cx == 2);
+}
+
+static void clock(void)
+{
+	extern char ti_at[], tp_at[];
+	for (unsigned cpl = 0; cpl < 4; cpl += 3) {
+		run(ticks, cpl);
+		CHECK("vol 2 RDTSC, RDTSCP: later is more", FINE && t.r.ax < 1u << 30 && t.r.dx == 0);
+		WR_CR(4, RD_CR(4) | 4);
+		run(ticks, cpl);
+		CHECK("vol 3 2.5 CR4.TSD", cpl ? t.vec == GP && t.err == 0 && t.r.ip == (ul)ti_at : FINE);
+		run(ticks_p, cpl);
+		CHECK("vol 3 2.5 CR4.TSD and RDTSCP", cpl ? t.vec == GP && t.err == 0 && t.r.ip == (ul)tp_at : FINE);
+		WR_CR(4, RD_CR(4) & ~4ul);
+	}
 }
 
 static void keeps(int smap)
@@ -242,6 +261,7 @@ void guest_main(void)
 	outb(0x21, 0xff);
 	cpuid(7, 0, r);
 	images();
+	clock();
 	keeps(0);
 	paging_on();
 	if (r[1] >> 20 & 1)
