@@ -207,9 +207,9 @@ static void sti(struct tr *t)
 
 static void push_tmp_body(struct tr *t, const struct dec *d)
 {
-	xlate_homed_take(t, S2);
-	emit_ld_cpu(&t->e, 8, S2, CPU_OFF(tmp));
-	xlate_lower_op(t, d->in.opsize, 0x89, S2, 0);
+	unsigned s = xlate_homed_free(t, 0);
+	emit_ld_cpu(&t->e, 8, s, CPU_OFF(tmp));
+	xlate_lower_op(t, d->in.opsize, 0x89, s, 0);
 	xlate_stack_add(t, -(int32_t)d->in.opsize);
 }
 
@@ -339,9 +339,9 @@ static unsigned selector_size(const struct dec *d)
 
 static void push_seg_body(struct tr *t, const struct dec *d)
 {
-	xlate_homed_take(t, S2);
-	load_narrow(&t->e, 2, S2, sel_of(d));
-	xlate_lower_op(t, selector_size(d), 0x89, S2, 0);
+	unsigned s = xlate_homed_free(t, 0);
+	load_narrow(&t->e, 2, s, sel_of(d));
+	xlate_lower_op(t, selector_size(d), 0x89, s, 0);
 	xlate_stack_add(t, -(int32_t)d->in.opsize);
 }
 
