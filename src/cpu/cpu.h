@@ -162,6 +162,8 @@ struct cpu_tlb_used {
 	uint64_t bits[TLB_ALL / 64];
 };
 #define CPU_LARGE 1024
+/* Pages of RAM told apart: 4 GiB; larger machines share bits. */
+#define CPU_WRITTEN (1u << 20)
 #define CPU_LARGE_SET (1ull << 63)
 
 /* A page table that a 4-level walk ended in, with the rights of the levels above: the walk's last step without the
@@ -365,6 +367,7 @@ struct cpu {
 	bool fpu_opt;            /* XSAVEOPT */
 	/* mmu's */
 	struct cpu_tlb_used tlb_used[2]; /* which TLB entries are filled: [0] with non-global pages, [1] with global ones */
+	uint8_t tlb_written[CPU_WRITTEN / 8]; /* a bit for each host page that may have had write entries */
 	/* hash table: gla >> 21 | CPU_LARGE_SET of the regions that large pages with entries touch */
 	uint64_t tlb_large[CPU_LARGE];
 	uint32_t tlb_large_n;

@@ -100,6 +100,12 @@ static inline void mmu_entry_kill(struct cpu *cpu, unsigned id)
 	mmu_entry_at(cpu, id)->tag = TLB_SLOT_PAGE(id & (TLB_SIZE - 1));
 }
 
+/* Which bit of tlb_written is about a host page. */
+static inline uint32_t mmu_written_at(uint64_t host)
+{
+	return (uint32_t)(host >> 12) % CPU_WRITTEN;
+}
+
 static inline void mmu_entry_put(struct cpu *cpu, unsigned view, unsigned rw, gla_t gla, const uint8_t *host,
 				 bool global)
 {
@@ -108,6 +114,8 @@ static inline void mmu_entry_put(struct cpu *cpu, unsigned view, unsigned rw, gl
 
 	e->tag = gla & PAGE_MASK;
 	e->host = (uintptr_t)host;
+	if (rw == TLB_WRITE)
+		cpu->tlb_written[mmu_written_at(e->host) / 8] |= (uint8_t)(1u << mmu_written_at(e->host) % 8);
 	mmu_used_set(&cpu->tlb_used[global], id);
 	mmu_used_clear(&cpu->tlb_used[!global], id);
 }

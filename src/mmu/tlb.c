@@ -12,7 +12,8 @@
  * I1  The bit of an entry in one of the two maps is set iff the entry is valid.
  * I2  A write entry exists only for RAM or plain memory that is read and written at the same place, holds no
  *     translated code and whose D bit is set.
- * I3  Every region that a large page with a valid entry touches is in tlb_large, unless that is full; 1 GiB pages in
+ * I3  A write entry, in the TLB or in a near entry, has its page's bit in tlb_written.
+ * I4  Every region that a large page with a valid entry touches is in tlb_large, unless that is full; 1 GiB pages in
  *     tlb_huge.
  */
 #include "mmu/mmu_int.h"
@@ -224,9 +225,9 @@ static bool same_gib(struct cpu *cpu, unsigned id, uint64_t gla)
 }
 
 /* Reading code as data may stay fast. */
-static bool same_host_write(struct cpu *cpu, unsigned id, uint64_t host)
+static bool same_written(struct cpu *cpu, unsigned id, uint64_t at)
 {
-	return id / TLB_SIZE % TLB_RW_COUNT == TLB_WRITE && mmu_entry_at(cpu, id)->host == host;
+	return id / TLB_SIZE % TLB_RW_COUNT == TLB_WRITE && mmu_written_at(mmu_entry_at(cpu, id)->host) == at;
 }
 
 static void flush_one(struct cpu *cpu, gla_t gla)
@@ -284,10 +285,14 @@ void mmu_flush_page(struct cpu *cpu, gla_t gla)
 
 void mmu_protect_code(struct cpu *cpu, uint64_t ram_off)
 {
-	uint64_t host = (uintptr_t)(mem_ram_base(cpu->mem) + (ram_off & PAGE_MASK));
+	uint32_t at = mmu_written_at((uintptr_t)(mem_ram_base(cpu->mem) + (ram_off & PAGE_MASK)));
+	uint8_t *byte = &cpu->tlb_written[at / 8], bit = (uint8_t)(1u << at % 8);
 
-	used_flush(cpu, &cpu->tlb_used[0], same_host_write, host);
-	used_flush(cpu, &cpu->tlb_used[1], same_host_write, host);
+	if (*byte & bit) {
+		used_flush(cpu, &cpu->tlb_used[0], same_written, at);
+		used_flush(cpu, &cpu->tlb_used[1], same_written, at);
+		*byte &= (uint8_t)~bit;
+	}
 	mmu_window_protect(cpu, ram_off);
 }
 
@@ -299,6 +304,7 @@ void mmu_init(struct cpu *cpu)
 		for (unsigned rw = 0; rw < TLB_RW_COUNT; rw++)
 			near_kill(cpu, view, rw);
 	bytes_fill(cpu->tlb_used, 0, sizeof(cpu->tlb_used));
+	bytes_fill(cpu->tlb_written, 0, sizeof(cpu->tlb_written));
 	bytes_fill(cpu->tlb_large, 0, sizeof(cpu->tlb_large));
 	bytes_fill(cpu->exec, 0, sizeof(cpu->exec));
 	cpu->tlb_large_n = 0;
