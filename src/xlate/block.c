@@ -251,6 +251,7 @@ struct block *xlate_block_step(struct xlate *x)
 	stats_enter(&x->cpu->stats, PHASE_TRANSLATION);
 	xlate_find_fetch(x, &f);
 	cpu_fpu_park(x->cpu);
+	xlate_keep_x87_rip(x);
 	xlate_cache_make_room_to_step(x);
 	struct block *b = &x->step_block;
 	memset(b, 0, sizeof(*b));

@@ -309,6 +309,8 @@ static uint64_t guest_rip_of(struct cpu *cpu, uint64_t host_pc)
 {
 	struct xlate *x = cpu->engine;
 	const struct block *b = xlate_cache_at(x, host_pc);
+	if (host_pc == (uint64_t)(uintptr_t)x)
+		return x->x87_rip;
 	if (!b || !b->nmap)
 		return 0;
 	uint32_t off = (uint32_t)(host_pc - (uint64_t)(uintptr_t)x->rx) - b->host_off;
@@ -317,9 +319,24 @@ static uint64_t guest_rip_of(struct cpu *cpu, uint64_t host_pc)
 
 static uint64_t guest_cs_base_of(struct cpu *cpu, uint64_t host_pc)
 {
+	const struct xlate *x = cpu->engine;
 	const struct block *b = xlate_cache_at(cpu->engine, host_pc);
 
+	if (host_pc == (uint64_t)(uintptr_t)x)
+		return x->x87_cs_base;
 	return b ? b->cs_base : 0;
+}
+
+void xlate_keep_x87_rip(struct xlate *x)
+{
+	uint8_t *fip = x->cpu->fpu + CPU_FPU_FIP;
+	uint64_t at = get_le64(fip);
+	must(!x->cpu->fpu_live);
+	if (!xlate_cache_at(x, at))
+		return;
+	x->x87_rip = guest_rip_of(x->cpu, at);
+	x->x87_cs_base = guest_cs_base_of(x->cpu, at);
+	put_le64(fip, (uint64_t)(uintptr_t)x);
 }
 
 /* Where near misses come thick, whoever is taken at random has many of them: that instruction asks the TLB at once

@@ -153,6 +153,7 @@ struct xlate {
 	uint8_t sig_vector;
 	uint32_t sig_error;
 	struct block step_block;      /* the block in the step buffer */
+	uint64_t x87_rip, x87_cs_base; /* of the last x87 instruction if its FIP is our own address */
 	uint8_t window_not[4096];     /* hashed: how often an instruction met what windows do not answer */
 	bool crc32, bmi2;             /* host has SSE4.2, BMI2 */
 	bool sig_retry;               /* #GP that the strict translation of one instruction has to confirm */
@@ -276,6 +277,9 @@ struct block *xlate_block_step(struct xlate *x);
 
 /* A near branch at rip has led nowhere: put its stack pointer back and raise its #GP(0). */
 noreturn void xlate_block_bad_target_raise(struct xlate *x, uint64_t rip);
+
+/* xlate.c, FPU parked: host code goes, and the x87 instruction pointer may point to it. Ours instead stands for it. */
+void xlate_keep_x87_rip(struct xlate *x);
 
 /* perfmap.c */
 void xlate_perfmap_block(struct xlate *x, const struct block *b);

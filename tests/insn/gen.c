@@ -49,7 +49,7 @@ static bool unwanted(const struct cand *c)
 }
 
 /* Images that hold x87 pointers. In a sequence they would be those of earlier instructions: FDP and FOP of memory
- * operands are the engine's own (docs/xlate.md), and after single steps so is FIP. */
+ * operands are the engine's own (docs/xlate.md). */
 static bool stores_x87_pointers(ZydisMnemonic m)
 {
 	switch (m) {

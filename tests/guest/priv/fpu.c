@@ -13,6 +13,7 @@ SNIPPET(x_unmask, "fninit\n fldz\n fld1\n fdivp\n fnstcw cw\n andw $0xfffb, cw\n
 SNIPPET(x_mmx, "fninit\n fldz\n fld1\n fdivp\n fnstcw cw\n andw $0xfffb, cw\n fldcw cw\nxx_at: movd %eax, %mm0");
 SNIPPET(x_stack, "fninit\n fstp %st(0)\n fnstsw %ax");
 SNIPPET(x_tags, "fninit\n fld1\n movd %eax, %mm1\n fnstenv area\n emms");
+SNIPPET(x_where, "fninit\nxo_at: fld1\n mov $1, %eax\n mov $2, %edx\n fnstenv area");
 SNIPPET(x_plain, "xp_at: fld1");
 SNIPPET(x_wait, "xw_at: fwait");
 SNIPPET(x_fninit, "xi_at: fninit");
@@ -35,9 +36,9 @@ SNIPPET(load_all, "fninit\n fldpi\n mov $0x11111111, %eax\n movd %eax, %xmm3\n m
 SNIPPET(fsave_it, "fninit\n fld1\n fldpi\n fnsave area\n fnstsw %ax\n mov %eax, %edx\n frstor area\n"
 	" fstpl area + 512\n fnstsw %ax");
 SNIPPET(fsave16, ".byte 0x66\n fnsave area");
-extern char xd_at[], xd_next[], xd_wait[], xm_at[], xu_at[], xu_next[], xx_at[], xp_at[], xw_at[], xi_at[], xs_at[],
-	xq_at[], xl_at[], sd_at[], sd_next[], sv_at[],
-	sm_at[], sa_at[], sr_at[], fx_at[], fr_at[], xv_at[], xr_at[];
+extern char xo_at[], xd_at[], xd_next[], xd_wait[], xm_at[], xu_at[], xu_next[], xx_at[], xp_at[], xw_at[], xi_at[],
+	xs_at[], xq_at[], xl_at[], sd_at[], sd_next[], sv_at[], sm_at[], sa_at[], sr_at[], fx_at[], fr_at[], xv_at[],
+	xr_at[];
 u16 cw;
 u32 mxcsr;
 u8 area[4096] __attribute__((aligned(64)));
@@ -54,6 +55,8 @@ static void with(const void *code, ul di)
 	in.di = di;
 	go();
 }
+
+static void on_step(void) {}
 
 static void x87(void)
 {
@@ -76,6 +79,15 @@ static void x87(void)
 	for (unsigned k = 0; k < 16; k += 2)
 		empty += (AREA16(8) >> k & 3) == 3;
 	CHECK("vol 1 9.5.1 an MMX write leaves no tag empty, TOP 0", FINE && !empty && !(AREA16(4) & 0x3800));
+	for (unsigned traps = 0; traps < 2; traps++) {
+		hook[DB] = on_step;
+		prepare(x_where, 3);
+		in.flags |= traps * TF;
+		go();
+		hook[DB] = 0;
+		CHECK("vol 1 8.1.8 the instruction pointer, with and without single steps", FINE &&
+			AREA32(12) == (u32)(ul)xo_at);
+	}
 	run(fsave_it, 3);
 	CHECK("vol 2 FNSAVE initializes, FRSTOR restores", FINE && (t.r.dx & 0xffff) == 0 &&
 		AREA64(512) == 0x400921fb54442d18 && (t.r.ax & 0x3800) == 0x3800);
