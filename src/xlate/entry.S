@@ -14,7 +14,8 @@
 	movq %rax, (\o+0)(%rsp)
 	lahf
 	seto %al
-	movw %ax, (\o+OFF_HOST_FLAGS)(%rsp)
+	movzwl %ax, %eax
+	movq %rax, (\o+OFF_HOST_FLAGS)(%rsp) /* as wide as C will read it: a narrow store is not forwarded */
 	movq %rcx, (\o+8)(%rsp)
 	movq %rdx, (\o+16)(%rsp)
 	movq %rbx, (\o+24)(%rsp)
