@@ -293,9 +293,11 @@ struct cpu_hooks {
 	void (*ferr)(void *opaque, bool level);
 };
 
+#define FLUSH_REGION_SHIFT 22
 /* Called by mmu when translations die or give way, for the engine's own caches. */
 enum cpu_flush {
 	FLUSH_PAGE,      /* those of gla: the current context's and global ones */
+	FLUSH_REGION,    /* the same of the 4 MiB around gla: what a large page may have covered */
 	FLUSH_NONGLOBAL, /* the current context's, all but global ones */
 	FLUSH_ALL,       /* of all contexts, global ones too */
 	FLUSH_SWITCH,    /* none: context gla becomes the current one instead of cpu->ctx, with what it had */

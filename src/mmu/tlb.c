@@ -18,6 +18,11 @@
  */
 #include "mmu/mmu_int.h"
 
+/* What INVLPG of a large page drops: 4 MiB, the larger of both kinds. */
+#define REGION_SHIFT FLUSH_REGION_SHIFT
+#define REGION_PAGES 1024u
+_Static_assert(TLB_SIZE >= REGION_PAGES && CPU_EXEC_SIZE >= REGION_PAGES, "each of its pages has a slot");
+
 static void near_kill(struct cpu *cpu, unsigned view, unsigned rw)
 {
 	cpu->near_live[view][rw] = false;
@@ -214,11 +219,6 @@ void mmu_flush_all(struct cpu *cpu)
 	mmu_told(cpu, FLUSH_ALL, 0);
 }
 
-static bool same_region(struct cpu *cpu, unsigned id, uint64_t gla)
-{
-	return mmu_entry_at(cpu, id)->tag >> 22 == gla >> 22; /* covers 2 MiB and 4 MiB pages */
-}
-
 static bool same_gib(struct cpu *cpu, unsigned id, uint64_t gla)
 {
 	return mmu_entry_at(cpu, id)->tag >> 30 == gla >> 30;
@@ -247,15 +247,52 @@ static void flush_one(struct cpu *cpu, gla_t gla)
 	}
 }
 
-static void flush_region(struct cpu *cpu, gla_t gla, match_fn *match, unsigned shift)
+static void flush_gib(struct cpu *cpu, gla_t gla)
 {
 	mmu_saved_clear(cpu);
-	used_flush(cpu, &cpu->tlb_used[0], match, gla);
-	used_flush(cpu, &cpu->tlb_used[1], match, gla);
+	used_flush(cpu, &cpu->tlb_used[0], same_gib, gla);
+	used_flush(cpu, &cpu->tlb_used[1], same_gib, gla);
 	cpu->exec_gen[0] = mmu_gen_new(cpu);
 	cpu->exec_gen[1] = mmu_gen_new(cpu);
-	mmu_window_flush(cpu, gla, shift);
+	mmu_window_flush(cpu, gla, 30);
 	mmu_told(cpu, FLUSH_ALL, 0);
+}
+
+/* Kill the entries among the 64 from id on that are for pages of gla's region. */
+static void flush_row(struct cpu *cpu, unsigned id, gla_t gla)
+{
+	uint64_t left = cpu->tlb_used[0].bits[id / 64] | cpu->tlb_used[1].bits[id / 64];
+
+	for (; left; left &= left - 1) {
+		unsigned at = id + (unsigned)__builtin_ctzll(left);
+
+		if (mmu_entry_at(cpu, at)->tag >> REGION_SHIFT != gla >> REGION_SHIFT)
+			continue;
+		mmu_entry_kill(cpu, at);
+		mmu_used_clear(&cpu->tlb_used[0], at);
+		mmu_used_clear(&cpu->tlb_used[1], at);
+	}
+}
+
+/* The slots of a region's pages lie in a row. */
+static void flush_region(struct cpu *cpu, gla_t gla)
+{
+	gla_t first = gla & ~((1ull << REGION_SHIFT) - 1);
+
+	mmu_near_clear(cpu);
+	mmu_saved_clear(cpu);
+	for (unsigned view = 0; view < VIEW_COUNT; view++)
+		for (unsigned rw = 0; rw < TLB_RW_COUNT; rw++)
+			for (unsigned k = 0; k < REGION_PAGES; k += 64)
+				flush_row(cpu, mmu_entry_id(view, rw, first) + k, gla);
+	for (unsigned k = 0; k < REGION_PAGES; k++) {
+		struct cpu_exec *x = exec_at(cpu, first + k * PAGE);
+
+		if (x->tag >> REGION_SHIFT == gla >> REGION_SHIFT)
+			x->gen = 0;
+	}
+	mmu_window_flush(cpu, gla, REGION_SHIFT);
+	mmu_told(cpu, FLUSH_REGION, gla);
 }
 
 void mmu_flush_page(struct cpu *cpu, gla_t gla)
@@ -268,11 +305,11 @@ void mmu_flush_page(struct cpu *cpu, gla_t gla)
 	for (unsigned k = 0; k < CPU_IO_SIZE; k++)
 		cpu->io[k].gen = 0; /* other PCIDs' too: the page may be global */
 	if (cpu->tlb_huge & huge_bit(gla)) {
-		flush_region(cpu, gla, same_gib, 30);
+		flush_gib(cpu, gla);
 		return;
 	}
 	if (large_maybe(cpu, gla)) {
-		flush_region(cpu, gla, same_region, 22);
+		flush_region(cpu, gla);
 		return;
 	}
 	flush_one(cpu, gla);

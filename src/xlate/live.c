@@ -84,6 +84,13 @@ static void clear_page(struct xlate *x, gla_t page)
 			x->cpu->live[id] = DEAD;
 }
 
+static void clear_region(struct xlate *x, const struct live_log *log, gla_t gla)
+{
+	for (unsigned k = 0; k < log->n; k++)
+		if (x->vpages[log->id[k]].gla >> FLUSH_REGION_SHIFT == gla >> FLUSH_REGION_SHIFT)
+			x->cpu->live[log->id[k]] = DEAD;
+}
+
 /* What was cleared since does not come back. */
 static void leave_context(struct xlate *x, struct live_log *log)
 {
@@ -115,6 +122,10 @@ void xlate_live_flushed(struct cpu *cpu, enum cpu_flush scope, gla_t gla)
 
 	switch (scope) {
 	case FLUSH_PAGE: clear_page(x, gla & ~4095ull); break;
+	case FLUSH_REGION:
+		clear_region(x, &x->live_log[cpu->ctx], gla);
+		clear_region(x, &x->live_log[LOG_GLOBAL], gla);
+		break;
 	case FLUSH_NONGLOBAL: clear_log(x, &x->live_log[cpu->ctx]); break;
 	case FLUSH_CONTEXT: x->live_log[gla].n = 0; break;
 	case FLUSH_ALL: clear_all(x); break;

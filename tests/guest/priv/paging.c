@@ -202,6 +202,26 @@ static void reserved(void)
 	}
 }
 
+/* Code in a large page, behind which another frame comes: INVLPG of any of its addresses is enough. */
+static void large_code(void)
+{
+	enum { FRAME = 16 << 20, AT = 0x5000 };
+	for (unsigned k = 0; k < 6; k++) {
+		ul frame = FRAME + (k & 1) * FRAME;
+		u8 *code = (u8 *)frame + AT;
+		code[0] = 0xb0, code[1] = (u8)(1 + (k & 1)), code[2] = 0xc3; /* mov al, 1 or 2; ret */
+		set(pde, frame | 0x87);
+		invlpg(WINDOW + (k < 4 ? 0x123000 : AT));
+		for (unsigned j = 0; j < 3; j++) {
+			prepare(p_exec, 3);
+			in.di = WINDOW + AT;
+			go();
+			CHECK("vol 3 4.10.4.1 INVLPG of a large page's other address: code", t.vec == END &&
+				(u8)t.r.ax == 1 + (k & 1));
+		}
+	}
+}
+
 static void stale(void)
 {
 	target[0] = 0x11, other[0] = 0x22;
@@ -413,6 +433,7 @@ void guest_main(void)
 		matrix();
 	}
 	stale();
+	large_code();
 	top_levels();
 	pcids();
 #else
@@ -420,11 +441,13 @@ void guest_main(void)
 	mode_on();
 	matrix();
 	stale();
+	large_code();
 	wide = 1;
 	mode_on();
 	reserved();
 	matrix();
 	stale();
+	large_code();
 	pae_loads();
 	if (has_nx) {
 		wrmsr(0xc0000080, rdmsr(0xc0000080) | 1 << 11);
