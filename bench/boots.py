@@ -17,7 +17,7 @@ from machine import Failure, Machine
 
 INSTALLER = "debian-installer-12-netboot-"
 RAM = re.compile(r"memfd:(ring3-ram|memory-backend)")    # of ring3 and of QEMU
-SETTLE, IDLE = 10, 20           # seconds
+SETTLE, IDLE = 10, 60           # seconds: of systemd's jobs a minute holds as many as any
 
 
 def linux(kernel, arch="amd64"):
