@@ -25,6 +25,14 @@ static void *take_signals(void *opaque)
 	return NULL;
 }
 
+/* nohup(1) */
+static bool ignored(int sig)
+{
+	struct sigaction sa;
+
+	return !sigaction(sig, NULL, &sa) && sa.sa_handler == SIG_IGN;
+}
+
 int signals_start(struct run_signals *s, bool stats, struct err *err)
 {
 	int rc;
@@ -34,7 +42,8 @@ int signals_start(struct run_signals *s, bool stats, struct err *err)
 	sigemptyset(&s->set);
 	sigaddset(&s->set, SIGINT);
 	sigaddset(&s->set, SIGTERM);
-	sigaddset(&s->set, SIGHUP);
+	if (!ignored(SIGHUP)) /* sigwait() would see it all the same */
+		sigaddset(&s->set, SIGHUP);
 	if (stats)
 		sigaddset(&s->set, SIGUSR1);
 	sigprocmask(SIG_BLOCK, &s->set, NULL);

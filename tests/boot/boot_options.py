@@ -233,6 +233,24 @@ def signals(test):
         machine.must_end(QUIT, 10)
 
 
+@case("nohup", QUICK, 2)
+def nohup(test):
+    """A machine that nohup started does not end with its terminal; a stop and SIGTERM are for it as ever."""
+    if test.is_reference:
+        raise Skip("the reference machine ends")
+    process = subprocess.Popen(["sh", "-c", 'trap "" HUP; exec "$0" "$@"', test.program, "run", "--display", "none",
+                                "--serial", "stdio", "--timeout", "50", *hello(test)], stdin=subprocess.PIPE,
+                               stdout=subprocess.PIPE)
+    with process.stdout, process.stdin:
+        process.stdout.readline()
+        for number in signal.SIGHUP, signal.SIGSTOP, signal.SIGCONT:
+            process.send_signal(number)
+            time.sleep(0.2)
+        test.must(process.poll() is None, f"ended with {process.returncode}")
+        process.send_signal(signal.SIGTERM)
+        test.must(process.wait(10) == QUIT, f"ended with {process.returncode}")
+
+
 @case("escape", QUICK, 2)
 def escape(test):
     """In a terminal Ctrl-A h lists the keys and Ctrl-A x quits."""
