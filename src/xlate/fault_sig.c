@@ -62,13 +62,17 @@ static bool is_guest_vector(greg_t trap)
 		trap == EXC_SS;
 }
 
-/* The same where the bias would be in a register. If it is in the other one, this finds none. */
-static enum mmu_window_fault window_fault(struct xlate *x, const siginfo_t *si, greg_t *g, int reg)
+/* What the access adds its bias from, and nothing else, is made the bias of a new window: another register is the
+ * guest's, who might guess what biases look like. */
+static enum mmu_window_fault window_fault(struct xlate *x, const struct block *b, const siginfo_t *si, greg_t *g)
 {
-	uint64_t bias = (uint64_t)g[reg];
+	unsigned reg = xlate_bias_at(x, b, (uint64_t)g[REG_RIP]);
+	uint64_t none = 0, s1 = (uint64_t)g[REG_R10], s2 = (uint64_t)g[REG_R11];
+	uint64_t *bias = reg == S1 ? &s1 : reg == S2 ? &s2 : &none;
 	enum mmu_window_fault how = mmu_window_fault(x->cpu, g[REG_TRAPNO] == EXC_PF, (uint64_t)(uintptr_t)si->si_addr,
-		g[REG_ERR] & 2, &bias);
-	g[reg] = (greg_t)bias;
+		g[REG_ERR] & 2, bias);
+	g[REG_R10] = (greg_t)s1;
+	g[REG_R11] = (greg_t)s2;
 	return how;
 }
 
@@ -77,9 +81,7 @@ static bool window_filled(struct xlate *x, struct block *b, const siginfo_t *si,
 {
 	uint64_t rip = (uint64_t)g[REG_RIP];
 	uint16_t was = stats_enter(&x->cpu->stats, PHASE_MISS);
-	enum mmu_window_fault how = window_fault(x, si, g, REG_R10);
-	if (how == WINDOW_GUEST && g[REG_TRAPNO] != EXC_PF)
-		how = window_fault(x, si, g, REG_R11);
+	enum mmu_window_fault how = window_fault(x, b, si, g);
 	if (how == WINDOW_NOT && x->cpu->s.cpl != 3)
 		mmu_window_strike(x->cpu);
 	else if (how == WINDOW_NOT) {

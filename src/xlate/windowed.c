@@ -200,17 +200,33 @@ static uint32_t wbias_of(unsigned k)
 	return (uint32_t)(CPU_OFF(wbias) + k * sizeof(uint64_t));
 }
 
+/* t->m = host register + disp + the bias in s, or without the register: the handler of faults is told where the bias
+ * is (xlate_bias_at). */
+static void operand(struct tr *t, unsigned host, unsigned s, int32_t disp)
+{
+	struct xmap *m = &t->map[t->nmap - 1];
+	if (m->bias && m->bias != s) {
+		struct xmap again = *m;
+		again.host = (uint32_t)(t->e.p - t->x->rw) - t->b->host_off;
+		m = &t->map[t->nmap++];
+		*m = again;
+	}
+	m->bias = (uint8_t)s;
+	t->m = host == H_NONE ? (struct host_mem){ .base = s, .index = H_NONE, .disp = disp }
+			      : (struct host_mem){ .base = host, .index = s, .disp = disp };
+}
+
 /* t->m = host register, the guest's register or segment base k, + disp; instruction next comes after it. */
 static void by_base(struct tr *t, unsigned k, unsigned host, int32_t disp, unsigned next)
 {
 	if (t->bias_known >> k & 1) {
 		unsigned s = load_bias(t, t->bias_at[k], HOLDS_BIAS + k, host);
-		t->m = (struct host_mem){ .base = host, .index = s, .disp = disp };
+		operand(t, host, s, disp);
 		return;
 	}
 	unsigned s = for_bias(t, host);
 	uint32_t at = look_up(t, host, k, s);
-	t->m = (struct host_mem){ .base = host, .index = s, .disp = disp };
+	operand(t, host, s, disp);
 	if (!shared(t, k, next))
 		return;
 	t->bias_known |= 1u << k;
@@ -237,7 +253,7 @@ static void by_s0(struct tr *t, unsigned base)
 		look_up(t, S0, base, s);
 	else
 		s = load_bias(t, CPU_OFF(bias), HOLDS_FLAT, S0);
-	t->m = (struct host_mem){ .base = S0, .index = s };
+	operand(t, S0, s, 0);
 }
 
 /* A user address that is known. */
@@ -250,8 +266,7 @@ static void by_constant(struct tr *t, uint64_t ea)
 	}
 	uint32_t slot = (uint32_t)(ea >> SLOT_SHIFT);
 	unsigned s = load_bias(t, (uint32_t)(CPU_OFF(bias) + slot * 8), HOLDS_SLOT + slot, S0);
-	t->m = low ? (struct host_mem){ .base = s, .index = H_NONE, .disp = (int32_t)ea }
-		   : (struct host_mem){ .base = S0, .index = s };
+	operand(t, low ? H_NONE : S0, s, low ? (int32_t)ea : 0);
 }
 
 bool xlate_window_operand(struct tr *t, const struct dec *d, int32_t extra, bool write)

@@ -305,6 +305,16 @@ static const struct xmap *map_at(const struct block *b, uint32_t off)
 	return &b->map[lo];
 }
 
+static uint32_t offset_in(const struct xlate *x, const struct block *b, uint64_t host_pc)
+{
+	return (uint32_t)(host_pc - (uint64_t)(uintptr_t)x->rx) - b->host_off;
+}
+
+unsigned xlate_bias_at(const struct xlate *x, const struct block *b, uint64_t host_pc)
+{
+	return b->nmap ? map_at(b, offset_in(x, b, host_pc))->bias : 0;
+}
+
 static uint64_t guest_rip_of(struct cpu *cpu, uint64_t host_pc)
 {
 	struct xlate *x = cpu->engine;
@@ -313,8 +323,7 @@ static uint64_t guest_rip_of(struct cpu *cpu, uint64_t host_pc)
 		return x->x87_rip;
 	if (!b || !b->nmap)
 		return 0;
-	uint32_t off = (uint32_t)(host_pc - (uint64_t)(uintptr_t)x->rx) - b->host_off;
-	return b->rip + map_at(b, off)->guest;
+	return b->rip + map_at(b, offset_in(x, b, host_pc))->guest;
 }
 
 static uint64_t guest_cs_base_of(struct cpu *cpu, uint64_t host_pc)

@@ -50,11 +50,13 @@ struct xexit {
 	bool linkable;            /* may be chained */
 };
 
-/* Host offset (from the block's start; cold code is further up) at which code for a guest instruction begins. */
+/* Host offset (from the block's start; cold code is further up) at which code for a guest instruction begins, or for an
+ * access of it that has its bias elsewhere than the one before. */
 struct xmap {
 	uint32_t host;
 	uint16_t guest; /* offset of the instruction from the block's rip */
-	uint16_t len;
+	uint8_t len;
+	uint8_t bias;   /* S1 or S2 if that holds the bias of an access in a window, else 0 */
 };
 
 struct block {
@@ -239,7 +241,7 @@ struct tr {
 	unsigned ncold;
 	struct xexit exits[BLOCK_MAX_EXITS];
 	unsigned nexits;
-	struct xmap map[2 * BLOCK_MAX_INSNS + BLOCK_MAX_SITES + 2];
+	struct xmap map[3 * BLOCK_MAX_INSNS + BLOCK_MAX_SITES + 2];
 	unsigned nmap;
 	bool loops;            /* the block jumps backwards: what it does is done often */
 	bool ended;            /* control never falls out of the last instruction */
@@ -277,6 +279,10 @@ struct block *xlate_block_step(struct xlate *x);
 
 /* A near branch at rip has led nowhere: put its stack pointer back and raise its #GP(0). */
 noreturn void xlate_block_bad_target_raise(struct xlate *x, uint64_t rip);
+
+/* xlate.c: which of S1 and S2 holds the bias of the access in a window that b does at host_pc; 0: neither. The other
+ * may hold what the guest likes. */
+unsigned xlate_bias_at(const struct xlate *x, const struct block *b, uint64_t host_pc);
 
 /* xlate.c, FPU parked: host code goes, and the x87 instruction pointer may point to it. Ours instead stands for it. */
 void xlate_keep_x87_rip(struct xlate *x);

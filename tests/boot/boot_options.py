@@ -187,6 +187,31 @@ def faults_wake_nobody(test):
     test.must(usage.ru_nvcsw < 200, f"{usage.ru_nvcsw} sleeps")
 
 
+@case("guessed-bias", QUICK, 3)
+def guessed_bias(test):
+    """Isolation does not rest on addresses of the host's that a guest cannot know: this one is told where slots without
+    a window lead."""
+    if test.is_reference:
+        raise Skip("the reference machine has no windows")
+    process = subprocess.Popen([test.program, "run", "--memory", "64M", "--mode", "windows", "--display", "none",
+                                "--serial", "stdio", "--debug-exit", "--stats", "--timeout", "50", "--kernel",
+                                build(test, "guess", 64)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                               stderr=subprocess.PIPE)
+    with process.stdin, process.stdout, process.stderr:
+        test.must(b"where?" in process.stdout.readline(), "no question")
+        guard, slot, none = 4 << 30, 512 << 30, []
+        for line in Path(f"/proc/{process.pid}/maps").read_text().splitlines():
+            first, last = (int(end, 16) for end in line.split()[0].split("-"))
+            if last - first >= slot + 2 * guard:
+                none.append(last - slot - guard)
+        test.must(len(none) == 1, f"{none}: which?")
+        process.stdin.write(none[0].to_bytes(8, "little"))
+        said, errors = process.communicate()
+    _, counts = report(errors.decode())
+    test.must(b" 0 failed" in said and process.returncode == 1, said.decode())
+    test.must(counts["faults at host addresses that no bias leads to: a bug of ring3's"] == 0, errors.decode())
+
+
 @case("perf-map", QUICK, 4)
 def perf_map(test):
     """--perf-map: every block has a line for perf, where code is; no address is used twice, also after resets."""
