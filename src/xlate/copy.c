@@ -271,6 +271,8 @@ static bool in_place(struct tr *t, const struct dec *d)
 		return false;
 	if (used_soon(t, f->num) || xlate_homed_find(t, f->num) != H_NONE)
 		return false;
+	if (f->wr && d->f_reg.gpr && d->f_reg.num == f->num) /* a scratch register would hold what it was */
+		return false;
 	if (!f->wr)
 		return reads_rm(d);
 	return f->size == 8 && (is_alu(d) || (d->map == 0 && d->opcode == 0x89));

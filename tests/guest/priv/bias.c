@@ -128,6 +128,10 @@ CHAIN(rbx); CHAIN(rbp); CHAIN(rsp); CHAIN(r11); CHAIN(r13);
 OFTEN(often_one, "add 8(%rsi), %r8\n", "add 16(%rsi), %r8\n");
 OFTEN(often_two, "add 8(%rsi), %r8\n add 8(%r10), %r8\n", "add 16(%rsi), %r8\n add 16(%r10), %r8\n");
 
+/* R11, which ring3 keeps in memory, is written there from itself; what it was must not be what is read later. */
+SNIPPET(twice_code, "mov %rdi, %r11\n nop\n .rept 10\n lea 1(%rax), %rax\n .endr\n add %r11, %r11\n" \
+	".rept 10\n lea 1(%rax), %rax\n .endr\n mov %r11, %r8");
+
 /* What would be constants, but ends in the low 32 bits: B is the low half of A + 0x20. */
 #define SHORT(X, b, l) \
 	X(b, add_short, "add $0x20, %" #l "\n") \
@@ -297,6 +301,14 @@ static void often(void)
 	}
 }
 
+static void twice(void)
+{
+	prepare(twice_code, 3);
+	in.di = 0x123456789;
+	go();
+	CHECK("vol 2 ADD of a register to itself", t.vec == END && t.r.r8 == 0x2468acf12);
+}
+
 /* The register leads to an address that is not canonical, by the last 17 bits alone. */
 static void hole(void)
 {
@@ -317,6 +329,7 @@ void guest_main(void)
 	u32 r[4];
 	paging_on();
 	make_slots();
+	twice();
 	often(); /* first: what ends at other places makes ring3 look at instructions otherwise from then on */
 	pairs(any, COUNT(any));
 	ends();
