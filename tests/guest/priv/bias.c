@@ -129,7 +129,7 @@ OFTEN(often_one, "add 8(%rsi), %r8\n", "add 16(%rsi), %r8\n");
 OFTEN(often_two, "add 8(%rsi), %r8\n add 8(%r10), %r8\n", "add 16(%rsi), %r8\n add 16(%r10), %r8\n");
 
 /* R11, which ring3 keeps in memory, is written there from itself; what it was must not be what is read later. */
-SNIPPET(twice_code, "mov %rdi, %r11\n nop\n .rept 10\n lea 1(%rax), %rax\n .endr\n add %r11, %r11\n" \
+SNIPPET(twice_code, "mov %rdi, %r11\n cpuid\n add %r11, %r11\n" \
 	".rept 10\n lea 1(%rax), %rax\n .endr\n mov %r11, %r8");
 
 /* What would be constants, but ends in the low 32 bits: B is the low half of A + 0x20. */
