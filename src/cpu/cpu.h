@@ -162,9 +162,9 @@ struct cpu_tlb_used {
 	uint64_t bits[TLB_ALL / 64];
 };
 #define CPU_LARGE 1024
+#define CPU_LARGE_SET (1ull << 63)
 /* Pages of RAM told apart: 4 GiB; larger machines share bits. */
 #define CPU_WRITTEN (1u << 20)
-#define CPU_LARGE_SET (1ull << 63)
 
 /* A page table that a 4-level walk ended in, with the rights of the levels above: the walk's last step without the
  * first three (a paging-structure cache, SDM vol 3 4.10.3). */
@@ -293,7 +293,9 @@ struct cpu_hooks {
 	void (*ferr)(void *opaque, bool level);
 };
 
+/* What INVLPG of a large page drops: 4 MiB, the larger of both kinds. */
 #define FLUSH_REGION_SHIFT 22
+
 /* Called by mmu when translations die or give way, for the engine's own caches. */
 enum cpu_flush {
 	FLUSH_PAGE,      /* those of gla: the current context's and global ones */

@@ -113,21 +113,22 @@ void insn_fxrstor(struct cpu *cpu, const struct insn *in)
 	__asm__ volatile("fxrstor64 %0" : : "m"(now));
 }
 
+/* Where component n lies; end: of those before it in the area. */
+static size_t placed(const struct cpu *cpu, unsigned n, size_t end, bool compact)
+{
+	if (!compact)
+		return cpu->model->component[n].offset;
+	return cpu->model->component[n].aligned ? (end + 63) & ~(size_t)63 : end;
+}
+
 /* Bytes of an XSAVE area that holds the components in mask, which XCR0 has. */
 static size_t area_size(const struct cpu *cpu, uint64_t mask, bool compact)
 {
-	const struct cpu_model *m = cpu->model;
 	size_t end = XS_MIN;
 
-	for (unsigned n = 2; n < ARRAY_LEN(m->component); n++) {
-		size_t at = m->component[n].offset;
-
-		if (!(mask >> n & 1))
-			continue;
-		if (compact)
-			at = m->component[n].aligned ? (end + 63) & ~(size_t)63 : end;
-		end = MAX(end, at + m->component[n].size);
-	}
+	for (unsigned n = 2; n < ARRAY_LEN(cpu->model->component); n++)
+		if (mask >> n & 1)
+			end = MAX(end, placed(cpu, n, end, compact) + cpu->model->component[n].size);
 	must(end <= CPU_BOUNCE);
 	return end;
 }
@@ -140,12 +141,7 @@ static uint64_t requested(const struct cpu *cpu)
 /* Where component n lies in an area that holds those in mask. */
 static size_t component_at(const struct cpu *cpu, uint64_t mask, unsigned n, bool compact)
 {
-	size_t end;
-
-	if (!compact)
-		return cpu->model->component[n].offset;
-	end = area_size(cpu, mask & ((1ull << n) - 1), true);
-	return cpu->model->component[n].aligned ? (end + 63) & ~(size_t)63 : end;
+	return placed(cpu, n, area_size(cpu, mask & ((1ull << n) - 1), compact), compact);
 }
 
 /* Outside 64-bit code registers 8 to 31 stay where they are in the area, and component 7, which is all of 16 to 31,

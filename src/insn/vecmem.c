@@ -52,19 +52,14 @@ static void live(struct cpu *cpu)
 		cpu_fpu_load(cpu);
 }
 
-static uint32_t component_offset(const struct cpu *cpu, unsigned n)
-{
-	return cpu->model->component[n].offset;
-}
-
 static void image_take(struct cpu *cpu, struct vimage *v)
 {
 	v->have = cpu->s.xcr0;
-	v->ymm = component_offset(cpu, 2);
+	v->ymm = cpu->model->component[2].offset;
 	if (v->have & 0xe0) {
-		v->mask = component_offset(cpu, 5);
-		v->zmm = component_offset(cpu, 6);
-		v->hi16 = component_offset(cpu, 7);
+		v->mask = cpu->model->component[5].offset;
+		v->zmm = cpu->model->component[6].offset;
+		v->hi16 = cpu->model->component[7].offset;
 	}
 	zero_bytes(v->b + XS_HEADER, 64);
 	live(cpu);

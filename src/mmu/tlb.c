@@ -18,9 +18,7 @@
  */
 #include "mmu/mmu_int.h"
 
-/* What INVLPG of a large page drops: 4 MiB, the larger of both kinds. */
-#define REGION_SHIFT FLUSH_REGION_SHIFT
-#define REGION_PAGES 1024u
+#define REGION_PAGES (1u << (FLUSH_REGION_SHIFT - 12))
 _Static_assert(TLB_SIZE >= REGION_PAGES && CPU_EXEC_SIZE >= REGION_PAGES, "each of its pages has a slot");
 
 static void near_kill(struct cpu *cpu, unsigned view, unsigned rw)
@@ -266,7 +264,7 @@ static void flush_row(struct cpu *cpu, unsigned id, gla_t gla)
 	for (; left; left &= left - 1) {
 		unsigned at = id + (unsigned)__builtin_ctzll(left);
 
-		if (mmu_entry_at(cpu, at)->tag >> REGION_SHIFT != gla >> REGION_SHIFT)
+		if (mmu_entry_at(cpu, at)->tag >> FLUSH_REGION_SHIFT != gla >> FLUSH_REGION_SHIFT)
 			continue;
 		mmu_entry_kill(cpu, at);
 		mmu_used_clear(&cpu->tlb_used[0], at);
@@ -277,7 +275,7 @@ static void flush_row(struct cpu *cpu, unsigned id, gla_t gla)
 /* The slots of a region's pages lie in a row. */
 static void flush_region(struct cpu *cpu, gla_t gla)
 {
-	gla_t first = gla & ~((1ull << REGION_SHIFT) - 1);
+	gla_t first = gla & ~((1ull << FLUSH_REGION_SHIFT) - 1);
 
 	mmu_near_clear(cpu);
 	mmu_saved_clear(cpu);
@@ -288,10 +286,10 @@ static void flush_region(struct cpu *cpu, gla_t gla)
 	for (unsigned k = 0; k < REGION_PAGES; k++) {
 		struct cpu_exec *x = exec_at(cpu, first + k * PAGE);
 
-		if (x->tag >> REGION_SHIFT == gla >> REGION_SHIFT)
+		if (x->tag >> FLUSH_REGION_SHIFT == gla >> FLUSH_REGION_SHIFT)
 			x->gen = 0;
 	}
-	mmu_window_flush(cpu, gla, REGION_SHIFT);
+	mmu_window_flush(cpu, gla, FLUSH_REGION_SHIFT);
 	mmu_told(cpu, FLUSH_REGION, gla);
 }
 

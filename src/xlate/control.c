@@ -186,13 +186,6 @@ void xlate_insn_ret(struct tr *t, const struct dec *d)
 	t->ended = true;
 }
 
-static void target_to_tmp(struct tr *t, const struct dec *d)
-{
-	xlate_homed_take(t, S2);
-	xlate_lower_load(t, d->in.opsize, S2);
-	emit_st_cpu(&t->e, 8, CPU_OFF(tmp), S2);
-}
-
 static uint64_t return_rip(const struct tr *t, const struct dec *d)
 {
 	uint64_t ret = t->rip + d->in.len;
@@ -209,7 +202,7 @@ void xlate_insn_call(struct tr *t, const struct dec *d)
 {
 	struct emit *e = &t->e;
 	if (d->in.has_mem) {
-		xlate_lower_access(t, d, 0, false, true, d->in.opsize, target_to_tmp);
+		xlate_lower_access(t, d, 0, false, true, d->in.opsize, xlate_stack_to_tmp);
 	} else if (!d->imm_target) {
 		unsigned r = xlate_lower_reg(t, d->f_rm.num, S1);
 		emit_st_cpu(e, 8, CPU_OFF(tmp), r);

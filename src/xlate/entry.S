@@ -200,37 +200,31 @@ near_often:
 	NEAR 4
 	NEAR 5
 
-/* TLB miss: S0 (R15) = linear address, S1 (R10) = descriptor; gives the host address in S0. */
+/* S0 (R15) = what \function of C makes of S0 and the descriptor in S1 (R10). */
+.macro ACCESS function
+	SAVE 8
+	movq (%rsp), %rax
+	movq %rax, (8+OFF_HOST_PC)(%rsp)
+	leaq 8(%rsp), %rdi
+	movq %r15, %rsi
+	movl %r10d, %edx
+	subq $8, %rsp
+	call \function
+	addq $8, %rsp
+	movq %rax, %r15
+	LOAD 8
+	ret
+.endm
+
+/* TLB miss: from a linear address to a host address. */
 	.globl xlate_thunk_slow
 xlate_thunk_slow:
-	SAVE 8
-	movq (%rsp), %rax
-	movq %rax, (8+OFF_HOST_PC)(%rsp)
-	leaq 8(%rsp), %rdi
-	movq %r15, %rsi
-	movl %r10d, %edx
-	subq $8, %rsp
-	call xlate_slow
-	addq $8, %rsp
-	movq %rax, %r15
-	LOAD 8
-	ret
+	ACCESS xlate_slow
 
-/* Segment check failed inline: S0 = offset, S1 = descriptor; gives the linear address in S0. */
+/* A segment check failed inline: from an offset to a linear address. */
 	.globl xlate_thunk_segment
 xlate_thunk_segment:
-	SAVE 8
-	movq (%rsp), %rax
-	movq %rax, (8+OFF_HOST_PC)(%rsp)
-	leaq 8(%rsp), %rdi
-	movq %r15, %rsi
-	movl %r10d, %edx
-	subq $8, %rsp
-	call xlate_segment
-	addq $8, %rsp
-	movq %rax, %r15
-	LOAD 8
-	ret
+	ACCESS xlate_segment
 
 /* After a store that may have bounced: S1 (R10) = next RIP. */
 	.globl xlate_thunk_commit
@@ -270,6 +264,7 @@ xlate_thunk_slot_often:
 	popq %r11
 	LOAD 8
 	ret
+
 /* Segment register \n is loaded with selector S0 (R15) at CPL 0: is that the segment it was loaded with last (struct
  * cpu_kept)? S1 (R10) = offset in cpu->tlb of the table that reads of descriptors go by. ZF = 1: it is done, and no key
  * depends on it. Leaves S2 and RAX alone. */
@@ -330,6 +325,7 @@ xlate_kept_\name:
 	KEPT ds, 3
 	KEPT fs, 4
 	KEPT gs, 5
+
 	.globl xlate_gates_end
 xlate_gates_end:
 

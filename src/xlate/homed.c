@@ -69,9 +69,9 @@ unsigned xlate_homed_find(struct tr *t, unsigned what)
 
 void xlate_homed_holds(struct tr *t, unsigned host, unsigned what, bool dirty)
 {
-	for (unsigned k = 0; k < SCRATCHES; k++)
-		if (t->scratch[k].holds == what)
-			t->scratch[k] = (struct scratch){ .holds = HOLDS_NOTHING };
+	unsigned old = xlate_homed_find(t, what);
+	if (old != H_NONE)
+		t->scratch[number(old)].holds = HOLDS_NOTHING;
 	t->scratch[number(host)] = (struct scratch){ .holds = (uint16_t)what, .dirty = dirty, .used = (uint8_t)t->i };
 }
 
@@ -139,25 +139,25 @@ static bool quiet(const struct dec *d)
 	return d->enc == ENC_LEGACY ? quiet_legacy(d) : quiet_vex(d);
 }
 
+bool xlate_homed_through(const struct dec *d)
+{
+	switch (d->cls) {
+	case DC_NOP: case DC_LEA: case DC_COPY: case DC_PUSH: case DC_POP: case DC_JCC: return true;
+	default: return false;
+	}
+}
+
 void xlate_homed_before(struct tr *t, const struct dec *d)
 {
 	t->m = no_operand;
-	switch (d->cls) {
-	case DC_NOP: case DC_LEA: case DC_COPY: case DC_PUSH: case DC_POP: case DC_JCC: case DC_RET: case DC_CALL:
-		if (!quiet(d))
-			xlate_homed_flush(t);
-		break;
-	default:
+	if (!xlate_homed_through(d) && d->cls != DC_RET && d->cls != DC_CALL)
 		xlate_homed_forget(t);
-	}
+	else if (!quiet(d))
+		xlate_homed_flush(t);
 }
 
 void xlate_homed_after(struct tr *t, const struct dec *d)
 {
-	switch (d->cls) {
-	case DC_NOP: case DC_LEA: case DC_COPY: case DC_PUSH: case DC_POP: case DC_JCC:
-		break;
-	default:
+	if (!xlate_homed_through(d))
 		xlate_homed_begin(t);
-	}
 }

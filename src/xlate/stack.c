@@ -38,6 +38,20 @@ void xlate_stack_imm(struct tr *t, unsigned width, uint64_t imm, int32_t more)
 		e_32(e, (uint32_t)imm);
 }
 
+void xlate_stack_to_tmp(struct tr *t, const struct dec *d)
+{
+	xlate_homed_take(t, S2);
+	xlate_lower_load(t, d->in.opsize, S2);
+	emit_st_cpu(&t->e, 8, CPU_OFF(tmp), S2);
+}
+
+void xlate_stack_from_tmp(struct tr *t, unsigned width)
+{
+	unsigned s = xlate_homed_free(t, 0);
+	emit_ld_cpu(&t->e, 8, s, CPU_OFF(tmp));
+	xlate_lower_op(t, width, 0x89, s, 0);
+}
+
 static const struct dec_field *push_reg(const struct dec *d)
 {
 	return d->f_opc.gpr ? &d->f_opc : d->f_rm.gpr && !d->in.has_mem ? &d->f_rm : NULL;
@@ -56,9 +70,7 @@ static void push_body(struct tr *t, const struct dec *d)
 	const struct dec_field *f = push_reg(d);
 	unsigned size = d->in.opsize;
 	if (d->in.has_mem) {
-		unsigned s = xlate_homed_free(t, 0);
-		emit_ld_cpu(&t->e, 8, s, CPU_OFF(tmp));
-		xlate_lower_op(t, size, 0x89, s, 0);
+		xlate_stack_from_tmp(t, size);
 	} else if (f) {
 		xlate_lower_op(t, size, 0x89, held(t, f->num), 0);
 	} else {
@@ -67,17 +79,10 @@ static void push_body(struct tr *t, const struct dec *d)
 	xlate_stack_add(t, -(int32_t)size);
 }
 
-static void value_to_tmp(struct tr *t, const struct dec *d)
-{
-	xlate_homed_take(t, S2);
-	xlate_lower_load(t, d->in.opsize, S2);
-	emit_st_cpu(&t->e, 8, CPU_OFF(tmp), S2);
-}
-
 void xlate_insn_push(struct tr *t, const struct dec *d)
 {
 	if (d->in.has_mem)
-		xlate_lower_access(t, d, 0, false, true, d->in.opsize, value_to_tmp);
+		xlate_lower_access(t, d, 0, false, true, d->in.opsize, xlate_stack_to_tmp);
 	xlate_lower_stack(t, RSP, -(int32_t)d->in.opsize, true, false, d->in.opsize, push_body);
 }
 
@@ -115,9 +120,7 @@ static void pop_reg_body(struct tr *t, const struct dec *d)
 
 static void pop_mem_body(struct tr *t, const struct dec *d)
 {
-	unsigned s = xlate_homed_free(t, 0);
-	emit_ld_cpu(&t->e, 8, s, CPU_OFF(tmp));
-	xlate_lower_op(t, d->in.opsize, 0x89, s, 0);
+	xlate_stack_from_tmp(t, d->in.opsize);
 	xlate_stack_add(t, d->in.opsize);
 }
 
@@ -127,7 +130,7 @@ void xlate_insn_pop(struct tr *t, const struct dec *d)
 		xlate_lower_stack(t, RSP, 0, false, true, d->in.opsize, pop_reg_body);
 		return;
 	}
-	xlate_lower_stack(t, RSP, 0, false, true, d->in.opsize, value_to_tmp);
+	xlate_lower_stack(t, RSP, 0, false, true, d->in.opsize, xlate_stack_to_tmp);
 	/* the address is computed with the stack pointer already raised (SDM POP) */
 	xlate_lower_access(t, d, d->in.base == RSP ? d->in.opsize : 0, true, false, d->in.opsize, pop_mem_body);
 }

@@ -117,6 +117,12 @@ static void alu_imm(struct emit *e, unsigned op, unsigned reg, uint32_t imm)
 	e_32(e, imm);
 }
 
+static void test_cpu(struct emit *e, uint32_t off, uint32_t imm)
+{
+	emit_op_mem(e, 4, 0xf7, 0, H_RSP, H_NONE, 1, (int32_t)off);
+	e_32(e, imm);
+}
+
 static void test_imm(struct emit *e, unsigned reg, uint32_t imm)
 {
 	emit_op_reg(e, 4, 0xf7, 0, reg);
@@ -191,8 +197,7 @@ static void sti(struct tr *t)
 	struct emit *e = &t->e;
 	uint64_t next = t->rips[t->i + 1];
 	emit_flags_save(e);
-	emit_op_mem(e, 4, 0xf7, 0, H_RSP, H_NONE, 1, (int32_t)OFF_FLAGS); /* test */
-	e_32(e, FL_IF);
+	test_cpu(e, OFF_FLAGS, FL_IF);
 	uint8_t *set = emit_jcc(e, CC_NE);
 	emit_op_mem(e, 1, 0x80, ALU_CMP, H_RSP, H_NONE, 1, (int32_t)CPU_OFF(intr));
 	e1(e, 0);
@@ -207,9 +212,7 @@ static void sti(struct tr *t)
 
 static void push_tmp_body(struct tr *t, const struct dec *d)
 {
-	unsigned s = xlate_homed_free(t, 0);
-	emit_ld_cpu(&t->e, 8, s, CPU_OFF(tmp));
-	xlate_lower_op(t, d->in.opsize, 0x89, s, 0);
+	xlate_stack_from_tmp(t, d->in.opsize);
 	xlate_stack_add(t, -(int32_t)d->in.opsize);
 }
 
@@ -294,8 +297,7 @@ static void rdtsc(struct tr *t, bool with_aux)
 	if (saved)
 		emit_flags_save(e);
 	if (!ring0(t->key)) {
-		emit_op_mem(e, 4, 0xf7, 0, H_RSP, H_NONE, 1, (int32_t)CPU_OFF(s.cr4)); /* test */
-		e_32(e, CR4_TSD);
+		test_cpu(e, CPU_OFF(s.cr4), CR4_TSD);
 		to_helper(t, COLD_HELPER, saved);
 	}
 	emit_mov(e, 8, S2, H_RAX); /* the flags; RAX is written */

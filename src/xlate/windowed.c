@@ -125,21 +125,10 @@ static uint16_t written(const struct dec *d)
 	return d->cls == DC_PUSH || d->cls == DC_POP ? d->gpr_wr | 1u << RSP : d->gpr_wr;
 }
 
-/* Code that may call C, or that this file knows too little about. */
-static bool opaque(const struct dec *d)
-{
-	switch (d->cls) {
-	case DC_NOP: case DC_JCC: case DC_COPY: case DC_LEA: case DC_PUSH: case DC_POP:
-		return false;
-	default:
-		return true;
-	}
-}
-
 bool xlate_window_adds(const struct dec *d, unsigned k, int64_t *by)
 {
 	*by = 0;
-	return !opaque(d) && (!(written(d) >> k & 1) || moves(d, k, by));
+	return xlate_homed_through(d) && (!(written(d) >> k & 1) || moves(d, k, by));
 }
 
 void xlate_window_forget(struct tr *t)

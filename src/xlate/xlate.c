@@ -477,6 +477,21 @@ void xlate_stats_code(struct xlate *x)
 	x->cpu->stats.code[1] = x->cpu->stats.code[0] + CODE_SIZE;
 }
 
+static void (*const thunks[ARRAY_LEN(((struct cpu *)0)->thunk)])(void) = {
+	[XT_EXIT_DIRECT] = xlate_exit_direct,
+	[XT_EXIT_INDIRECT] = xlate_exit_indirect,
+	[XT_EXIT_PAGE] = xlate_exit_page,
+	[XT_EXIT_RETURN] = xlate_exit_return,
+	[XT_HELPER] = xlate_thunk_helper,
+	[XT_SLOW] = xlate_thunk_slow,
+	[XT_SEGMENT] = xlate_thunk_segment,
+	[XT_COMMIT] = xlate_thunk_commit,
+	[XT_SLOT_OFTEN] = xlate_thunk_slot_often,
+	[XT_LEAVE] = xlate_leave,
+	[XT_NEAR] = xlate_near_0, xlate_near_1, xlate_near_2, xlate_near_3, xlate_near_4, xlate_near_5,
+	[XT_KEPT] = xlate_kept_es, xlate_kept_ds, xlate_kept_fs, xlate_kept_gs,
+};
+
 void xlate_attach(struct xlate *x)
 {
 	struct cpu *cpu = x->cpu;
@@ -487,24 +502,8 @@ void xlate_attach(struct xlate *x)
 	cpu->guest_cs_base_of = guest_cs_base_of;
 	cpu->near_budget = NEAR_BUDGET;
 	cpu->rc_mask = RC_SIZE - 1;
-	cpu->thunk[XT_EXIT_DIRECT] = (const void *)xlate_exit_direct;
-	cpu->thunk[XT_EXIT_INDIRECT] = (const void *)xlate_exit_indirect;
-	cpu->thunk[XT_EXIT_PAGE] = (const void *)xlate_exit_page;
-	cpu->thunk[XT_EXIT_RETURN] = (const void *)xlate_exit_return;
-	cpu->thunk[XT_HELPER] = (const void *)xlate_thunk_helper;
-	cpu->thunk[XT_SLOW] = (const void *)xlate_thunk_slow;
-	cpu->thunk[XT_SEGMENT] = (const void *)xlate_thunk_segment;
-	cpu->thunk[XT_COMMIT] = (const void *)xlate_thunk_commit;
-	cpu->thunk[XT_SLOT_OFTEN] = (const void *)xlate_thunk_slot_often;
-	cpu->thunk[XT_LEAVE] = (const void *)xlate_leave;
-	static void (*const near[])(void) = { xlate_near_0, xlate_near_1, xlate_near_2, xlate_near_3, xlate_near_4,
-		xlate_near_5 };
-	for (unsigned k = 0; k < ARRAY_LEN(near); k++)
-		cpu->thunk[XT_NEAR + k] = (const void *)near[k];
-	cpu->thunk[XT_KEPT] = (const void *)xlate_kept_es;
-	cpu->thunk[XT_KEPT + 1] = (const void *)xlate_kept_ds;
-	cpu->thunk[XT_KEPT + 2] = (const void *)xlate_kept_fs;
-	cpu->thunk[XT_KEPT + 3] = (const void *)xlate_kept_gs;
+	for (unsigned k = 0; k < ARRAY_LEN(cpu->thunk); k++)
+		cpu->thunk[k] = (const void *)thunks[k];
 	x->jc_empty = (const void *)xlate_jc_empty;
 	cpu->stats.gates[0] = (uint64_t)(uintptr_t)xlate_enter;
 	cpu->stats.gates[1] = (uint64_t)(uintptr_t)xlate_gates_end;

@@ -430,6 +430,8 @@ void xlate_homed_holds(struct tr *t, unsigned host, unsigned what, bool dirty);
 bool xlate_homed_idle(const struct tr *t, unsigned host);
 /* A scratch register that is neither in t->m nor among the host registers in the bits of not, taken. */
 unsigned xlate_homed_free(struct tr *t, uint32_t not);
+/* Do scratch registers, and biases in struct cpu, hold what they did behind d? Not where d may call C. */
+bool xlate_homed_through(const struct dec *d);
 /* Around each instruction. */
 void xlate_homed_before(struct tr *t, const struct dec *d);
 void xlate_homed_after(struct tr *t, const struct dec *d);
@@ -466,6 +468,9 @@ void xlate_exit_return_to(struct tr *t);
 void xlate_exit_to(struct tr *t, uint64_t target);
 /* Move the stack pointer by n, in its address size. Clobbers S1. */
 void xlate_stack_add(struct tr *t, int32_t n);
+/* cpu->tmp[0] = t->m, opsize bytes; t->m = as much of it. */
+void xlate_stack_to_tmp(struct tr *t, const struct dec *d);
+void xlate_stack_from_tmp(struct tr *t, unsigned width);
 /* Store imm to t->m, more bytes further up. */
 void xlate_stack_imm(struct tr *t, unsigned width, uint64_t imm, int32_t more);
 
