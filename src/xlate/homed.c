@@ -10,7 +10,8 @@
  *     worth keeping.
  * I2  A value is dirty only between two instructions that can neither fault nor leave (xlate_homed_before); a bias may
  *     be dirty longer, as it is no state of the guest's.
- * I3  Nothing is held where code is entered, and where cold stubs resume that have called C.
+ * I3  What holds nothing is not dirty.
+ * I4  Nothing is held where code is entered, and where cold stubs resume that have called C.
  */
 #include "xlate/xlate_int.h"
 
@@ -30,6 +31,7 @@ void xlate_homed_begin(struct tr *t)
 static void send_home(struct tr *t, unsigned k)
 {
 	struct scratch *s = &t->scratch[k];
+	must(!s->dirty || s->holds != HOLDS_NOTHING);
 	if (s->dirty && s->holds < HOLDS_BIAS)
 		emit_st_cpu(&t->e, 8, s->holds * 8u, host_of[k]);
 	else if (s->dirty)
@@ -69,9 +71,9 @@ unsigned xlate_homed_find(struct tr *t, unsigned what)
 
 void xlate_homed_holds(struct tr *t, unsigned host, unsigned what, bool dirty)
 {
-	unsigned old = xlate_homed_find(t, what);
-	if (old != H_NONE)
-		t->scratch[number(old)].holds = HOLDS_NOTHING;
+	for (unsigned k = 0; k < SCRATCHES; k++)
+		if (t->scratch[k].holds == what)
+			t->scratch[k] = (struct scratch){ .holds = HOLDS_NOTHING };
 	t->scratch[number(host)] = (struct scratch){ .holds = (uint16_t)what, .dirty = dirty, .used = (uint8_t)t->i };
 }
 
