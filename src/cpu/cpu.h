@@ -317,14 +317,16 @@ struct mem;
 struct cpu {
 	struct cpu_state s;      /* offset 0: gpr[] at 0..127 */
 	/* the engine's, read and written by translated code */
-	uint64_t poll;           /* address translated code loads from at safe points; 0 = leave (kick) */
+	/* What translated code looks at before it jumps, by cpu_kick() and cpu_unkick() */
+	uint64_t poll;           /* before jumps backwards: an address it loads from; 0 = leave */
 	uint64_t poll_target;    /* a valid address for poll */
 	uint64_t next_rip;       /* helpers: RIP to continue at */
 	uint64_t tmp[4];
 	uint64_t host_flags;     /* arithmetic flags at the last exit, as host EFLAGS image */
 	uint64_t host_pc;        /* host return address in translated code of the running helper; 0: s.rip is right */
 	uint64_t host_rsp;       /* the run loop's stack pointer while translated code runs */
-	uint64_t rc_mask;        /* RIP bits that select a return cache slot, for pext */
+	uint64_t rc_mask;        /* RIP bits that select a return cache slot, for pext; 0 = leave (see xlate/control.c) */
+	uint64_t jc_seed;        /* of the sum that selects a jump cache slot; not 0 = leave */
 	const void *thunk[20];   /* enum xlate_thunk: where translated code calls out */
 	uint32_t bounce_len;     /* 0: the access went straight to memory */
 	bool bounce_exit;        /* the write hit translated code: leave after this instruction */
@@ -449,6 +451,22 @@ static inline bool cpu_canonical(gla_t gla)
 {
 	return (uint64_t)((int64_t)(gla << 16) >> 16) == gla;
 }
+/* Translated code is to leave at its next safe point: any thread, signal handlers too. Say why before. */
+static inline void cpu_kick(struct cpu *cpu)
+{
+	__atomic_store_n(&cpu->rc_mask, 0, __ATOMIC_RELAXED);
+	__atomic_store_n(&cpu->jc_seed, 1, __ATOMIC_RELAXED);
+	__atomic_store_n(&cpu->poll, 0, __ATOMIC_SEQ_CST);
+}
+
+/* It need not any more; look at what kicks were for afterwards. The vCPU's thread only. */
+static inline void cpu_unkick(struct cpu *cpu)
+{
+	__atomic_store_n(&cpu->rc_mask, RC_SIZE - 1, __ATOMIC_RELAXED);
+	__atomic_store_n(&cpu->jc_seed, 0, __ATOMIC_RELAXED);
+	__atomic_store_n(&cpu->poll, (uint64_t)(uintptr_t)&cpu->poll_target, __ATOMIC_SEQ_CST);
+}
+
 /* Nothing waits that the interrupt shadow would hold off, so the next instruction, at s.rip, runs without. Should
  * something come before it has run, cpu_shadow_recall() brings the shadow back: an interrupt between STI and HLT would
  * not wake the CPU. */

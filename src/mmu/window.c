@@ -265,7 +265,7 @@ static void out_of_pages(struct cpu *cpu, struct cpu_window *w)
 {
 	give_up(w);
 	clear(cpu, w);
-	__atomic_store_n(&cpu->poll, 0, __ATOMIC_SEQ_CST); /* to the run loop, which looks at the mode */
+	cpu_kick(cpu); /* to the run loop, which looks at the mode */
 }
 
 void mmu_window_tick(struct cpu *cpu)

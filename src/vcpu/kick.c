@@ -20,7 +20,7 @@ static long futex(uint32_t *word, int op, uint32_t val)
 
 static void kick(struct vcpu *v)
 {
-	__atomic_store_n(&v->cpu->poll, 0, __ATOMIC_SEQ_CST);
+	cpu_kick(v->cpu);
 	if (__atomic_exchange_n(&v->sleeping, 0, __ATOMIC_SEQ_CST))
 		futex(&v->sleeping, FUTEX_WAKE_PRIVATE, 1);
 }

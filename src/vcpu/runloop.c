@@ -26,7 +26,7 @@ static bool nmi_ready(const struct cpu *cpu)
 
 static uint32_t take_requests(struct cpu *cpu)
 {
-	__atomic_store_n(&cpu->poll, (uint64_t)(uintptr_t)&cpu->poll_target, __ATOMIC_SEQ_CST);
+	cpu_unkick(cpu);
 	return __atomic_exchange_n(&cpu->request, 0, __ATOMIC_SEQ_CST);
 }
 
@@ -48,10 +48,10 @@ static void run_timers(struct vcpu *v)
 	cpu_fpu_park(cpu);
 	loop_keep_timers(v->cfg.loop);
 	/* An interrupt that a timer raised is seen by this turn, or waits for IF: translated code need not stop at its
-	 * first safe point for it. A request must be seen: who makes one writes it before poll. */
-	__atomic_store_n(&cpu->poll, (uint64_t)(uintptr_t)&cpu->poll_target, __ATOMIC_SEQ_CST);
+	 * first safe point for it. A request must be seen: who makes one writes it before the kick. */
+	cpu_unkick(cpu);
 	if (__atomic_load_n(&cpu->request, __ATOMIC_SEQ_CST))
-		__atomic_store_n(&cpu->poll, 0, __ATOMIC_SEQ_CST);
+		cpu_kick(cpu);
 }
 
 /* False: stop. */

@@ -8,8 +8,12 @@
  *   return      a RET: the same through cpu->rc, a small cache that the CALL has filled
  *   run loop    everything else, and jumps to other pages of code whose CS is not flat
  *
- * Safe points: before a jump backwards and before a computed jump the code loads from *cpu->poll. A kick
- * makes that 0; the fault brings the vCPU back with guest state exact (fault_sig.c).
+ * Safe points: before a jump backwards the code loads from *cpu->poll. A kick makes that 0; the fault brings the vCPU
+ * back with guest state exact (fault_sig.c). Computed jumps and RETs need no load of their own: a kick changes how they
+ * choose a slot, so that they meet the gate of another block, or none, and that leads to C, which looks at poll:
+ *
+ *     jump cache     a seed of 1 instead of 0 adds 0x7d27 to each sum: never the slot of the same RIP
+ *     return cache   no bits of RIP are left: slot 0. Blocks that belong there ask in their gates
  */
 #include "xlate/xlate_int.h"
 
@@ -44,15 +48,10 @@ static struct xexit *new_exit(struct tr *t, uint64_t target)
 	return ex;
 }
 
-/* Say where a jump to a RIP that may not be valid is: its #GP belongs to it, not to the target. */
+/* S2 says where a jump to a RIP that may not be valid is: its #GP belongs to it, not to the target. */
 static void note_source(struct tr *t)
 {
-	struct emit *e = &t->e;
-	uint32_t at = here(t);
-	emit_rex(e, true, 0, H_NONE, H_RSP, false);
-	e1(e, 0xc7);
-	emit_modrm_mem(e, 0, H_RSP, H_NONE, 1, (int32_t)(CPU_OFF(tmp) + TMP_LEFT_AT * 8));
-	e_32(e, at);
+	emit_mov_imm(&t->e, S2, here(t));
 }
 
 static bool beyond_limit(const struct tr *t, uint64_t target)
@@ -60,24 +59,27 @@ static bool beyond_limit(const struct tr *t, uint64_t target)
 	return !flat_code(t) && target > t->b->cs_limit;
 }
 
-/* S1 = slot for S0 in a jump cache. S1 is 0 before: poll_target. */
+/* S1 = slot for S0 in a jump cache, behind a safe point. */
 static void emit_jc_slot(struct tr *t)
 {
 	struct emit *e = &t->e;
 	if (!t->x->crc32) {
+		emit_poll(t);
 		emit_movzx(e, 1, S1, S0);
 		return;
 	}
+	emit_ld_cpu(e, 8, S1, CPU_OFF(jc_seed));
 	e3(e, 0xf2, 0x4d, 0x0f); /* crc32 S1, S0 */
 	e3(e, 0x38, 0xf1, 0xc0 | (S1 & 7) << 3 | (S0 & 7));
 	emit_movzx(e, 2, S1, S1);
 }
 
-/* S1 = slot for S0 in a return cache. */
+/* S1 = slot for S0 in a return cache, behind a safe point. */
 static void emit_rc_slot(struct tr *t)
 {
 	struct emit *e = &t->e;
 	if (!t->x->bmi2) {
+		emit_poll(t);
 		emit_movzx(e, 1, S1, S0);
 		return;
 	}
@@ -86,16 +88,14 @@ static void emit_rc_slot(struct tr *t)
 	emit_modrm_mem(e, S1, H_RSP, H_NONE, 1, (int32_t)CPU_OFF(rc_mask));
 }
 
-/* S0 = target RIP, already truncated: to the run loop if it has to be; else a safe point is passed. */
+/* S0 = target RIP, already truncated: to the run loop if it has to be. */
 static bool exit_unknown(struct tr *t)
 {
 	note_source(t);
-	if (t->step || !flat_code(t)) {
-		emit_jmp_cpu(&t->e, CPU_OFF(thunk) + XT_EXIT_INDIRECT * 8);
-		return true;
-	}
-	emit_poll(t);
-	return false;
+	if (!t->step && flat_code(t))
+		return false;
+	emit_jmp_cpu(&t->e, CPU_OFF(thunk) + XT_EXIT_INDIRECT * 8);
+	return true;
 }
 
 static void exit_indirect(struct tr *t)
@@ -250,9 +250,9 @@ void xlate_insn_jcc(struct tr *t, const struct dec *d)
 	}
 	struct scratch held[SCRATCHES];
 	memcpy(held, t->scratch, sizeof(held));
-	uint8_t *over = emit_jcc(&t->e, d->cc ^ 1);
+	uint8_t *over = emit_short(&t->e, 0x70 | (d->cc ^ 1));
 	branch_to(t, target);
-	emit_patch(over, t->e.p);
+	emit_patch_short(over, t->e.p);
 	memcpy(t->scratch, held, sizeof(held));
 }
 
@@ -277,19 +277,18 @@ void xlate_insn_loop(struct tr *t, const struct dec *d)
 	} else if (ad == 4) {
 		emit_mov(e, 4, H_RCX, H_RCX);
 	}
-	e2(e, 0xe3, 0); /* jrcxz */
-	uint8_t *zero = e->p;
+	uint8_t *zero = emit_short(e, 0xe3);
 	emit_mov(e, 8, H_RCX, S2);
 	if (jcxz) {
 		uint8_t *out = emit_jcc(e, -1);
-		zero[-1] = (uint8_t)(e->p - zero);
+		emit_patch_short(zero, e->p);
 		emit_mov(e, 8, H_RCX, S2);
 		branch_to(t, branch_target(t, d));
 		emit_patch(out, e->p);
 		return;
 	}
 	uint8_t *taken = emit_jcc(e, -1);
-	zero[-1] = (uint8_t)(e->p - zero);
+	emit_patch_short(zero, e->p);
 	emit_mov(e, 8, H_RCX, S2);
 	uint8_t *out = emit_jcc(e, -1);
 	emit_patch(taken, e->p);

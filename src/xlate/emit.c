@@ -128,6 +128,19 @@ void emit_patch(uint8_t *disp, const uint8_t *target)
 	memcpy(disp, &d, 4);
 }
 
+uint8_t *emit_short(struct emit *e, unsigned opcode)
+{
+	e2(e, opcode, 0);
+	return e->p - 1;
+}
+
+void emit_patch_short(uint8_t *disp, const uint8_t *target)
+{
+	int64_t d = target - (disp + 1);
+	must(d == (int8_t)d);
+	*disp = (uint8_t)d;
+}
+
 void emit_jcc_to(struct emit *e, int cc, const uint8_t *target)
 {
 	emit_patch(emit_jcc(e, cc), target);

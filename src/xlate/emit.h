@@ -80,6 +80,9 @@ void emit_jmp_cpu(struct emit *e, uint32_t off);
  * */
 uint8_t *emit_jcc(struct emit *e, int cc);
 void emit_patch(uint8_t *disp, const uint8_t *target);
+/* The same with 8 bits: opcode 0x70-0x7f for Jcc, 0xe3 for JRCXZ. */
+uint8_t *emit_short(struct emit *e, unsigned opcode);
+void emit_patch_short(uint8_t *disp, const uint8_t *target);
 /* Jump to a known place. */
 void emit_jcc_to(struct emit *e, int cc, const uint8_t *target);
 /* Save guest arithmetic flags in AX, RAX in S2; and back. */

@@ -70,9 +70,9 @@ xlate_exit_direct:
 	movq %r10, %rax
 	jmp back
 
-/* Indirect exit: S0 (R15) = guest RIP. xlate_jc_empty is the same under an address of its own: a slot never used. Most
- * targets have a block whose slot another one took, or whose page a flush of the TLB made unknown: these go on at
- * once. */
+/* Indirect exit: S0 (R15) = guest RIP, S2 (R11) = host offset of the jump. xlate_jc_empty is the same under an address
+ * of its own: a slot never used. Most targets have a block whose slot another one took, or whose page a flush of the TLB
+ * made unknown: these go on at once. */
 	.globl xlate_jc_empty
 xlate_jc_empty:
 	nop
@@ -80,6 +80,7 @@ xlate_jc_empty:
 xlate_exit_indirect:
 	SAVE 0
 	movq %r15, OFF_RIP(%rsp)
+	movq %r11, OFF_LEFT_AT(%rsp)
 	movq %rsp, %rdi
 	call xlate_dispatch
 dispatched:
@@ -99,11 +100,13 @@ xlate_exit_page:
 	call xlate_dispatch_page
 	jmp dispatched
 
-/* A RET to where a call offered a way that is not chained: S0 (R15) = guest RIP, S1 (R10) = exit record. */
+/* A RET to where a call offered a way that is not chained: S0 (R15) = guest RIP, S1 (R10) = exit record, S2 (R11) = host
+ * offset of the RET. */
 	.globl xlate_exit_return
 xlate_exit_return:
 	SAVE 0
 	movq %r15, OFF_RIP(%rsp)
+	movq %r11, OFF_LEFT_AT(%rsp)
 	movq %rsp, %rdi
 	movq %r10, %rsi
 	call xlate_dispatch_return
@@ -140,6 +143,7 @@ xlate_thunk_helper:
 1:	movq %rax, (8+OFF_TMP)(%rsp)
 	LOAD 8
 	movq (8+OFF_RIP)(%rsp), %r15
+	movl $0, %r11d /* no jump's #GP if that RIP is bad */
 	leaq 8(%rsp), %rsp
 	jmp *OFF_TMP(%rsp)
 

@@ -8,24 +8,19 @@
  *
  * A gate is made when it is first needed: with the block, then it lies before the entry, or later, then it
  * lies elsewhere and jumps there. Gates leave flags alone whatever liveness says: they may lead to
- * another block than this, which may need flags that this one does not.
+ * another block than this, which may need flags that this one does not. They leave S2 alone too, in which
+ * computed jumps say where they are (control.c).
  */
 #include "xlate/xlate_int.h"
 
 #define GATE_MAX 96
 
-static void jump_here(uint8_t *short_end, const uint8_t *here)
-{
-	short_end[-1] = (uint8_t)(here - short_end);
-}
-
 static void jrcxz_to(struct emit *e, const uint8_t *target)
 {
-	e2(e, 0xe3, 0);
-	jump_here(e->p, target);
+	emit_patch_short(emit_short(e, 0xe3), target);
 }
 
-/* RCX is in S2. On to dead unless the block's pages are live. */
+/* RCX is in S1. On to dead unless the block's pages are live. */
 static void ask_live(struct emit *e, const struct block *b, const uint8_t *dead)
 {
 	for (unsigned k = 0; k < 2 && b->live[k]; k++) {
@@ -33,7 +28,7 @@ static void ask_live(struct emit *e, const struct block *b, const uint8_t *dead)
 		emit_modrm_mem(e, H_RCX, H_RSP, H_NONE, 1, (int32_t)(CPU_OFF(live) + b->live[k]));
 		jrcxz_to(e, dead);
 	}
-	emit_mov(e, 8, H_RCX, S2);
+	emit_mov(e, 8, H_RCX, S1);
 }
 
 void xlate_gate_checked(struct xlate *x, struct emit *e, struct block *b)
@@ -42,15 +37,18 @@ void xlate_gate_checked(struct xlate *x, struct emit *e, struct block *b)
 	bool small = minus == (int32_t)minus;
 
 	b->checked_off = (uint32_t)(e->p - x->rw);
-	emit_mov(e, 8, S2, H_RCX);
+	emit_mov(e, 8, S1, H_RCX);
 	if (!small)
-		emit_mov_imm(e, S1, (uint64_t)minus);
-	emit_lea(e, 8, H_RCX, S0, small ? H_NONE : S1, 1, small ? (int32_t)minus : 0);
-	e2(e, 0xe3, 0); /* jrcxz */
-	uint8_t *equal = e->p, *dead = e->p;
-	emit_mov(e, 8, H_RCX, S2);
+		emit_mov_imm(e, H_RCX, (uint64_t)minus);
+	emit_lea(e, 8, H_RCX, S0, small ? H_NONE : H_RCX, 1, small ? (int32_t)minus : 0);
+	uint8_t *equal = emit_short(e, 0xe3), *dead = e->p;
+	emit_mov(e, 8, H_RCX, S1);
 	emit_jmp_cpu(e, CPU_OFF(thunk) + XT_EXIT_INDIRECT * 8);
-	jump_here(equal, e->p);
+	emit_patch_short(equal, e->p);
+	if (!xlate_rc_slot(x, b->rip)) { /* a kick leads here, and the RET cannot tell */
+		emit_ld_cpu(e, 8, H_RCX, CPU_OFF(poll));
+		jrcxz_to(e, dead);
+	}
 	ask_live(e, b, dead);
 }
 
@@ -58,11 +56,11 @@ void xlate_gate_page(struct xlate *x, struct emit *e, struct block *b)
 {
 	uint8_t *dead = e->p;
 
-	emit_mov(e, 8, H_RCX, S2);
+	emit_mov(e, 8, H_RCX, S1);
 	emit_mov_imm(e, S0, b->rip);
 	emit_jmp_cpu(e, CPU_OFF(thunk) + XT_EXIT_PAGE * 8);
 	b->gate_off = (uint32_t)(e->p - x->rw);
-	emit_mov(e, 8, S2, H_RCX);
+	emit_mov(e, 8, S1, H_RCX);
 	ask_live(e, b, dead);
 }
 

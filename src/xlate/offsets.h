@@ -5,13 +5,14 @@
 
 #define OFF_RIP 128
 #define OFF_TMP 816
+#define OFF_LEFT_AT (OFF_TMP + 24)
 #define OFF_HOST_FLAGS 848
 #define OFF_HOST_PC 856
 #define OFF_HOST_RSP 864
-#define OFF_BOUNCE_LEN 1040
-#define OFF_NEAR_LIVE 1056
-#define OFF_NEAR_BUDGET 1064
-#define OFF_KEPT 1072
+#define OFF_BOUNCE_LEN 1048
+#define OFF_NEAR_LIVE 1064
+#define OFF_NEAR_BUDGET 1072
+#define OFF_KEPT 1080
 #define OFF_NEAR 1536
 #define OFF_TLB 3456
 #define OFF_RMAX (OFF_TLB + 6 * (TLB_MASK + 1) * TLBE_BYTES)

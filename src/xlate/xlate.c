@@ -14,6 +14,7 @@
 _Static_assert(offsetof(struct cpu, s.gpr) == 0, "entry.S");
 _Static_assert(offsetof(struct cpu, s.rip) == OFF_RIP, "entry.S");
 _Static_assert(offsetof(struct cpu, tmp) == OFF_TMP, "entry.S");
+_Static_assert(offsetof(struct cpu, tmp[TMP_LEFT_AT]) == OFF_LEFT_AT, "entry.S");
 _Static_assert(offsetof(struct cpu, host_flags) == OFF_HOST_FLAGS, "entry.S");
 _Static_assert(offsetof(struct cpu, host_pc) == OFF_HOST_PC, "entry.S");
 _Static_assert(offsetof(struct cpu, host_rsp) == OFF_HOST_RSP, "entry.S");
@@ -122,6 +123,7 @@ static struct block *dispatched(struct cpu *cpu)
 {
 	struct xlate *x = cpu->engine;
 	stats_enter(&cpu->stats, PHASE_DISPATCH);
+	cpu->stats.count[STAT_EXIT_POLL] += !__atomic_load_n(&cpu->poll, __ATOMIC_RELAXED);
 	if (bad_rip(cpu) || leave_now(cpu) || cpu->mode_dirty || x->flush_wanted || x->stepping ||
 		!(cpu->key & KEY_FLAT_CS))
 		return NULL;
@@ -501,7 +503,6 @@ void xlate_attach(struct xlate *x)
 	cpu->guest_rip_of = guest_rip_of;
 	cpu->guest_cs_base_of = guest_cs_base_of;
 	cpu->near_budget = NEAR_BUDGET;
-	cpu->rc_mask = RC_SIZE - 1;
 	for (unsigned k = 0; k < ARRAY_LEN(cpu->thunk); k++)
 		cpu->thunk[k] = (const void *)thunks[k];
 	x->jc_empty = (const void *)xlate_jc_empty;
@@ -509,6 +510,6 @@ void xlate_attach(struct xlate *x)
 	cpu->stats.gates[1] = (uint64_t)(uintptr_t)xlate_gates_end;
 	xlate_stats_code(x);
 	cpu->poll_target = 0;
-	cpu->poll = (uint64_t)(uintptr_t)&cpu->poll_target;
+	cpu_unkick(cpu);
 	cpu->mode_dirty = true;
 }
