@@ -113,6 +113,7 @@ void xlate_block_lower(struct tr *t)
 	case DC_LOOP: xlate_insn_loop(t, d); break;
 	case DC_HELPER: xlate_insn_helper(t, d); break;
 	case DC_SYSTEM: xlate_system(t, d); break;
+	case DC_STRING: xlate_movs(t, d); break;
 	default:
 		if (d->in.has_mem)
 			xlate_lower_access(t, d, 0, d->mem_wr, d->mem_rd, d->mem_size, copy_body);

@@ -13,6 +13,7 @@ enum dec_class {
 	DC_BT,     /* BT, BTS, BTR, BTC with a memory operand and a register bit offset */
 	DC_UD,
 	DC_SYSTEM, /* a helper's instruction that system.c carries out inline */
+	DC_STRING, /* the same, movs.c */
 };
 
 enum dec_enc { ENC_LEGACY, ENC_VEX, ENC_EVEX };

@@ -70,9 +70,9 @@ xlate_exit_direct:
 	movq %r10, %rax
 	jmp back
 
-/* Indirect exit: S0 (R15) = guest RIP, S2 (R11) = host offset of the jump. xlate_jc_empty is the same under an address
- * of its own: a slot never used. Most targets have a block whose slot another one took, or whose page a flush of the TLB
- * made unknown: these go on at once. */
+/* Indirect exit: S0 (R15) = guest RIP, S2 (R11) = host offset of the jump. xlate_jc_empty is the same under an
+ * address of its own: a slot never used. Most targets have a block whose slot another one took, or whose page a flush
+ * of the TLB made unknown: these go on at once. */
 	.globl xlate_jc_empty
 xlate_jc_empty:
 	nop
@@ -100,8 +100,8 @@ xlate_exit_page:
 	call xlate_dispatch_page
 	jmp dispatched
 
-/* A RET to where a call offered a way that is not chained: S0 (R15) = guest RIP, S1 (R10) = exit record, S2 (R11) = host
- * offset of the RET. */
+/* A RET to where a call offered a way that is not chained: S0 (R15) = guest RIP, S1 (R10) = exit record, S2 (R11) =
+ * host offset of the RET. */
 	.globl xlate_exit_return
 xlate_exit_return:
 	SAVE 0

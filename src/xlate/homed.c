@@ -144,8 +144,10 @@ static bool quiet(const struct dec *d)
 bool xlate_homed_through(const struct dec *d)
 {
 	switch (d->cls) {
-	case DC_NOP: case DC_LEA: case DC_COPY: case DC_PUSH: case DC_POP: case DC_JCC: return true;
-	default: return false;
+	case DC_NOP: case DC_LEA: case DC_COPY: case DC_PUSH: case DC_POP: case DC_JCC: case DC_STRING:
+		return true;
+	default:
+		return false;
 	}
 }
 

@@ -308,12 +308,12 @@ void xlate_lower_op(struct tr *t, unsigned width, unsigned opcode, unsigned reg,
 
 void xlate_lower_load(struct tr *t, unsigned width, unsigned dst)
 {
-	if (width != 2) {
+	if (width > 2) {
 		xlate_lower_op(t, width, 0x8b, dst, 0);
 		return;
 	}
 	emit_rex(&t->e, false, dst, t->m.index, t->m.base, false);
-	e2(&t->e, 0x0f, 0xb7); /* movzx */
+	e2(&t->e, 0x0f, width == 1 ? 0xb6 : 0xb7); /* movzx */
 	emit_modrm_mem(&t->e, dst, t->m.base, t->m.index, 1, t->m.disp);
 }
 

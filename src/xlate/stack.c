@@ -49,7 +49,7 @@ void xlate_stack_from_tmp(struct tr *t, unsigned width)
 {
 	unsigned s = xlate_homed_free(t, 0);
 	emit_ld_cpu(&t->e, 8, s, CPU_OFF(tmp));
-	xlate_lower_op(t, width, 0x89, s, 0);
+	xlate_lower_op(t, width, width == 1 ? 0x88 : 0x89, s, 0);
 }
 
 static const struct dec_field *push_reg(const struct dec *d)

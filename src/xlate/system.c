@@ -81,7 +81,14 @@ static uint32_t key_with_view(struct tr *t, unsigned view)
 
 void xlate_system_choose(struct tr *t, struct dec *d)
 {
-	if (t->step || d->cls != DC_HELPER || !does(t, d))
+	if (t->step || d->cls != DC_HELPER)
+		return;
+	if (xlate_movs_does(d)) {
+		d->cls = DC_STRING;
+		d->fl_read = d->fl_kill = 0;
+		return;
+	}
+	if (!does(t, d))
 		return;
 	if (d->in.op == OP_STAC || d->in.op == OP_CLAC) {
 		unsigned view = d->in.op == OP_STAC ? VIEW_SUP_AC : VIEW_SUP;
@@ -161,6 +168,18 @@ static struct cold *to_helper(struct tr *t, unsigned kind, bool saved)
 	struct cold *c = xlate_lower_new_cold(t, kind, saved, 0);
 	c->jump = emit_jcc(&t->e, CC_NE);
 	return c;
+}
+
+void xlate_system_unless(struct tr *t, uint32_t off, uint32_t mask)
+{
+	bool saved = t->live[t->i] != 0;
+	xlate_homed_take(t, S2);
+	if (saved)
+		emit_flags_save(&t->e);
+	test_cpu(&t->e, off, mask);
+	to_helper(t, COLD_HELPER, saved);
+	if (saved)
+		emit_flags_restore(&t->e);
 }
 
 void xlate_system_stub(struct tr *t, const struct cold *c)
@@ -294,12 +313,10 @@ static void rdtsc(struct tr *t, bool with_aux)
 {
 	struct emit *e = &t->e;
 	bool saved = t->live[t->i] != 0;
+	if (!ring0(t->key))
+		xlate_system_unless(t, CPU_OFF(s.cr4), CR4_TSD);
 	if (saved)
 		emit_flags_save(e);
-	if (!ring0(t->key)) {
-		test_cpu(e, CPU_OFF(s.cr4), CR4_TSD);
-		to_helper(t, COLD_HELPER, saved);
-	}
 	emit_mov(e, 8, S2, H_RAX); /* the flags; RAX is written */
 	if (with_aux)
 		e3(e, 0x0f, 0xae, 0xe8); /* lfence */

@@ -98,6 +98,8 @@ static bool goes_by(const struct dec *d, unsigned k)
 {
 	if (k == RSP && (d->cls == DC_PUSH || d->cls == DC_POP || d->cls == DC_RET || d->cls == DC_CALL))
 		return true;
+	if (d->cls == DC_STRING)
+		return xlate_movs_goes_by(d, k);
 	return (k == RBP && d->cls == DC_LEAVE) || operand_by(d, k);
 }
 
@@ -114,6 +116,10 @@ static bool moves(const struct dec *d, unsigned k, int64_t *by)
 		*by = in->disp;
 		return in->opsize == 8 && in->adsize == 8 && in->base == k && in->index == INSN_NOREG;
 	}
+	if (d->cls == DC_STRING) {
+		*by = in->opsize;
+		return in->adsize == 8 && xlate_movs_advances(d) >> k & 1;
+	}
 	bool add = d->f_reg.num == 0, sub = d->f_reg.num == 5, imm = d->opcode == 0x81 || d->opcode == 0x83;
 	*by = add ? (int64_t)in->imm : -(int64_t)in->imm;
 	return d->enc == ENC_LEGACY && d->map == 0 && imm && (add || sub) && d->rexw && !in->has_mem && d->f_rm.gpr &&
@@ -122,6 +128,8 @@ static bool moves(const struct dec *d, unsigned k, int64_t *by)
 
 static uint16_t written(const struct dec *d)
 {
+	if (d->cls == DC_STRING)
+		return xlate_movs_advances(d) | (d->in.op == OP_LODS ? 1u << RAX : 0);
 	return d->cls == DC_PUSH || d->cls == DC_POP ? d->gpr_wr | 1u << RSP : d->gpr_wr;
 }
 

@@ -442,6 +442,15 @@ void xlate_system_choose(struct tr *t, struct dec *d);
 void xlate_system_mode(struct tr *t, unsigned i);
 void xlate_system(struct tr *t, const struct dec *d);
 void xlate_system_stub(struct tr *t, const struct cold *c);
+/* The helper does the current instruction if struct cpu has a bit of mask at off. */
+void xlate_system_unless(struct tr *t, uint32_t off, uint32_t mask);
+
+/* movs.c: may d, decoded as a helper's, be DC_STRING? Does it access memory through register k alone, and which ones
+ * does it add opsize to? */
+bool xlate_movs_does(const struct dec *d);
+bool xlate_movs_goes_by(const struct dec *d, unsigned k);
+uint16_t xlate_movs_advances(const struct dec *d);
+void xlate_movs(struct tr *t, const struct dec *d);
 
 /* copy.c: the same instruction with mapped registers; mem: its memory operand is t->m */
 void xlate_copy(struct tr *t, const struct dec *d, bool mem);

@@ -19,8 +19,8 @@ GUESTS = [("exceptions", (32, 64)), ("smc", (32, 64)), ("debug", (32, 64)), ("pa
           ("vector", (32, 64)), ("atomics", (32, 64)), ("gates", (32,)), ("modes", (32,)),
           ("msr", (32, 64)), ("pcid", (32, 64)), ("fenv", (32,)), ("code16", (32,)), ("boundary", (32, 64)),
           ("sys", (64,)), ("fpu", (32, 64)), ("ferr", (32, 64)), ("faults", (32, 64)), ("hot", (32, 64)),
-          ("wake", (32, 64)), ("kick", (32, 64)), ("window", (32, 64)), ("grow", (32, 64)), ("bias", (64,)), ("flags", (32, 64)),
-          ("kept", (32, 64))]
+          ("wake", (32, 64)), ("kick", (32, 64)), ("window", (32, 64)), ("grow", (32, 64)), ("bias", (64,)),
+          ("flags", (32, 64)), ("kept", (32, 64))]
 
 # Those that run much at CPL 3: also with user memory in windows from the start.
 USER = ("exceptions", "smc", "debug", "paging", "atomics", "pcid", "fpu", "vector", "boundary", "faults", "window",

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* what: an interrupt gets in whatever the only way back of a loop is: a jump, a computed one, a RET
  *
- * Translated code looks for kicks in three ways (src/xlate/control.c), and RETs to slot 0 of the return cache are a case
- * of their own: there the low ten bits of RIP are 0. A loop that is not left hangs the guest.
+ * Translated code looks for kicks in three ways (src/xlate/control.c), and RETs to slot 0 of the return cache are a
+ * case of their own: there the low ten bits of RIP are 0. A loop that is not left hangs the guest.
  */
 #include "guest.h"
 
