@@ -314,8 +314,19 @@ struct mem;
 /* The monitor's stack below struct cpu. */
 #define CPU_STACK ((size_t)1 << 20)
 
+/* In translated code RSP is so far into struct cpu: its low six bits are 40, and the slot of an address takes one SHRX
+ * by RSP (xlate/windowed.c). */
+#define CPU_RSP 40
+/* User addresses by bits 40 to 46, and what else reaches the table of biases; the rest of what SHRX may give lies in a
+ * hole of so many bytes behind it. */
+#define CPU_SLOT_SHIFT 40
+#define CPU_SLOTS 128
+#define CPU_BIASES 512
+#define CPU_BIAS_HOLE (((size_t)1 << (64 - CPU_SLOT_SHIFT)) * 8)
+
 struct cpu {
-	struct cpu_state s;      /* offset 0: gpr[] at 0..127 */
+	uint8_t below[CPU_RSP];  /* the top of the monitor's stack */
+	struct cpu_state s;      /* gpr[] first */
 	/* the engine's, read and written by translated code */
 	/* What translated code looks at before it jumps, by cpu_kick() and cpu_unkick() */
 	uint64_t poll;           /* before jumps backwards: an address it loads from; 0 = leave */
@@ -398,7 +409,6 @@ struct cpu {
 	uint8_t *window_none;    /* as large as a slot: where addresses of slots without a window end */
 	struct cpu_wnear { uint64_t slot, bias; } wnear[NEAR_SIZE]; /* the slot last used through a base register */
 	uint64_t wbias[NEAR_SIZE]; /* biases that several accesses of a block share (xlate/windowed.c) */
-	_Alignas(64) uint64_t bias[256]; /* host address of a user address, less that address, by its bits 39 to 46 */
 	struct cpu_span span;    /* where the bounce buffer belongs */
 	_Alignas(64) uint8_t bounce[CPU_BOUNCE];
 	_Alignas(64) uint8_t fpu[CPU_BOUNCE]; /* XSAVE area while !fpu_live */
@@ -407,6 +417,8 @@ struct cpu {
 	_Alignas(64) uint64_t rc[KS_FLAT][RC_SIZE];
 	_Alignas(64) uint64_t jc[KS_FLAT][JC_SIZE];
 	struct stats stats;
+	/* host address of a user address, less that address, by the latter's slot: the struct ends with the last */
+	_Alignas(4096) uint64_t bias[CPU_BIASES];
 };
 
 /* Request bits. */

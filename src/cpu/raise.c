@@ -26,8 +26,10 @@ void __asan_handle_no_return(void)
 /* Helpers of translated code run on the stack below the cpu; the run loop's frames are on the thread's. */
 static void forget_frames(const struct cpu *cpu, const void *here)
 {
-	if ((uintptr_t)cpu - (uintptr_t)here < CPU_STACK) {
-		asan_forget_frames(here, cpu);
+	const uint8_t *top = cpu->below + CPU_RSP;
+
+	if ((uintptr_t)top - (uintptr_t)here < CPU_STACK) {
+		asan_forget_frames(here, top);
 		here = (const void *)(uintptr_t)cpu->host_rsp;
 	}
 	/* the buffer's third word is the stack pointer of the function we go to (gcc and clang) */

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* what: windows: pages of address spaces that live long, mapped where translated code reaches them unchecked
  *
- * DESIGN.md section 3, memory ladder, rungs 2 and 3. For each 512 GiB slot of user addresses that is in use, an
+ * DESIGN.md section 3, memory ladder, rungs 2 and 3. For each 1 TiB slot of user addresses that is in use, an
  * address space (context.c) has as much reserved host address space, nothing of it accessible. cpu->bias[] takes a
  * linear address there:
  *
- *     host address = gla + bias[gla >> 39 & 255]
+ *     host address = gla + bias[gla >> 40]
  *
  * They are for user code, and for the code of boot loaders and kernels' decompressors: supervisor code at low
  * addresses. A page comes into it when translated code first faults on it, by mmap() of guest RAM: what the TLB would
@@ -14,11 +14,11 @@
  * soon. Loaders get theirs when they have missed the TLB often, and lose them as soon as they touch what is no RAM at
  * a low address: then they were a kernel.
  *
- * I1  An access at an address whose bits 39 to 46 chose the bias, or less than WINDOW_GUARD before or behind it,
- *     touches nothing but a window of the current context and its guards, whatever bits 47 to 63 of the linear
- *     address are. A slot without a window has a bias that makes no canonical address of a user address; but addition
- *     wraps, and a hostile address may undo that. It then lies in window_none, where nothing is ever mapped: biases
- *     change bits 47 to 63 at will, but what is below always leads to a place of ours.
+ * I1  An access at an address whose bits 40 to 63 chose the bias, or less than WINDOW_GUARD before or behind it,
+ *     touches nothing but a window of the current context and its guards. A slot without a window has a bias that makes
+ *     no canonical address, nor does one that is no user's; most of those lie in the hole behind the table, and the
+ *     look-up itself faults. Should displacements wrap into canonical addresses after all, those lie in window_none,
+ *     where nothing is ever mapped.
  * I2  A page is writable in a window only if the TLB might have a write entry for it (tlb.c I2).
  * I3  The pages have the rights of the window's view, which is the CPU's while code for windows runs.
  * I4  A context without bit k in its filter has no page whose address hashes to k; without bit k in large[], no part of
@@ -29,11 +29,10 @@
 
 #include "mmu/mmu_int.h"
 
-#define SLOT_SHIFT 39
+#define SLOT_SHIFT CPU_SLOT_SHIFT
 #define SLOT_SIZE (1ull << SLOT_SHIFT)
 #define USER_END (1ull << 47)
-/* A user address with the bias of a slot without a window: bit 62, the slot in bits 48 to 55, an address in
- * window_none. */
+/* An address with the bias of a slot without a window: bit 62, the slot in bits 48 to 56, an address in window_none. */
 #define UNBORN (1ull << 62)
 #define UNBORN_SLOT 48
 /* Each page may cut two mappings; a process may have 65530 (vm.max_map_count). */
@@ -460,7 +459,7 @@ static enum mmu_window_fault fault_unborn(struct cpu *cpu, uint64_t *bias)
 {
 	uint64_t slot = (*bias - UNBORN - (uint64_t)cpu->window_none + (1ull << UNBORN_SLOT) - 1) >> UNBORN_SLOT;
 
-	if (slot >= ARRAY_LEN(cpu->bias) || *bias != unborn_bias(cpu, (unsigned)slot))
+	if (slot >= CPU_SLOTS || *bias != unborn_bias(cpu, (unsigned)slot))
 		return WINDOW_GUEST;
 	/* the block may have looked it up before */
 	if (unborn(cpu, (unsigned)slot) && !bear(cpu, (unsigned)slot))
@@ -490,6 +489,8 @@ enum mmu_window_fault mmu_window_fault(struct cpu *cpu, bool canonical, uint64_t
 
 	if (!canonical)
 		return fault_unborn(cpu, bias);
+	if (addr - (uint64_t)(cpu->bias + CPU_BIASES) < CPU_BIAS_HOLE)
+		return WINDOW_GUEST;
 	for (unsigned k = 0; k < w->n; k++)
 		if (addr - (uint64_t)w->host[k] < SLOT_SIZE)
 			return fill(cpu, addr - (uint64_t)w->host[k] + ((uint64_t)w->slot[k] << SLOT_SHIFT), write);

@@ -2,7 +2,8 @@
 /* what: the translator's memory: the vCPU's arena, the doubly mapped code cache, the directories
  *
  * The code cache is one memfd mapped twice, writable and executable, never both (DESIGN.md section 3,
- * Isolation). The arena holds the monitor's stack below struct cpu, with a guard page beneath.
+ * Isolation). The arena holds the monitor's stack below struct cpu, with a guard page beneath, and behind it the hole
+ * where translated code looks for biases of what is no user address.
  */
 #include <sys/mman.h>
 #include <stdlib.h>
@@ -14,9 +15,12 @@
 /* Of what describes the code, when there is most. */
 #define TABLES_SIZE ((size_t)CODE_SIZE / CODE_SIZE_FIRST * TABLES_SIZE_FIRST)
 
+_Static_assert(offsetof(struct cpu, bias) + sizeof(((struct cpu *)0)->bias) == sizeof(struct cpu) &&
+	sizeof(struct cpu) % 4096 == 0, "the hole begins behind the last bias");
+
 static size_t arena_size(void)
 {
-	return CPU_STACK + ((sizeof(struct cpu) + 4095) & ~(size_t)4095);
+	return CPU_STACK + sizeof(struct cpu) + CPU_BIAS_HOLE;
 }
 
 struct cpu *xlate_arena_new(struct err *err)
@@ -27,6 +31,7 @@ struct cpu *xlate_arena_new(struct err *err)
 		return NULL;
 	}
 	mprotect(p, 4096, PROT_NONE);
+	mprotect(p + arena_size() - CPU_BIAS_HOLE, CPU_BIAS_HOLE, PROT_NONE);
 	return (struct cpu *)(p + CPU_STACK);
 }
 

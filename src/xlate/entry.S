@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* what: the gates between the run loop, translated code and helpers in C
  *
- * In translated code RSP is &cpu, so a thunk that was called sees the cpu at RSP + 8. Guest registers are
- * stored to cpu->s.gpr (offset 0) for C and reloaded behind it. R10, R11, R14 and R15 of the guest live
+ * In translated code RSP is &cpu + CPU_RSP; offsets of members count from there, plus 8 in a thunk that was called. RSP is
+ * then aligned for another call; not so in the exits. Guest registers are stored to cpu->s.gpr (offset 0) for C and
+ * reloaded behind it. R10, R11, R14 and R15 of the guest live
  * there always; host R14 holds guest RSP, R15 R10 R11 are scratch (emit.h).
  */
 #include "xlate/offsets.h"
@@ -57,8 +58,8 @@ xlate_enter:
 	pushq %r13
 	pushq %r14
 	pushq %r15
-	movq %rsp, OFF_HOST_RSP(%rdi)
-	movq %rdi, %rsp
+	movq %rsp, (OFF_RSP+OFF_HOST_RSP)(%rdi)
+	leaq OFF_RSP(%rdi), %rsp
 	movq %rsi, OFF_TMP(%rsp)
 	LOAD 0
 	jmp *OFF_TMP(%rsp)
@@ -81,8 +82,10 @@ xlate_exit_indirect:
 	SAVE 0
 	movq %r15, OFF_RIP(%rsp)
 	movq %r11, OFF_LEFT_AT(%rsp)
-	movq %rsp, %rdi
+	leaq -OFF_RSP(%rsp), %rdi
+	subq $8, %rsp
 	call xlate_dispatch
+	addq $8, %rsp
 dispatched:
 	leaq xlate_leave(%rip), %rcx
 	cmpq %rcx, %rax
@@ -96,8 +99,10 @@ dispatched:
 xlate_exit_page:
 	SAVE 0
 	movq %r15, OFF_RIP(%rsp)
-	movq %rsp, %rdi
+	leaq -OFF_RSP(%rsp), %rdi
+	subq $8, %rsp
 	call xlate_dispatch_page
+	addq $8, %rsp
 	jmp dispatched
 
 /* A RET to where a call offered a way that is not chained: S0 (R15) = guest RIP, S1 (R10) = exit record, S2 (R11) =
@@ -107,9 +112,11 @@ xlate_exit_return:
 	SAVE 0
 	movq %r15, OFF_RIP(%rsp)
 	movq %r11, OFF_LEFT_AT(%rsp)
-	movq %rsp, %rdi
+	leaq -OFF_RSP(%rsp), %rdi
 	movq %r10, %rsi
+	subq $8, %rsp
 	call xlate_dispatch_return
+	addq $8, %rsp
 	jmp dispatched
 
 /* Registers are in cpu already: a helper or the signal handler put them there. RSP = cpu. */
@@ -131,11 +138,9 @@ back:
 	.globl xlate_thunk_helper
 xlate_thunk_helper:
 	SAVE 8
-	leaq 8(%rsp), %rdi
+	leaq (8-OFF_RSP)(%rsp), %rdi
 	movq %r15, %rsi
-	subq $8, %rsp
 	call xlate_helper
-	addq $8, %rsp
 	testq %rax, %rax
 	jnz 1f
 	LOAD 8
@@ -188,10 +193,12 @@ near_often:
 	popq %rcx
 	popq %rax
 	SAVE 8
+	leaq (8-OFF_RSP)(%rsp), %rdi
+	movq (%rsp), %rsi
 	pushq %r11
-	leaq 16(%rsp), %rdi
-	movq 8(%rsp), %rsi
+	subq $8, %rsp
 	call xlate_near_often
+	addq $8, %rsp
 	popq %r11
 	LOAD 8
 	clc
@@ -209,12 +216,10 @@ near_often:
 	SAVE 8
 	movq (%rsp), %rax
 	movq %rax, (8+OFF_HOST_PC)(%rsp)
-	leaq 8(%rsp), %rdi
+	leaq (8-OFF_RSP)(%rsp), %rdi
 	movq %r15, %rsi
 	movl %r10d, %edx
-	subq $8, %rsp
 	call \function
-	addq $8, %rsp
 	movq %rax, %r15
 	LOAD 8
 	ret
@@ -241,11 +246,9 @@ xlate_thunk_commit:
 	ret
 3:	movq %r11, %rcx
 	SAVE 8
-	leaq 8(%rsp), %rdi
+	leaq (8-OFF_RSP)(%rsp), %rdi
 	movq %r10, %rsi
-	subq $8, %rsp
 	call xlate_commit
-	addq $8, %rsp
 	testl %eax, %eax
 	jnz 2f
 	LOAD 8
@@ -257,13 +260,11 @@ xlate_thunk_commit:
 	.globl xlate_thunk_slot_often
 xlate_thunk_slot_often:
 	SAVE 8
-	leaq 8(%rsp), %rdi
+	leaq (8-OFF_RSP)(%rsp), %rdi
 	movq (%rsp), %rsi
 	pushq %r11
 	pushq %r10
-	subq $8, %rsp
 	call xlate_near_often
-	addq $8, %rsp
 	popq %r10
 	popq %r11
 	LOAD 8

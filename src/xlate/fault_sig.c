@@ -123,7 +123,7 @@ static void on_fault(int sig, siginfo_t *si, void *ctx)
 		x->sig_vector = (uint8_t)g[REG_TRAPNO];
 		x->sig_error = 0;
 	}
-	g[REG_RSP] = (greg_t)(uintptr_t)cpu;
+	g[REG_RSP] = (greg_t)(uintptr_t)cpu + CPU_RSP;
 	g[REG_RIP] = (greg_t)(uintptr_t)xlate_leave;
 }
 

@@ -3,6 +3,7 @@
 #ifndef XLATE_OFFSETS_H
 #define XLATE_OFFSETS_H
 
+#define OFF_RSP 40 /* CPU_RSP; the others count from there */
 #define OFF_RIP 128
 #define OFF_TMP 816
 #define OFF_LEFT_AT (OFF_TMP + 24)
@@ -13,8 +14,8 @@
 #define OFF_NEAR_LIVE 1064
 #define OFF_NEAR_BUDGET 1072
 #define OFF_KEPT 1080
-#define OFF_NEAR 1536
-#define OFF_TLB 3456
+#define OFF_NEAR 1560
+#define OFF_TLB 3480
 #define OFF_RMAX (OFF_TLB + 6 * (TLB_MASK + 1) * TLBE_BYTES)
 #define OFF_WMAX (OFF_RMAX + 48)
 #define OFF_SEG 144

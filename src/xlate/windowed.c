@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* what: memory operands in windows of user memory (mmu/window.c): no check, a bias added to the address
  *
- *     S1 = bias of the slot that base points to    rorx, movzx, mov S1, [bias + S1 * 8]; S2 as well
+ *     S1 = bias of the slot that base points to    shrx S1, base, RSP; mov S1, [bias + S1 * 8]; S2 as well
  *     access [base + S1 + disp]
  *
  * The slot is the base register's: a displacement, or a constant added to the register meanwhile, may lead out of it by
@@ -22,8 +22,6 @@
 #define REACH ((int64_t)1 << 30)
 _Static_assert(REACH + ((int64_t)1 << 31) + 65536 < WINDOW_GUARD, "what a shared bias may reach");
 
-#define SLOT_SHIFT 39
-
 /* The access itself may fault in a window: not where guest state is changed before it (AH to BH change places with low
  * bytes), and not where the pointer moves once more (BT with a bit offset in a register). */
 static bool windowed(const struct tr *t, unsigned seg, bool write)
@@ -36,6 +34,20 @@ static bool windowed(const struct tr *t, unsigned seg, bool write)
 	return t->x->window_not[xlate_window_at(t->rip)] < WINDOW_NOT_MAX;
 }
 
+/* s = slot of the address in host register: bits 40 to 63, as the low six bits of RSP are 40. */
+static void slot_of(struct emit *e, unsigned s, unsigned host)
+{
+	_Static_assert(CPU_RSP == CPU_SLOT_SHIFT, "struct cpu is aligned to 64 bytes at least");
+	e3(e, 0xc4, host & 8 ? 0x42 : 0x62, 0x80 | (~H_RSP & 15u) << 3 | 3); /* shrx s, host, rsp */
+	e2(e, 0xf7, 0xc0 | (s & 7) << 3 | (host & 7));
+}
+
+/* s = bias of slot s. */
+static void load_slot(struct emit *e, unsigned s)
+{
+	emit_op_mem(e, 8, 0x8b, s, H_RSP, s, 8, (int32_t)CPU_OFF(bias));
+}
+
 /* Scratch register s = bias for the address in host register. Returns where in struct cpu it is too, 0: nowhere. */
 static uint32_t look_up(struct tr *t, unsigned host, unsigned base, unsigned s)
 {
@@ -46,21 +58,18 @@ static uint32_t look_up(struct tr *t, unsigned host, unsigned base, unsigned s)
 		struct cold *c = xlate_lower_new_cold(t, COLD_SLOT, false, 0);
 		c->near = (uint8_t)base;
 		c->bias = (uint8_t)s;
+		c->address = (uint8_t)host;
 		if (t->bias_at[base] == near + 8) /* an operand with an index shares the entry, not the slot */
 			t->bias_known &= ~(1u << base);
-		emit_mov(e, 8, s, host);
-		e3(e, 0x49, 0xc1, 0xe8 | (s & 7)); /* shr s, 39 */
-		e1(e, SLOT_SHIFT);
+		slot_of(e, s, host);
 		emit_op_mem(e, 4, 0x3b, s, H_RSP, H_NONE, 1, (int32_t)near);
 		c->jump = emit_jcc(e, 5);
 		c->resume = e->p;
 		emit_ld_cpu(e, 8, s, near + 8);
 		return near + 8;
 	}
-	e3(e, 0xc4, host & 8 ? 0x43 : 0x63, 0xfb); /* rorx s, host, 39 */
-	e3(e, 0xf0, 0xc0 | (s & 7) << 3 | (host & 7), SLOT_SHIFT);
-	emit_movzx(e, 1, s, s);
-	emit_op_mem(e, 8, 0x8b, s, H_RSP, s, 8, (int32_t)CPU_OFF(bias));
+	slot_of(e, s, host);
+	load_slot(e, s);
 	return 0;
 }
 
@@ -71,10 +80,11 @@ void xlate_window_slot_stub(struct tr *t, const struct cold *c)
 	struct emit *e = &t->e;
 	uint32_t near = (uint32_t)(CPU_OFF(wnear) + c->near * sizeof(struct cpu_wnear));
 	unsigned s = c->bias;
-	emit_st_cpu(e, 8, near, s);
-	emit_movzx(e, 1, s, s);
-	emit_op_mem(e, 8, 0x8b, s, H_RSP, s, 8, (int32_t)CPU_OFF(bias));
+	load_slot(e, s); /* which faults if that is none */
 	emit_st_cpu(e, 8, near + 8, s);
+	slot_of(e, s, c->address);
+	emit_st_cpu(e, 8, near, s);
+	emit_ld_cpu(e, 8, s, near + 8);
 	e1(e, 0xff); /* dec dword [near_budget] */
 	emit_modrm_mem(e, 1, H_RSP, H_NONE, 1, (int32_t)CPU_OFF(near_budget));
 	emit_jcc_to(e, 5, c->resume);
@@ -261,7 +271,7 @@ static void by_constant(struct tr *t, uint64_t ea)
 		xlate_homed_take(t, S0);
 		emit_mov_imm(&t->e, S0, ea);
 	}
-	uint32_t slot = (uint32_t)(ea >> SLOT_SHIFT);
+	uint32_t slot = (uint32_t)(ea >> CPU_SLOT_SHIFT);
 	unsigned s = load_bias(t, (uint32_t)(CPU_OFF(bias) + slot * 8), HOLDS_SLOT + slot, S0);
 	operand(t, low ? H_NONE : S0, s, low ? (int32_t)ea : 0);
 }

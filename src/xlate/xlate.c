@@ -11,30 +11,30 @@
 
 #include "xlate/offsets.h"
 
-_Static_assert(offsetof(struct cpu, s.gpr) == 0, "entry.S");
-_Static_assert(offsetof(struct cpu, s.rip) == OFF_RIP, "entry.S");
-_Static_assert(offsetof(struct cpu, tmp) == OFF_TMP, "entry.S");
-_Static_assert(offsetof(struct cpu, tmp[TMP_LEFT_AT]) == OFF_LEFT_AT, "entry.S");
-_Static_assert(offsetof(struct cpu, host_flags) == OFF_HOST_FLAGS, "entry.S");
-_Static_assert(offsetof(struct cpu, host_pc) == OFF_HOST_PC, "entry.S");
-_Static_assert(offsetof(struct cpu, host_rsp) == OFF_HOST_RSP, "entry.S");
-_Static_assert(offsetof(struct cpu, bounce_len) == OFF_BOUNCE_LEN, "entry.S");
-_Static_assert(offsetof(struct cpu, near_live) == OFF_NEAR_LIVE, "entry.S");
-_Static_assert(offsetof(struct cpu, near_budget) == OFF_NEAR_BUDGET, "entry.S");
-_Static_assert(offsetof(struct cpu, near) == OFF_NEAR, "entry.S");
-_Static_assert(offsetof(struct cpu, kept) == OFF_KEPT && sizeof(struct cpu_kept) == KEPT_BYTES, "entry.S");
+_Static_assert(OFF_RSP == CPU_RSP && CPU_OFF(s.gpr) == 0, "entry.S");
+_Static_assert(CPU_OFF(s.rip) == OFF_RIP, "entry.S");
+_Static_assert(CPU_OFF(tmp) == OFF_TMP, "entry.S");
+_Static_assert(CPU_OFF(tmp[TMP_LEFT_AT]) == OFF_LEFT_AT, "entry.S");
+_Static_assert(CPU_OFF(host_flags) == OFF_HOST_FLAGS, "entry.S");
+_Static_assert(CPU_OFF(host_pc) == OFF_HOST_PC, "entry.S");
+_Static_assert(CPU_OFF(host_rsp) == OFF_HOST_RSP, "entry.S");
+_Static_assert(CPU_OFF(bounce_len) == OFF_BOUNCE_LEN, "entry.S");
+_Static_assert(CPU_OFF(near_live) == OFF_NEAR_LIVE, "entry.S");
+_Static_assert(CPU_OFF(near_budget) == OFF_NEAR_BUDGET, "entry.S");
+_Static_assert(CPU_OFF(near) == OFF_NEAR, "entry.S");
+_Static_assert(CPU_OFF(kept) == OFF_KEPT && sizeof(struct cpu_kept) == KEPT_BYTES, "entry.S");
 _Static_assert(offsetof(struct cpu_kept, page) == KEPT_PAGE && offsetof(struct cpu_kept, off) == KEPT_OFF &&
 	offsetof(struct cpu_kept, raw) == KEPT_RAW && offsetof(struct cpu_kept, seg) == KEPT_SEG &&
 	offsetof(struct cpu_kept, seg.sel) == KEPT_SEL && offsetof(struct cpu_kept, rmax) == KEPT_RMAX &&
 	offsetof(struct cpu_kept, wmax) == KEPT_WMAX && offsetof(struct cpu_kept, gdt_limit) == KEPT_LIMIT &&
 	offsetof(struct cpu_kept, slot) == KEPT_SLOT && offsetof(struct cpu_kept, gdt_base) == 0, "entry.S");
-_Static_assert(offsetof(struct cpu, rmax) == OFF_RMAX && offsetof(struct cpu, wmax) == OFF_WMAX, "entry.S");
-_Static_assert(offsetof(struct cpu, s.seg) == OFF_SEG && sizeof(struct cpu_seg) == SEG_BYTES &&
+_Static_assert(CPU_OFF(rmax) == OFF_RMAX && CPU_OFF(wmax) == OFF_WMAX, "entry.S");
+_Static_assert(CPU_OFF(s.seg) == OFF_SEG && sizeof(struct cpu_seg) == SEG_BYTES &&
 	offsetof(struct cpu_seg, limit) == 8 && offsetof(struct cpu_seg, sel) == 12 &&
 	offsetof(struct cpu_seg, attr) == 14 &&
-	offsetof(struct cpu, s.gdt_base) == OFF_GDT_BASE &&
-	offsetof(struct cpu, s.gdt_limit) == OFF_GDT_LIMIT, "entry.S");
-_Static_assert(offsetof(struct cpu, tlb) == OFF_TLB, "entry.S");
+	CPU_OFF(s.gdt_base) == OFF_GDT_BASE &&
+	CPU_OFF(s.gdt_limit) == OFF_GDT_LIMIT, "entry.S");
+_Static_assert(CPU_OFF(tlb) == OFF_TLB, "entry.S");
 _Static_assert(sizeof(struct cpu_tlbe) == TLBE_BYTES && TLB_SIZE - 1 == TLB_MASK, "entry.S");
 _Static_assert(NEAR_SIZE * TLBE_BYTES == NEAR_BYTES && VIEW_COUNT * TLB_RW_COUNT == 6, "entry.S");
 _Static_assert(OP_COUNT <= STATS_OPS, "stats.h");

@@ -181,7 +181,8 @@ struct cold {
 	uint8_t count;       /* COLD_RUN: instructions to do one by one */
 	uint32_t desc;       /* access descriptor for the thunk */
 	uint32_t view_rw;    /* view * TLB_RW_COUNT + rw */
-	uint8_t bias;        /* COLD_SLOT: the register for it */
+	uint8_t bias;        /* COLD_SLOT: the register for it; and that of the address */
+	uint8_t address;
 	uint8_t near;        /* index of the near entry, or NEAR_SIZE: none was tried */
 	uint8_t *jump;       /* displacement to patch */
 	uint8_t *checked;    /* where the hot path goes on with a pointer in S0, flags not yet back */

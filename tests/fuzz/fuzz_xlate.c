@@ -27,7 +27,7 @@
 
 enum { RAM = 1 << 20, GDT = 0x1000, IDT = 0x2000, TSS = 0x3000, TABLES = 0x4000, CODE = 0x10000, DATA = 0x20000,
 	STACK = 0x28000, MMIO = 0xfe000000 };
-#define WINDOW_SIZE (1ull << 39) /* mmu/window.c */
+#define WINDOW_SIZE (1ull << CPU_SLOT_SHIFT) /* mmu/window.c */
 /* Selectors of the GDT made below; the data segments follow the code segments of their kind. */
 enum { CS64 = 0x08, CS32 = 0x10, CS16 = 0x18, DS = 0x20, CS64U = 0x2b, CS32U = 0x33, CS16U = 0x3b, DSU = 0x43,
 	DS16 = 0x48, DOWN = 0x50, TR = 0x58 };
@@ -176,7 +176,7 @@ static void put_tables(uint8_t *ram, enum mode mode)
 		put_le32(ram + TABLES + (MMIO >> 22) * 4, (MMIO & 0xffc00000) | 0x87);
 		return;
 	}
-	/* more slots of 512 GiB than an address space has windows */
+	/* more slots of 1 TiB than an address space has windows */
 	for (unsigned k = 0; k < (mode == PAE32 ? 1 : 12); k++)
 		put_le64(ram + TABLES + k * 23 * 8, (TABLES + 0x1000) | 7);
 	uint32_t pdpt = mode == PAE32 ? TABLES : TABLES + 0x1000;

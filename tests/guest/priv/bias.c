@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* what: user code that goes by one register to several slots of 512 GiB in one block, by every way to write to it
+/* what: user code that goes by one register to several slots of 1 TiB in one block, by every way to write to it
  *
  * ring3 finds host memory by a bias that accesses through one register share (src/xlate/windowed.c): a stale one reads
  * or writes another slot's memory, or what is no guest's at all.
@@ -178,7 +178,7 @@ static u64 pdpt[SLOTS][WORDS] __attribute__((aligned(4096))), pd[SLOTS][WORDS] _
 
 static u64 start_of(unsigned k)
 {
-	return (u64)(1 + k) << 39;
+	return (u64)(1 + k) << 40;
 }
 
 static void fill_slots(void)
@@ -199,7 +199,7 @@ static void make_slots(void)
 		pd[k][0] = pd[k][511] = (ul)pt[k] | 7;
 		for (unsigned j = 0; j < WORDS; j++)
 			pdpt[k][j] = (ul)pd[k] | 7;
-		boot_pml4[1 + k] = (ul)pdpt[k] | 7;
+		boot_pml4[2 + 2 * k] = boot_pml4[3 + 2 * k] = (ul)pdpt[k] | 7;
 	}
 }
 

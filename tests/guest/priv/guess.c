@@ -26,9 +26,9 @@ void guest_main(void)
 	for (unsigned k = 0; k < 8; k++)
 		none |= (u64)get() << 8 * k;
 	paging_on();
-	for (unsigned slot = 0; slot < 256; slot++) {
+	for (unsigned slot = 0; slot < 512; slot++) {
 		prepare(guess, 3);
-		in.di = (1ull << 62) + ((u64)slot << 48) + none - ((u64)slot << 39);
+		in.di = (1ull << 62) + ((u64)slot << 48) + none - ((u64)slot << 40);
 		stage = slot;
 		go();
 		CHECK("vol 1 3.3.7.1 not canonical", t.vec == GP && t.r.ip == (ul)gs_at);

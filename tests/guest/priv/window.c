@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* what: user memory that changes under user code: rights, remapping, large pages, A and D bits, code among data,
- * devices, address spaces by PCID, many slots of 512 GiB, addresses that are nobody's
+ * devices, address spaces by PCID, many slots of 1 TiB, addresses that are nobody's
  *
  * ring3 may map user pages where translated code reaches them unchecked (src/mmu/window.c); nothing of that may show.
  */

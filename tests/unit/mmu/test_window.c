@@ -9,7 +9,7 @@
 
 #include "mmu_unit.h"
 
-#define SLOT_SIZE (1ull << 39)
+#define SLOT_SIZE (1ull << CPU_SLOT_SHIFT)
 
 static int begin(void **state)
 {
@@ -30,7 +30,7 @@ static int end(void **state)
 /* What translated code does. */
 static uint64_t biased(gla_t gla)
 {
-	return gla + cpu->bias[gla >> 39 & 255];
+	return gla + cpu->bias[gla >> CPU_SLOT_SHIFT];
 }
 
 static bool in_windows(uint64_t at)
@@ -46,7 +46,7 @@ static bool in_windows(uint64_t at)
 /* An access by translated code at gla: what the handler says in the end. */
 static enum mmu_window_fault touch(gla_t gla, bool write)
 {
-	uint64_t bias = cpu->bias[gla >> 39 & 255];
+	uint64_t bias = cpu->bias[gla >> CPU_SLOT_SHIFT];
 	enum mmu_window_fault how = WINDOW_FILLED;
 
 	if (!cpu_canonical(gla + bias))
@@ -56,13 +56,12 @@ static enum mmu_window_fault touch(gla_t gla, bool write)
 
 static void check_biases(void)
 {
-	for (unsigned slot = 0; slot < 256; slot++) {
-		for (uint64_t high = 0; high < 1u << 17; high++) {
-			uint64_t first = biased(high << 47 | (uint64_t)slot << 39), last = first + SLOT_SIZE - 1;
+	for (uint64_t slot = 0; slot < CPU_BIASES; slot++) {
+		uint64_t first = biased(slot << CPU_SLOT_SHIFT), last = first + SLOT_SIZE - 1;
 
-			if (first >> 47 == 0 || last >> 47 == 0)
-				assert_true(in_windows(first) && in_windows(last));
-		}
+		if (first >> 47 == 0 || last >> 47 == 0)
+			assert_true(in_windows(first) && in_windows(last));
+		assert_true(slot < CPU_SLOTS || first >> 47);
 	}
 }
 
@@ -459,7 +458,7 @@ static void nothing_near(void **state)
 /* Code may hold the bias of a slot from before it had a window: it gets the new one, once. */
 static void bias_of_old(void **state)
 {
-	uint64_t old[2] = { cpu->bias[0], cpu->bias[255] }, bias;
+	uint64_t old[2] = { cpu->bias[0], cpu->bias[CPU_SLOTS - 1] }, bias;
 
 	map(1, 0x100000 | ALL);
 	FILLED(0x1000, true);
@@ -469,8 +468,20 @@ static void bias_of_old(void **state)
 	assert_int_equal(mmu_window_fault(cpu, false, 0, true, &bias), WINDOW_GUEST);
 	bias = old[1];
 	assert_int_equal(mmu_window_fault(cpu, false, 0, true, &bias), WINDOW_FILLED);
-	assert_int_equal(bias, cpu->bias[255]);
+	assert_int_equal(bias, cpu->bias[CPU_SLOTS - 1]);
 	assert_int_not_equal(bias, old[1]);
+}
+
+/* What is no user address has a bias that never becomes a window's, or none: the look-up faults in the hole. */
+static void no_users(void **state)
+{
+	uint64_t hole = (uint64_t)(cpu->bias + CPU_BIASES), bias = cpu->bias[CPU_SLOTS];
+
+	assert_int_equal(mmu_window_fault(cpu, false, 0, false, &bias), WINDOW_GUEST);
+	assert_int_equal(bias, cpu->bias[CPU_SLOTS]);
+	assert_int_equal(mmu_window_fault(cpu, true, hole, false, &bias), WINDOW_GUEST);
+	assert_int_equal(mmu_window_fault(cpu, true, hole + CPU_BIAS_HOLE - 1, false, &bias), WINDOW_GUEST);
+	assert_int_equal(cpu->stats.count[STAT_ASTRAY], 0);
 }
 
 /* Nothing else of the process may come to lie where a displacement leads to from a window, nor from window_none. */
@@ -513,7 +524,7 @@ static void not_canonical(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(stays_in_windows), T(not_canonical), T(bias_of_old), T(nothing_near), T(guarded),
+		T(stays_in_windows), T(not_canonical), T(bias_of_old), T(no_users), T(nothing_near), T(guarded),
 		T(rights), T(flushed), T(large), T(large_before), T(wanted), T(global_elsewhere), T(views),
 		T(watched), T(slots), T(many_pages), T(cut_at_limit), T(refused), T(written_forgotten),
 		T_LATER(late_flush), T_LATER(soon_flush), T_LATER(late_flush_of_others),
