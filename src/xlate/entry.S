@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* what: the gates between the run loop, translated code and helpers in C
  *
- * In translated code RSP is &cpu + CPU_RSP; offsets of members count from there, plus 8 in a thunk that was called. RSP is
- * then aligned for another call; not so in the exits. Guest registers are stored to cpu->s.gpr (offset 0) for C and
- * reloaded behind it. R10, R11, R14 and R15 of the guest live
- * there always; host R14 holds guest RSP, R15 R10 R11 are scratch (emit.h).
+ * In translated code RSP is &cpu + CPU_RSP; offsets of members count from there, plus 8 in a thunk that was called. RSP
+ * is then aligned for another call; not so in the exits. Guest registers are stored to cpu->s.gpr (offset 0) for C and
+ * reloaded behind it. R10, R11, R14 and R15 of the guest live there always; host R14 holds guest RSP, R15 R10 R11 are
+ * scratch (emit.h).
  */
 #include "xlate/offsets.h"
 
