@@ -414,6 +414,7 @@ struct cpu {
 	_Alignas(64) uint8_t fpu[CPU_BOUNCE]; /* XSAVE area while !fpu_live */
 #define CPU_FPU_FIP 8                     /* in it: the x87 instruction pointer, 64 bits */
 	_Alignas(64) uint8_t live[VPAGES]; /* which of them may be executed now */
+	_Alignas(64) uint64_t minus[VPAGES]; /* their linear addresses negated while they are live (xlate/live.c) */
 	_Alignas(64) uint64_t rc[KS_FLAT][RC_SIZE];
 	_Alignas(64) uint64_t jc[KS_FLAT][JC_SIZE];
 	struct stats stats;

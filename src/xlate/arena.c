@@ -102,7 +102,12 @@ struct xlate *xlate_new(struct cpu *cpu, struct err *err)
 		goto fail;
 	x->code_size = CODE_SIZE_FIRST;
 	xlate_cache_begin(x);
-	x->nvpages = 1;
+	if (getentropy(&x->nowhere, sizeof(x->nowhere)) < 0) {
+		err_set(err, -errno, "the host gives no random numbers: %s", strerror(errno));
+		goto fail;
+	}
+	x->nowhere = (x->nowhere & 0x3ffffffffffff000) | 1ull << 62;
+	xlate_live_begin(x);
 	x->bmi2 = __builtin_cpu_supports("bmi2");
 	x->crc32 = __builtin_cpu_supports("sse4.2");
 	xlate_attach(x);

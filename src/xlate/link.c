@@ -20,10 +20,10 @@ static void jrcxz_to(struct emit *e, const uint8_t *target)
 	emit_patch_short(emit_short(e, 0xe3), target);
 }
 
-/* RCX is in S1. On to dead unless the block's pages are live. */
-static void ask_live(struct emit *e, const struct block *b, const uint8_t *dead)
+/* RCX is in S1. On to dead unless the block's pages from number k on are live. */
+static void ask_live(struct emit *e, const struct block *b, unsigned k, const uint8_t *dead)
 {
-	for (unsigned k = 0; k < 2 && b->live[k]; k++) {
+	for (; k < 2 && b->live[k]; k++) {
 		e2(e, 0x0f, 0xb6); /* movzx ecx, byte [live] */
 		emit_modrm_mem(e, H_RCX, H_RSP, H_NONE, 1, (int32_t)(CPU_OFF(live) + b->live[k]));
 		jrcxz_to(e, dead);
@@ -33,14 +33,10 @@ static void ask_live(struct emit *e, const struct block *b, const uint8_t *dead)
 
 void xlate_gate_checked(struct xlate *x, struct emit *e, struct block *b)
 {
-	int64_t minus = -(int64_t)b->rip;
-	bool small = minus == (int32_t)minus;
-
 	b->checked_off = (uint32_t)(e->p - x->rw);
 	emit_mov(e, 8, S1, H_RCX);
-	if (!small)
-		emit_mov_imm(e, H_RCX, (uint64_t)minus);
-	emit_lea(e, 8, H_RCX, S0, small ? H_NONE : H_RCX, 1, small ? (int32_t)minus : 0);
+	emit_ld_cpu(e, 8, H_RCX, CPU_OFF(minus) + b->live[0] * 8u);
+	emit_lea(e, 8, H_RCX, S0, H_RCX, 1, -(int32_t)b->page_off);
 	uint8_t *equal = emit_short(e, 0xe3), *dead = e->p;
 	emit_mov(e, 8, H_RCX, S1);
 	emit_jmp_cpu(e, CPU_OFF(thunk) + XT_EXIT_INDIRECT * 8);
@@ -49,7 +45,7 @@ void xlate_gate_checked(struct xlate *x, struct emit *e, struct block *b)
 		emit_ld_cpu(e, 8, H_RCX, CPU_OFF(poll));
 		jrcxz_to(e, dead);
 	}
-	ask_live(e, b, dead);
+	ask_live(e, b, 1, dead);
 }
 
 void xlate_gate_page(struct xlate *x, struct emit *e, struct block *b)
@@ -61,7 +57,7 @@ void xlate_gate_page(struct xlate *x, struct emit *e, struct block *b)
 	emit_jmp_cpu(e, CPU_OFF(thunk) + XT_EXIT_PAGE * 8);
 	b->gate_off = (uint32_t)(e->p - x->rw);
 	emit_mov(e, 8, S1, H_RCX);
-	ask_live(e, b, dead);
+	ask_live(e, b, 0, dead);
 }
 
 /* A gate for a block that was made without. */

@@ -7,6 +7,10 @@
  * looked at once, not each block. Blocks, chains between them and jump caches stay. A switch to a context that is
  * kept (mmu/context.c) sets the bytes it had.
  *
+ * Who comes with a RIP in a register asks both at once, whether the page is live and whether that is the RIP: added to
+ * cpu->minus[number] it makes the offset in the page. There a dead page has a number that makes it only of one RIP, which
+ * is not canonical, nor to be guessed: 50 bits of it are random.
+ *
  * I1  A byte is set only if the MMU knows the page for execution, and is cleared when it forgets.
  * I2  Every number whose byte is set stands in the log of the current context, or of global pages.
  * I3  The log of another context holds what was live when it was left.
@@ -40,25 +44,29 @@ uint16_t xlate_live_number(struct xlate *x, gla_t gla, const uint8_t *host, bool
 	return *first = id;
 }
 
+static void set(struct xlate *x, uint16_t id, uint8_t how)
+{
+	x->cpu->live[id] = how;
+	x->cpu->minus[id] = how == DEAD ? x->nowhere : -x->vpages[id].gla;
+}
+
 static void clear_log(struct xlate *x, struct live_log *log)
 {
 	for (unsigned k = 0; k < log->n; k++)
-		x->cpu->live[log->id[k]] = DEAD;
+		set(x, log->id[k], DEAD);
 	log->n = 0;
 }
 
 void xlate_live_set(struct xlate *x, uint16_t id)
 {
-	uint8_t *live = &x->cpu->live[id];
-
-	if (!id || *live)
+	if (!id || x->cpu->live[id])
 		return;
 	bool global = mmu_exec_global(x->cpu, x->vpages[id].gla);
 	struct live_log *log = &x->live_log[global ? LOG_GLOBAL : x->cpu->ctx];
 	if (log->n == ARRAY_LEN(log->id))
 		clear_log(x, log);
 	log->id[log->n++] = id;
-	*live = global ? GLOBAL : NONGLOBAL;
+	set(x, id, global ? GLOBAL : NONGLOBAL);
 }
 
 static void clear_all(struct xlate *x)
@@ -67,6 +75,13 @@ static void clear_all(struct xlate *x)
 	clear_log(x, &x->live_log[LOG_GLOBAL]);
 	for (unsigned k = 0; k < CPU_CTX; k++)
 		x->live_log[k].n = 0;
+}
+
+void xlate_live_begin(struct xlate *x)
+{
+	for (unsigned k = 0; k < VPAGES; k++)
+		set(x, (uint16_t)k, DEAD);
+	x->nvpages = 1; /* 0: no page */
 }
 
 void xlate_live_reset(struct xlate *x)
@@ -81,14 +96,14 @@ static void clear_page(struct xlate *x, gla_t page)
 {
 	for (uint16_t id = *chain_of(x, page); id; id = x->vpages[id].next)
 		if (x->vpages[id].gla == page)
-			x->cpu->live[id] = DEAD;
+			set(x, id, DEAD);
 }
 
 static void clear_region(struct xlate *x, const struct live_log *log, gla_t gla)
 {
 	for (unsigned k = 0; k < log->n; k++)
 		if (x->vpages[log->id[k]].gla >> FLUSH_REGION_SHIFT == gla >> FLUSH_REGION_SHIFT)
-			x->cpu->live[log->id[k]] = DEAD;
+			set(x, log->id[k], DEAD);
 }
 
 /* What was cleared since does not come back. */
@@ -97,11 +112,9 @@ static void leave_context(struct xlate *x, struct live_log *log)
 	unsigned n = 0;
 
 	for (unsigned k = 0; k < log->n; k++) {
-		uint8_t *live = &x->cpu->live[log->id[k]];
-
-		if (*live != NONGLOBAL)
+		if (x->cpu->live[log->id[k]] != NONGLOBAL)
 			continue;
-		*live = DEAD;
+		set(x, log->id[k], DEAD);
 		log->id[n++] = log->id[k];
 	}
 	log->n = n;
@@ -109,11 +122,9 @@ static void leave_context(struct xlate *x, struct live_log *log)
 
 static void enter_context(struct xlate *x, const struct live_log *log)
 {
-	for (unsigned k = 0; k < log->n; k++) {
-		uint8_t *live = &x->cpu->live[log->id[k]];
-
-		*live = *live ? *live : NONGLOBAL;
-	}
+	for (unsigned k = 0; k < log->n; k++)
+		if (!x->cpu->live[log->id[k]])
+			set(x, log->id[k], NONGLOBAL);
 }
 
 void xlate_live_flushed(struct cpu *cpu, enum cpu_flush scope, gla_t gla)

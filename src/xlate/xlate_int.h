@@ -145,6 +145,7 @@ struct xlate {
 	unsigned nflat, nother;       /* keyspaces in use from 0 on, and from KS_FLAT on */
 	struct vpage *vpages;         /* by number, VPAGES of them, nvpages used */
 	unsigned nvpages;
+	uint64_t nowhere;             /* cpu->minus of a page that is not live */
 	uint16_t vpage_hash[4096];    /* by linear address */
 	struct live_log live_log[CPU_CTX + 1]; /* of each context, and of global pages */
 	const void *jc_empty;
@@ -332,7 +333,8 @@ uint16_t xlate_live_number(struct xlate *x, gla_t gla, const uint8_t *host, bool
 bool xlate_live_full(const struct xlate *x);
 /* The current address space has page id, and may execute it. */
 void xlate_live_set(struct xlate *x, uint16_t id);
-/* No page is live nor has a number. */
+/* No page is live nor has a number: the first time, and again. */
+void xlate_live_begin(struct xlate *x);
 void xlate_live_reset(struct xlate *x);
 void xlate_live_flushed(struct cpu *cpu, enum cpu_flush scope, gla_t gla);
 
