@@ -167,9 +167,14 @@ static void check_near(struct tr *t, struct cold *c, unsigned size)
 static uint8_t *probe_tlb(struct tr *t, const struct cold *c, unsigned size)
 {
 	struct emit *e = &t->e;
-	emit_mov(e, 4, S1, S0);
-	e3(e, 0x41, 0xc1, 0xe8 | (S1 & 7)); /* shr S1d, 8 */
-	e1(e, 8);
+	if (t->x->bmi2) {
+		e3(e, 0xc4, 0x43, 0x7b); /* rorx S1d, S0d, 8 */
+		e3(e, 0xf0, 0xc0 | (S1 & 7) << 3 | (S0 & 7), 8);
+	} else {
+		emit_mov(e, 4, S1, S0);
+		e3(e, 0x41, 0xc1, 0xe8 | (S1 & 7)); /* shr S1d, 8 */
+		e1(e, 8);
+	}
 	e3(e, 0x41, 0x81, 0xe0 | (S1 & 7)); /* and S1d, slots * 16 */
 	e_32(e, (TLB_SIZE - 1) << 4);
 	emit_op_mem(e, 8, 0x2b, S0, H_RSP, S1, 1, tlb_offset(c));
