@@ -5,7 +5,7 @@
  * address space (context.c) has as much reserved host address space, nothing of it accessible. cpu->bias[] takes a
  * linear address there:
  *
- *     host address = gla + bias[gla >> 40]
+ *     host address = gla + bias[gla >> 40]      32-bit code: gla + the host's GS base
  *
  * They are for user code, and for the code of boot loaders and kernels' decompressors: supervisor code at low
  * addresses. A page comes into it when translated code first faults on it, by mmap() of guest RAM: what the TLB would
@@ -86,12 +86,22 @@ static void forget_near(struct cpu *cpu)
 		cpu->wnear[k].slot = UINT64_MAX;
 }
 
+/* Host GS base: where the window of slot 0 is, or would be, for 32-bit code. */
+static void set_gs(const struct cpu *cpu)
+{
+	uint64_t base = unborn(cpu, 0) ? (uint64_t)cpu->window_none : cpu->bias[0];
+
+	if (cpu->window_use != WINDOW_NEVER)
+		__asm__ volatile("wrgsbase %0" : : "r"(base));
+}
+
 static void set_biases(struct cpu *cpu, const struct cpu_window *w, bool in)
 {
 	forget_near(cpu);
 	for (unsigned k = 0; k < w->n; k++)
 		cpu->bias[w->slot[k]] = in ? (uint64_t)w->host[k] - ((uint64_t)w->slot[k] << SLOT_SHIFT)
 					   : unborn_bias(cpu, w->slot[k]);
+	set_gs(cpu);
 }
 
 /* One bit for each page of RAM. */
@@ -246,6 +256,7 @@ void mmu_window_enter(struct cpu *cpu)
 {
 	struct cpu_window *w = &cpu->window[cpu->ctx];
 
+	set_gs(cpu);
 	if (w->view == cpu->view)
 		return;
 	clear(cpu, w);
@@ -491,6 +502,8 @@ enum mmu_window_fault mmu_window_fault(struct cpu *cpu, bool canonical, uint64_t
 		return fault_unborn(cpu, bias);
 	if (addr - (uint64_t)(cpu->bias + CPU_BIASES) < CPU_BIAS_HOLE)
 		return WINDOW_GUEST;
+	if (!cpu_code64(cpu) && unborn(cpu, 0) && addr - (uint64_t)cpu->window_none < SLOT_SIZE)
+		return bear(cpu, 0) ? WINDOW_FILLED : WINDOW_NOT;
 	for (unsigned k = 0; k < w->n; k++)
 		if (addr - (uint64_t)w->host[k] < SLOT_SIZE)
 			return fill(cpu, addr - (uint64_t)w->host[k] + ((uint64_t)w->slot[k] << SLOT_SHIFT), write);

@@ -7,8 +7,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 
 #include "vcpu/vcpu_int.h"
+
+#ifndef HWCAP2_FSGSBASE
+#define HWCAP2_FSGSBASE 2 /* <asm/hwcap2.h> */
+#endif
 
 void vcpu_triple_fault(struct vcpu *v)
 {
@@ -57,10 +62,12 @@ static void code_written(void *opaque, uint64_t off, uint64_t len)
 	vcpu_request(v, REQ_CODE);
 }
 
-/* Code for windows needs RORX. */
+/* Code for windows needs SHRX, and WRGSBASE, which Linux allows since 5.9. */
 static enum mmu_window_use window_use(enum vcpu_mode mode)
 {
-	if (mode == VCPU_TLB || !__builtin_cpu_supports("bmi2"))
+	bool able = __builtin_cpu_supports("bmi2") && getauxval(AT_HWCAP2) & HWCAP2_FSGSBASE;
+
+	if (mode == VCPU_TLB || !able)
 		return WINDOW_NEVER;
 	return mode == VCPU_WINDOWS ? WINDOW_ALWAYS : WINDOW_LATER;
 }

@@ -132,7 +132,7 @@ static void emit_modrm(struct recode *r, unsigned reg, unsigned rm)
 {
 	struct emit *e = &r->t->e;
 	if (r->mem)
-		emit_modrm_mem(e, reg, r->t->m.base, r->t->m.index, 1, r->t->m.disp);
+		emit_modrm_mem(e, reg, r->t->m.base, r->t->m.index, r->t->m.scale, r->t->m.disp);
 	else
 		e1(e, 0xc0 | (reg & 7) << 3 | (rm & 7));
 }
@@ -144,11 +144,11 @@ static void simple_operand(struct tr *t, const struct dec *d)
 	uint32_t homed = 0;
 	for (unsigned k = 0; k < ARRAY_LEN(f); k++)
 		homed |= f[k]->gpr && xlate_lower_homed(f[k]->num) ? 1u << f[k]->num : 0;
-	if (!has_bias(t) || ((d->enc != ENC_EVEX || !t->m.disp) && !(homed & (homed - 1))))
+	if (!(has_bias(t) || t->m.low) || ((d->enc != ENC_EVEX || !t->m.disp) && !(homed & (homed - 1))))
 		return;
 	xlate_homed_take(t, S0);
-	emit_lea(&t->e, 8, S0, t->m.base, t->m.index, 1, t->m.disp);
-	t->m = (struct host_mem){ .base = S0, .index = H_NONE };
+	emit_lea(&t->e, t->m.low ? 4 : 8, S0, t->m.base, t->m.index, t->m.scale, t->m.disp);
+	t->m = (struct host_mem){ .base = S0, .index = H_NONE, .low = t->m.low };
 }
 
 static bool is_moffs(const struct dec *d)
@@ -192,12 +192,18 @@ static void emit_legacy(struct recode *r, bool high)
 		emit_modrm(r, reg, rm);
 }
 
+/* Of an address register's number; none has 0. */
+static unsigned high_bit(unsigned host)
+{
+	return host == H_NONE ? 0 : host >> 3 & 1;
+}
+
 /* SDM vol 2 2.3: three-byte VEX; register bits are inverted. */
 static void emit_vex(struct recode *r)
 {
 	struct emit *e = &r->t->e;
 	const struct dec *d = r->d;
-	unsigned b = (r->mem ? r->t->m.base : r->rm.host) >> 3 & 1u, x = r->mem && r->t->m.index != H_NONE;
+	unsigned b = high_bit(r->mem ? r->t->m.base : r->rm.host), x = r->mem ? high_bit(r->t->m.index) : 0;
 	e2(e, 0xc4, (~r->reg.host >> 3 & 1u) << 7 | (x ^ 1u) << 6 | (b ^ 1u) << 5 | d->map);
 	e2(e, (unsigned)d->v_w << 7 | (~r->vvvv.host & 15u) << 3 | (unsigned)d->v_l << 2 | d->v_pp, d->opcode);
 	if (d->modrm)
@@ -213,7 +219,7 @@ static void emit_evex(struct recode *r)
 	if (r->reg.f->gpr)
 		p0 = (p0 & 0x6fu) | 0x10u | (~r->reg.host >> 3 & 1u) << 7;
 	if (r->mem)
-		p0 = (p0 & ~0x60u) | (r->t->m.index != H_NONE ? 0 : 0x40u) | (~r->t->m.base >> 3 & 1u) << 5;
+		p0 = (p0 & ~0x60u) | (high_bit(r->t->m.index) ^ 1) << 6 | (high_bit(r->t->m.base) ^ 1) << 5;
 	else if (r->rm.f->gpr)
 		p0 = (p0 & ~0x20u) | 0x40u | (~r->rm.host >> 3 & 1u) << 5;
 	if (r->vvvv.f->gpr)
@@ -300,6 +306,8 @@ void xlate_copy(struct tr *t, const struct dec *d, bool mem)
 			place_high(&r, &r.rm);
 		place_high(&r, &r.opc);
 	}
+	if (mem)
+		xlate_lower_prefix(t);
 	if (d->enc == ENC_VEX)
 		emit_vex(&r);
 	else if (d->enc == ENC_EVEX)

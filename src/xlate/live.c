@@ -7,9 +7,9 @@
  * looked at once, not each block. Blocks, chains between them and jump caches stay. A switch to a context that is
  * kept (mmu/context.c) sets the bytes it had.
  *
- * Who comes with a RIP in a register asks both at once, whether the page is live and whether that is the RIP: added to
- * cpu->minus[number] it makes the offset in the page. There a dead page has a number that makes it only of one RIP, which
- * is not canonical, nor to be guessed: 50 bits of it are random.
+ * Who comes with a RIP in a register asks both at once, whether the page is live and whether that is the RIP: added
+ * to cpu->minus[number] it makes the offset in the page. There a dead page has a number that makes it only of one RIP,
+ * which is not canonical, nor to be guessed: 50 bits of it are random.
  *
  * I1  A byte is set only if the MMU knows the page for execution, and is cleared when it forgets.
  * I2  Every number whose byte is set stands in the log of the current context, or of global pages.

@@ -306,9 +306,16 @@ void xlate_lower_stack(struct tr *t, unsigned g, int32_t n, bool write, bool loa
 	xlate_lower_checked(t, SEG_SS, g, write, load, size, body);
 }
 
+void xlate_lower_prefix(struct tr *t)
+{
+	if (t->m.low)
+		e2(&t->e, 0x65, 0x67); /* GS, address size */
+}
+
 void xlate_lower_op(struct tr *t, unsigned width, unsigned opcode, unsigned reg, int32_t more)
 {
-	emit_op_mem(&t->e, width, opcode, reg, t->m.base, t->m.index, 1, t->m.disp + more);
+	xlate_lower_prefix(t);
+	emit_op_mem(&t->e, width, opcode, reg, t->m.base, t->m.index, t->m.scale, t->m.disp + more);
 }
 
 void xlate_lower_load(struct tr *t, unsigned width, unsigned dst)
@@ -317,9 +324,10 @@ void xlate_lower_load(struct tr *t, unsigned width, unsigned dst)
 		xlate_lower_op(t, width, 0x8b, dst, 0);
 		return;
 	}
+	xlate_lower_prefix(t);
 	emit_rex(&t->e, false, dst, t->m.index, t->m.base, false);
 	e2(&t->e, 0x0f, width == 1 ? 0xb6 : 0xb7); /* movzx */
-	emit_modrm_mem(&t->e, dst, t->m.base, t->m.index, 1, t->m.disp);
+	emit_modrm_mem(&t->e, dst, t->m.base, t->m.index, t->m.scale, t->m.disp);
 }
 
 void xlate_lower_map(struct tr *t, unsigned insn)

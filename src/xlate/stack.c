@@ -27,11 +27,12 @@ void xlate_stack_imm(struct tr *t, unsigned width, uint64_t imm, int32_t more)
 		xlate_lower_op(t, 8, 0x89, s, more);
 		return;
 	}
+	xlate_lower_prefix(t);
 	if (width == 2)
 		e1(e, 0x66);
 	emit_rex(e, width == 8, 0, t->m.index, t->m.base, false);
 	e1(e, 0xc7);
-	emit_modrm_mem(e, 0, t->m.base, t->m.index, 1, t->m.disp + more);
+	emit_modrm_mem(e, 0, t->m.base, t->m.index, t->m.scale, t->m.disp + more);
 	if (width == 2)
 		e2(e, imm & 0xff, imm >> 8 & 0xff);
 	else

@@ -14,6 +14,9 @@
  *     and nothing has run that may give slots other biases: C code, but for a fault that a window answers
  *     (mmu_window_fault lets the block be left if it had to take biases back). What is at bias_at[k] is that bias.
  *
+ * 32-bit code has one slot, whose window the host's GS base leads to: the guest's own operand, with the host's
+ * registers, under an address-size and a GS prefix.
+ *
  * An operand with an index has a look-up of its own, as the index may lead anywhere. In blocks that loop, where flags
  * are not needed, the slot is compared with the one last met through the register: no address waits for a load.
  */
@@ -256,11 +259,22 @@ void xlate_window_keep(struct tr *t, unsigned k, unsigned host)
 static void by_s0(struct tr *t, unsigned base)
 {
 	unsigned s = for_bias(t, S0);
-	if (key_code64(t->key))
-		look_up(t, S0, base, s);
-	else
-		s = load_bias(t, CPU_OFF(bias), HOLDS_FLAT, S0);
+	look_up(t, S0, base, s);
 	operand(t, S0, s, 0);
+}
+
+/* t->m = the operand of d in 32-bit code: all there is to do is to encode it. */
+static void low_operand(struct tr *t, const struct dec *d, int32_t extra)
+{
+	const struct insn *in = &d->in;
+	if (in->adsize == 2) {
+		xlate_lower_ea(t, d, extra);
+		t->m = (struct host_mem){ .base = S0, .index = H_NONE, .low = true };
+		return;
+	}
+	t->m = (struct host_mem){ .base = in->base == INSN_NOREG ? H_NONE : xlate_lower_host(in->base),
+		.index = in->index == INSN_NOREG ? H_NONE : xlate_lower_host(in->index), .scale = in->scale,
+		.disp = (int32_t)(in->disp + extra), .low = true };
 }
 
 /* A user address that is known. */
@@ -287,8 +301,7 @@ bool xlate_window_operand(struct tr *t, const struct dec *d, int32_t extra, bool
 	t->m = no_operand;
 	bool fixed = xlate_lower_fixed(t, d, extra, &ea);
 	if (!key_code64(t->key)) {
-		xlate_lower_ea(t, d, extra);
-		by_s0(t, NEAR_ABS);
+		low_operand(t, d, extra);
 	} else if (based && fixed && (int64_t)ea == (int32_t)ea) {
 		xlate_homed_take(t, S0);
 		emit_ld_cpu(&t->e, 8, S0, xlate_lower_seg_base(in->seg));
@@ -322,7 +335,11 @@ bool xlate_window_stack(struct tr *t, unsigned g, int32_t n, unsigned count, boo
 		by_base(t, g, xlate_lower_host(g), n, t->i + count);
 		return true;
 	}
+	if (t->dec[t->i].in.stsize == 4) {
+		t->m = (struct host_mem){ .base = xlate_lower_host(g), .index = H_NONE, .disp = n, .low = true };
+		return true;
+	}
 	xlate_lower_stack_ea(t, g, n);
-	by_s0(t, g);
+	t->m = (struct host_mem){ .base = S0, .index = H_NONE, .low = true };
 	return true;
 }

@@ -207,16 +207,19 @@ enum { NEAR_ABS = 16, NEAR_FS, NEAR_GS };
 #define DESC_ANY (1u << 27)
 #define DESC_TUPLE_SHIFT 28 /* 2 bits, with DESC_ANY: log2 of the elements in memory */
 
-/* Where the host finds a memory operand: [base + index + disp]. index: S1 or S2 with a window's bias, or H_NONE. */
+/* Where the host finds a memory operand: [base + index * scale + disp], without a base where that is H_NONE. In 64-bit
+ * code for windows S1 or S2 is the index, with a bias, and scale 0, as 1. */
 struct host_mem {
 	unsigned base, index;
 	int32_t disp;
+	uint8_t scale;
+	bool low; /* 32-bit code for windows: the address has 32 bits, the host's GS base is added */
 };
 static const struct host_mem no_operand = { .base = H_NONE, .index = H_NONE };
 
 /* What a scratch register holds (homed.c): a homed guest register (10, 11, 14, 15), or nothing, or in S1 or S2 a
- * bias: that of base register k, of a slot of known addresses, or of 32-bit code's only slot. */
-enum { SCRATCHES = 3, HOLDS_NOTHING = 0xff, HOLDS_BIAS = 0x100, HOLDS_SLOT = 0x200, HOLDS_FLAT = 0x400 };
+ * bias: that of base register k, or of a slot of known addresses. */
+enum { SCRATCHES = 3, HOLDS_NOTHING = 0xff, HOLDS_BIAS = 0x100, HOLDS_SLOT = 0x200 };
 struct scratch {
 	uint16_t holds;
 	bool dirty;   /* and its home does not know yet */
@@ -373,6 +376,8 @@ void xlate_lower_access(struct tr *t, const struct dec *d, int32_t extra, bool w
 void xlate_lower_stack(struct tr *t, unsigned g, int32_t n, bool write, bool load, unsigned size, body_fn *body);
 /* A host instruction on t->m, more bytes further up: as emit_op_mem. */
 void xlate_lower_op(struct tr *t, unsigned width, unsigned opcode, unsigned reg, int32_t more);
+/* Prefixes of an instruction on t->m, first of all. */
+void xlate_lower_prefix(struct tr *t);
 /* dst = t->m, zero-extended. */
 void xlate_lower_load(struct tr *t, unsigned width, unsigned dst);
 /* The register that d's memory operand is mostly made from, for xlate_lower_checked. */
