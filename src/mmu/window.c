@@ -256,7 +256,8 @@ void mmu_window_enter(struct cpu *cpu)
 {
 	struct cpu_window *w = &cpu->window[cpu->ctx];
 
-	set_gs(cpu);
+	if (!cpu_code64(cpu))
+		set_gs(cpu);
 	if (w->view == cpu->view)
 		return;
 	clear(cpu, w);

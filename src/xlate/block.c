@@ -205,7 +205,6 @@ static struct tr *begin(struct xlate *x, struct block *b, bool step)
 	t->step = step;
 	t->n = t->ncold = t->nexits = t->nmap = 0;
 	t->ended = t->loops = false;
-	t->reserved = 0;
 	xlate_window_forget(t);
 	xlate_homed_begin(t);
 	return t;

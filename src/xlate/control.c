@@ -198,43 +198,30 @@ static void push_return_body(struct tr *t, const struct dec *d)
 	xlate_stack_add(t, -(int32_t)d->in.opsize);
 }
 
-static void target_to_s0(struct tr *t, const struct dec *d)
-{
-	xlate_homed_take(t, S0);
-	xlate_lower_load(t, d->in.opsize, S0);
-}
-
-/* Where a computed CALL goes is read before it pushes. In windows S0 can wait meanwhile, a register where it is. */
-static void call_computed(struct tr *t, const struct dec *d)
+void xlate_insn_call(struct tr *t, const struct dec *d)
 {
 	struct emit *e = &t->e;
-	bool waits = d->in.has_mem && xlate_window_push(t), by_reg = !d->in.has_mem && d->f_rm.num != RSP;
-	if (d->in.has_mem)
-		xlate_lower_access(t, d, 0, false, true, d->in.opsize, waits ? target_to_s0 : xlate_stack_to_tmp);
-	else if (!by_reg)
-		emit_st_cpu(e, 8, CPU_OFF(tmp), H_GSP);
-	t->reserved = waits ? 1u << S0 : 0;
+	if (d->in.has_mem) {
+		xlate_lower_access(t, d, 0, false, true, d->in.opsize, xlate_stack_to_tmp);
+	} else if (!d->imm_target) {
+		unsigned r = xlate_lower_reg(t, d->f_rm.num, S1);
+		emit_st_cpu(e, 8, CPU_OFF(tmp), r);
+	}
 	xlate_lower_stack(t, RSP, -(int32_t)d->in.opsize, true, false, d->in.opsize, push_return_body);
-	t->reserved = 0;
 	offer_return(t, return_rip(t, d));
-	if (by_reg)
-		emit_mov(e, 8, S0, xlate_lower_reg(t, d->f_rm.num, S0));
-	else if (!waits)
-		emit_ld_cpu(e, 8, S0, CPU_OFF(tmp));
+	t->ended = true;
+	if (d->imm_target) {
+		branch_to(t, branch_target(t, d));
+		return;
+	}
+	emit_ld_cpu(e, 8, S0, CPU_OFF(tmp));
 	truncate_s0(t, d->in.opsize);
 	exit_indirect(t);
 }
 
-void xlate_insn_call(struct tr *t, const struct dec *d)
+static void jmp_body(struct tr *t, const struct dec *d)
 {
-	t->ended = true;
-	if (!d->imm_target) {
-		call_computed(t, d);
-		return;
-	}
-	xlate_lower_stack(t, RSP, -(int32_t)d->in.opsize, true, false, d->in.opsize, push_return_body);
-	offer_return(t, return_rip(t, d));
-	branch_to(t, branch_target(t, d));
+	xlate_lower_load(t, d->in.opsize, S0);
 }
 
 void xlate_insn_jmp(struct tr *t, const struct dec *d)
@@ -245,7 +232,7 @@ void xlate_insn_jmp(struct tr *t, const struct dec *d)
 		return;
 	}
 	if (d->in.has_mem) {
-		xlate_lower_access(t, d, 0, false, true, d->in.opsize, target_to_s0);
+		xlate_lower_access(t, d, 0, false, true, d->in.opsize, jmp_body);
 	} else {
 		emit_mov(&t->e, 8, S0, xlate_lower_reg(t, d->f_rm.num, S0));
 		truncate_s0(t, d->in.opsize);

@@ -102,7 +102,7 @@ static unsigned least(const struct tr *t, uint32_t of)
 unsigned xlate_homed_free(struct tr *t, uint32_t not)
 {
 	uint32_t operand = (t->m.base == H_NONE ? 0 : 1u << t->m.base) | (t->m.index == H_NONE ? 0 : 1u << t->m.index);
-	unsigned host = least(t, ~(not | operand | t->reserved));
+	unsigned host = least(t, ~(not | operand));
 	xlate_homed_take(t, host);
 	return host;
 }

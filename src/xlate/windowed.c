@@ -322,11 +322,6 @@ bool xlate_window_operand(struct tr *t, const struct dec *d, int32_t extra, bool
 	return true;
 }
 
-bool xlate_window_push(const struct tr *t)
-{
-	return key_code64(t->key) && windowed(t, SEG_SS, true);
-}
-
 bool xlate_window_stack(struct tr *t, unsigned g, int32_t n, unsigned count, bool write)
 {
 	if (!windowed(t, SEG_SS, write))

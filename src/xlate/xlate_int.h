@@ -252,7 +252,6 @@ struct tr {
 	bool ended;            /* control never falls out of the last instruction */
 	struct host_mem m;     /* the operand that the body of an access works on */
 	struct scratch scratch[SCRATCHES]; /* S0, S1, S2 */
-	uint32_t reserved;     /* those that hold something else that is still wanted: not for xlate_homed_free */
 	/* windowed.c: base registers whose bias is in struct cpu at bias_at; by how many bytes they were moved since */
 	uint32_t bias_known;
 	uint32_t bias_at[NEAR_SIZE];
@@ -414,8 +413,6 @@ bool xlate_lower_far(const struct tr *t);
  * window: false if it is not for windows. S0, S1 clobbered, flags kept unless nobody needs them. */
 bool xlate_window_operand(struct tr *t, const struct dec *d, int32_t extra, bool write);
 bool xlate_window_stack(struct tr *t, unsigned g, int32_t n, unsigned count, bool write);
-/* Will a push of the current instruction, in 64-bit code, be for windows? It leaves S0 alone then. */
-bool xlate_window_push(const struct tr *t);
 /* Does d leave register k (or NEAR_FS, NEAR_GS) as it is but for adding *by? No in doubt. */
 bool xlate_window_adds(const struct dec *d, unsigned k, int64_t *by);
 /* What instruction d has done to base registers; an access through the TLB, which may have called C. */
