@@ -37,11 +37,11 @@ static void report_cpu(void)
 	if (max >= 7)
 		__get_cpuid_count(7, 0, &a, &b, &c, &d);
 	say(b & bit_BMI2, "BMI2", b & bit_BMI2 ? "returns through a cache of 1024 slots" :
-	    "needed by the translator: Intel since 2013, AMD since 2015");
+	    "user code runs slower: Intel has it since 2013, AMD since 2015");
 	say(b & bit_AVX2, "AVX2", b & bit_AVX2 ? "guests may use it" : "guests will not see it");
 	say(b & bit_AVX512F, "AVX-512", b & bit_AVX512F ? "guests may use it" : "guests will not see it");
-	say(b & bit_FSGSBASE, "FSGSBASE", b & bit_FSGSBASE ? "segment bases cost 4 ns" :
-	    "segment bases cost a system call");
+	say(vcpu_windows_possible(), "windows", vcpu_windows_possible() ? "user memory is reached without checks" :
+	    "user code runs slower: they need BMI2, and Linux 5.9 for FSGSBASE");
 }
 
 /* The code cache is one memory seen twice: written here, executed there. Try it with `mov eax, 42; ret`. */

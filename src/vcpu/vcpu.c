@@ -62,12 +62,15 @@ static void code_written(void *opaque, uint64_t off, uint64_t len)
 	vcpu_request(v, REQ_CODE);
 }
 
-/* Code for windows needs SHRX, and WRGSBASE, which Linux allows since 5.9. */
+/* Their code uses SHRX, and WRGSBASE, which Linux allows since 5.9. */
+bool vcpu_windows_possible(void)
+{
+	return __builtin_cpu_supports("bmi2") && getauxval(AT_HWCAP2) & HWCAP2_FSGSBASE;
+}
+
 static enum mmu_window_use window_use(enum vcpu_mode mode)
 {
-	bool able = __builtin_cpu_supports("bmi2") && getauxval(AT_HWCAP2) & HWCAP2_FSGSBASE;
-
-	if (mode == VCPU_TLB || !able)
+	if (mode == VCPU_TLB || !vcpu_windows_possible())
 		return WINDOW_NEVER;
 	return mode == VCPU_WINDOWS ? WINDOW_ALWAYS : WINDOW_LATER;
 }

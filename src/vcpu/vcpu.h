@@ -41,6 +41,8 @@ struct vcpu_config {
 	enum vcpu_mode mode;
 };
 
+/* Does this host allow windows? Without them VCPU_WINDOWS and VCPU_AUTOMATIC are VCPU_TLB. */
+bool vcpu_windows_possible(void);
 struct vcpu *vcpu_new(const struct vcpu_config *cfg, struct err *err);
 void vcpu_free(struct vcpu *v);
 /* Start the thread; the CPU begins at the reset vector, or at what vcpu_cpu(v)->s says when a loader set it up. */
