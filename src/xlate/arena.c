@@ -25,13 +25,14 @@ static size_t arena_size(void)
 
 struct cpu *xlate_arena_new(struct err *err)
 {
-	uint8_t *p = mmap(NULL, arena_size(), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (p == MAP_FAILED) {
+	uint8_t *p = mmap(NULL, arena_size(), PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	size_t used = CPU_STACK + sizeof(struct cpu);
+	if (p == MAP_FAILED || mprotect(p + 4096, used - 4096, PROT_READ | PROT_WRITE) < 0) {
 		err_set(err, -ENOMEM, "cannot map %zu bytes for a virtual CPU: %s", arena_size(), strerror(errno));
+		if (p != MAP_FAILED)
+			munmap(p, arena_size());
 		return NULL;
 	}
-	mprotect(p, 4096, PROT_NONE);
-	mprotect(p + arena_size() - CPU_BIAS_HOLE, CPU_BIAS_HOLE, PROT_NONE);
 	return (struct cpu *)(p + CPU_STACK);
 }
 
