@@ -91,6 +91,7 @@ extern const struct oseg oseg_ldt[OLDT_SIZE];
 /* Memory as a case finds it. */
 static inline void ocase_place(const struct ocase *c, uint8_t *image)
 {
+	must(c->poke_off + c->poke_len <= IMAGE_SIZE && c->off + c->len <= CODE_SIZE);
 	memcpy(image + c->poke_off, c->poke, c->poke_len);
 	memcpy(image + c->off, c->code, c->len);
 }
