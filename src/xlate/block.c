@@ -46,6 +46,7 @@ static bool decode_next(struct tr *t, struct fetch *f, unsigned off)
 		d->ends = true;
 	}
 	t->rips[t->n] = rip;
+	xlate_move_decoded(t, d);
 	xlate_system_choose(t, d);
 	t->keys[++t->n] = t->key;
 	return true;
@@ -122,41 +123,48 @@ void xlate_block_lower(struct tr *t)
 	}
 }
 
-static void emit_exit_stubs(struct tr *t)
+static void emit_exit_stubs(struct xlate *x, struct emit *e, struct block *b)
 {
-	struct block *b = t->b;
-	b->nexits = (uint16_t)t->nexits;
-	b->exits = xlate_cache_alloc(t->x, sizeof(struct xexit) * (t->nexits + 1));
-	for (unsigned k = 0; k < t->nexits; k++) {
+	for (unsigned k = 0; k < b->nexits; k++) {
 		struct xexit *ex = &b->exits[k];
-		*ex = t->exits[k];
 		ex->from = b;
-		ex->stub_off = (uint32_t)(t->e.p - t->x->rw);
-		emit_patch(t->x->rw + ex->disp_off, t->e.p);
-		emit_mov_imm(&t->e, S1, (uint64_t)(uintptr_t)ex);
-		emit_jmp_cpu(&t->e, CPU_OFF(thunk) + (ex->returns ? XT_EXIT_RETURN : XT_EXIT_DIRECT) * 8);
+		ex->stub_off = (uint32_t)(e->p - x->rw);
+		emit_patch(x->rw + ex->disp_off, e->p);
+		emit_mov_imm(e, S1, (uint64_t)(uintptr_t)ex);
+		emit_jmp_cpu(e, CPU_OFF(thunk) + (ex->returns ? XT_EXIT_RETURN : XT_EXIT_DIRECT) * 8);
 	}
+	b->cold_len = (uint32_t)(e->p - x->rw) - b->cold_off;
 }
 
-static void copy_map(struct tr *t)
+static void copy_tables(struct tr *t)
 {
+	t->b->nexits = (uint16_t)t->nexits;
+	t->b->exits = xlate_cache_alloc(t->x, sizeof(struct xexit) * (t->nexits + 1));
+	memcpy(t->b->exits, t->exits, sizeof(struct xexit) * t->nexits);
 	t->b->nmap = (uint16_t)t->nmap;
 	t->b->map = xlate_cache_alloc(t->x, sizeof(struct xmap) * t->nmap);
 	memcpy(t->b->map, t->map, sizeof(struct xmap) * t->nmap);
 }
 
-static void emit_block(struct tr *t, uint32_t host_off, uint32_t cold_off, enum gate want)
+/* Where b goes, and its gate: the entry is next. */
+static void emit_gate(struct xlate *x, struct emit *e, struct block *b, uint32_t host_off, uint32_t cold_off,
+	enum gate want)
 {
-	struct block *b = t->b;
-	t->e.p = t->x->rw + host_off;
-	xlate_system_mode(t, 0);
+	e->p = x->rw + host_off;
 	b->host_off = host_off;
 	b->cold_off = cold_off;
 	if (want == GATE_CHECKED)
-		xlate_gate_checked(t->x, &t->e, b);
+		xlate_gate_checked(x, e, b);
 	else if (want == GATE_PAGE)
-		xlate_gate_page(t->x, &t->e, b);
-	b->entry_off = (uint32_t)(t->e.p - t->x->rw);
+		xlate_gate_page(x, e, b);
+	b->entry_off = (uint32_t)(e->p - x->rw);
+}
+
+static void emit_block(struct tr *t, uint32_t host_off, uint32_t cold_off, enum gate want)
+{
+	struct block *b = t->b;
+	xlate_system_mode(t, 0);
+	emit_gate(t->x, &t->e, b, host_off, cold_off, want);
 	for (unsigned i = 0; i < t->n; i++) {
 		t->i = i;
 		t->rip = t->rips[i];
@@ -177,10 +185,10 @@ static void emit_block(struct tr *t, uint32_t host_off, uint32_t cold_off, enum 
 	b->host_len = (uint32_t)(t->e.p - t->x->rw) - host_off;
 	t->e.p = t->x->rw + cold_off;
 	xlate_lower_cold(t);
-	emit_exit_stubs(t);
-	b->cold_len = (uint32_t)(t->e.p - t->x->rw) - cold_off;
-	copy_map(t);
+	copy_tables(t);
+	emit_exit_stubs(t->x, &t->e, b);
 	b->ninsns = (uint16_t)t->n;
+	xlate_move_end(t);
 }
 
 static void set_identity(struct xlate *x, struct block *b, const struct fetch *f)
@@ -192,6 +200,18 @@ static void set_identity(struct xlate *x, struct block *b, const struct fetch *f
 	b->ks = cpu->ks;
 	b->host[0] = f->host[0];
 	b->page_off = f->page_off;
+	b->ram[0] = f->ram[0];
+	b->ram[1] = UINT64_MAX;
+	b->window = cpu->key & KEY_WINDOW;
+}
+
+static void number_page(struct xlate *x, struct block *b, unsigned k, uint64_t rip)
+{
+	uint32_t key = x->cpu->key;
+	gla_t gla = key_code64(key) ? rip : (uint32_t)rip;
+
+	if (key & KEY_FLAT_CS)
+		b->live[k] = xlate_live_number(x, gla, b->host[k], key_view(key) == VIEW_USER);
 }
 
 static struct tr *begin(struct xlate *x, struct block *b, bool step)
@@ -200,29 +220,40 @@ static struct tr *begin(struct xlate *x, struct block *b, bool step)
 	t->x = x;
 	t->cpu = x->cpu;
 	t->b = b;
-	b->window = !step && x->cpu->key & KEY_WINDOW;
 	t->key = t->keys[0] = x->cpu->key;
 	t->step = step;
 	t->n = t->ncold = t->nexits = t->nmap = 0;
 	t->ended = t->loops = false;
 	xlate_window_forget(t);
 	xlate_homed_begin(t);
+	xlate_move_begin(t);
 	return t;
 }
 
-static void finish(struct tr *t, struct fetch *f)
+static void translate(struct xlate *x, struct block *b, struct fetch *f, enum gate want)
 {
-	struct block *b = t->b;
-	bool user = key_view(t->key) == VIEW_USER;
+	struct tr *t = begin(x, b, false);
+	decode_block(t, f);
 	b->host[1] = f->host[1];
-	b->ram[0] = f->ram[0];
 	b->ram[1] = f->ram[1];
-	if (t->step || !(t->key & KEY_FLAT_CS))
-		return;
-	b->live[0] = xlate_live_number(t->x, b->rip, b->host[0], user);
-	uint64_t next = b->rip + 4096;
 	if (b->host[1])
-		b->live[1] = xlate_live_number(t->x, key_code64(t->key) ? next : (uint32_t)next, b->host[1], user);
+		number_page(x, b, 1, b->rip + 4096);
+	flag_liveness(t);
+	emit_block(t, x->used, x->cold_used, want);
+}
+
+/* False: there is no block to make b from. */
+static bool move(struct xlate *x, struct block *b, enum gate want)
+{
+	const struct block *from = xlate_move_find(x, b);
+	struct emit e;
+	if (!from)
+		return false;
+	emit_gate(x, &e, b, x->used, x->cold_used, want);
+	xlate_move(x, b, from, &e);
+	emit_exit_stubs(x, &e, b);
+	x->cpu->stats.count[STAT_MOVED]++;
+	return true;
 }
 
 struct block *xlate_block_translate(struct xlate *x, struct fetch *f, enum gate want)
@@ -231,16 +262,16 @@ struct block *xlate_block_translate(struct xlate *x, struct fetch *f, enum gate 
 	cpu_fpu_park(x->cpu);
 	xlate_cache_make_room(x);
 	struct block *b = xlate_cache_alloc(x, sizeof(*b));
-	struct tr *t = begin(x, b, false);
+	if (!(x->cpu->key & KEY_FLAT_CS))
+		want = GATE_NONE;
 	set_identity(x, b, f);
-	decode_block(t, f);
-	finish(t, f);
-	flag_liveness(t);
-	emit_block(t, x->used, x->cold_used, t->key & KEY_FLAT_CS ? want : GATE_NONE);
+	number_page(x, b, 0, b->rip);
+	if (!move(x, b, want))
+		translate(x, b, f, want);
 	xlate_cache_publish(x, b);
 	xlate_perfmap_block(x, b);
 	x->cpu->stats.count[STAT_BLOCKS]++;
-	x->cpu->stats.count[STAT_INSNS] += t->n;
+	x->cpu->stats.count[STAT_INSNS] += b->ninsns;
 	x->cpu->stats.count[STAT_HOST_BYTES] += b->host_len + b->cold_len;
 	stats_enter(&x->cpu->stats, PHASE_DISPATCH);
 	return b;
@@ -256,10 +287,12 @@ struct block *xlate_block_step(struct xlate *x)
 	xlate_cache_make_room_to_step(x);
 	struct block *b = &x->step_block;
 	memset(b, 0, sizeof(*b));
-	struct tr *t = begin(x, b, true);
 	set_identity(x, b, &f);
+	b->window = false;
+	struct tr *t = begin(x, b, true);
 	decode_block(t, &f);
-	finish(t, &f);
+	b->host[1] = f.host[1];
+	b->ram[1] = f.ram[1];
 	flag_liveness(t);
 	emit_block(t, CODE_SIZE - STEP_SIZE, CODE_SIZE - STEP_SIZE / 2, GATE_NONE);
 	x->cpu->stats.count[STAT_STEPS]++;

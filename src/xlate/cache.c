@@ -106,6 +106,7 @@ void xlate_cache_publish(struct xlate *x, struct block *b)
 	add_to_page(x, b, 0);
 	if (b->ram[1] != b->ram[0])
 		add_to_page(x, b, 1);
+	xlate_move_offer(x, b);
 	xlate_grow_note(x, b);
 }
 
@@ -172,6 +173,7 @@ void xlate_cache_kill(struct xlate *x, struct block *b)
 		if (b->exits[k].to)
 			xlate_link_unchain(x, &b->exits[k]);
 	xlate_link_drop(x, b);
+	xlate_move_drop(x, b);
 	remove_from_hash(x, b);
 	remove_from_page(x, b, 0);
 	remove_from_page(x, b, 1);
@@ -239,6 +241,7 @@ void xlate_cache_flush(struct xlate *x)
 			mem_code_map(x->mem)[page] = 0;
 		}
 	memset(x->hash, 0, sizeof(*x->hash) << HASH_BITS);
+	memset(x->movable, 0, sizeof(*x->movable) << MOVABLE_BITS);
 	memset(x->window_not, 0, sizeof(x->window_not));
 	xlate_live_reset(x);
 	x->nblocks = 0;

@@ -51,7 +51,7 @@ static struct xexit *new_exit(struct tr *t, uint64_t target)
 /* S2 says where a jump to a RIP that may not be valid is: its #GP belongs to it, not to the target. */
 static void note_source(struct tr *t)
 {
-	emit_mov_imm(&t->e, S2, here(t));
+	xlate_move_here(t, S2);
 }
 
 static bool beyond_limit(const struct tr *t, uint64_t target)
@@ -159,7 +159,7 @@ static void branch_to(struct tr *t, uint64_t target)
 		xlate_exit_to(t, target);
 		return;
 	}
-	emit_mov_imm(&t->e, S0, target);
+	xlate_move_rip(t, S0, target);
 	note_source(t);
 	emit_jmp_cpu(&t->e, CPU_OFF(thunk) + XT_EXIT_INDIRECT * 8);
 }

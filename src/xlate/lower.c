@@ -75,7 +75,10 @@ void xlate_lower_ea_to(struct tr *t, const struct dec *d, int32_t extra, unsigne
 	if (xlate_lower_fixed(t, d, extra, &ea)) {
 		if (is_scratch(dst))
 			xlate_homed_take(t, dst);
-		emit_mov_imm(&t->e, dst, truncate(ea, width));
+		if (in->base == INSN_BASE_RIP)
+			xlate_move_rip(t, dst, truncate(ea, width));
+		else
+			emit_mov_imm(&t->e, dst, truncate(ea, width));
 		return;
 	}
 	unsigned base = in->base == INSN_NOREG ? H_NONE : xlate_lower_reg(t, in->base, S0);
@@ -213,7 +216,7 @@ static void emit_near_miss(struct tr *t, const struct cold *c)
 	struct emit *e = &t->e;
 	emit_mov_imm(e, S1, c->near * sizeof(struct cpu_tlbe) | (4096u - c->size) << 16);
 	emit_call_cpu(e, CPU_OFF(thunk) + (XT_NEAR + c->view_rw) * 8);
-	emit_jcc_to(e, 3, c->checked); /* jnc */
+	xlate_move_jcc_to(t, 3, c->checked); /* jnc */
 }
 
 void xlate_lower_checked(struct tr *t, unsigned seg, unsigned base, bool write, bool load, unsigned size, body_fn *body)
@@ -345,7 +348,7 @@ static void emit_segment_stub(struct tr *t, const struct cold *c)
 	emit_call_cpu(e, CPU_OFF(thunk) + XT_SEGMENT * 8);
 	if (c->flags_saved)
 		emit_flags_save(e);
-	emit_jcc_to(e, -1, c->resume);
+	xlate_move_jcc_to(t, -1, c->resume);
 }
 
 /* A masked vector access whose full width is not accessible: elements that are off must not fault. */
@@ -356,7 +359,7 @@ static void emit_vector_stub(struct tr *t, const struct cold *c)
 	struct dec d = t->dec[c->insn];
 	d.in.op = OP_VECTOR_MEM;
 	xlate_insn_helper(t, &d);
-	emit_jcc_to(&t->e, -1, c->resume);
+	xlate_move_jcc_to(t, -1, c->resume);
 }
 
 static void emit_miss_stub(struct tr *t, const struct cold *c)
@@ -372,10 +375,10 @@ static void emit_miss_stub(struct tr *t, const struct cold *c)
 		t->m = in_s0;
 		c->body(t, &t->dec[c->insn]);
 		xlate_homed_forget(t);
-		emit_mov_imm(e, S1, t->rips[c->insn + 1]);
+		xlate_move_rip(t, S1, t->rips[c->insn + 1]);
 		emit_call_cpu(e, CPU_OFF(thunk) + XT_COMMIT * 8);
 	}
-	emit_jcc_to(e, -1, c->resume);
+	xlate_move_jcc_to(t, -1, c->resume);
 }
 
 /* The run again, each instruction with a check of its own. */
@@ -395,7 +398,7 @@ static void emit_run_stub(struct tr *t, const struct cold *c)
 	}
 	t->ended = ended;
 	if (t->dec[first + count - 1].cls != DC_RET)
-		emit_jcc_to(&t->e, -1, resume);
+		xlate_move_jcc_to(t, -1, resume);
 }
 
 void xlate_lower_cold(struct tr *t)
@@ -404,7 +407,7 @@ void xlate_lower_cold(struct tr *t)
 		const struct cold *c = &t->cold[k];
 		xlate_homed_begin(t);
 		xlate_window_forget(t); /* nor does one stub know what another has looked up */
-		emit_patch(c->jump, t->e.p);
+		xlate_move_patch(t, c->jump, t->e.p);
 		t->i = c->insn;
 		t->rip = t->rips[c->insn];
 		xlate_system_mode(t, c->insn);

@@ -23,7 +23,7 @@ void xlate_stack_imm(struct tr *t, unsigned width, uint64_t imm, int32_t more)
 	struct emit *e = &t->e;
 	if (width == 8 && (int64_t)imm != (int32_t)imm) {
 		unsigned s = xlate_homed_free(t, 0);
-		emit_mov_imm(e, s, imm);
+		xlate_move_rip(t, s, imm); /* no PUSH has such an immediate */
 		xlate_lower_op(t, 8, 0x89, s, more);
 		return;
 	}
@@ -224,7 +224,7 @@ void xlate_insn_helper(struct tr *t, const struct dec *d)
 	site->in = d->in;
 	site->rip = t->rip;
 	site->ends = d->ends;
-	emit_mov_imm(&t->e, S0, (uint64_t)(uintptr_t)site);
+	xlate_move_site(t, S0, site);
 	emit_call_cpu(&t->e, CPU_OFF(thunk) + XT_HELPER * 8);
 	if (d->ends)
 		t->ended = true;

@@ -196,7 +196,7 @@ void xlate_system_stub(struct tr *t, const struct cold *c)
 	xlate_insn_helper(t, &d);
 	t->ended = ended;
 	if (!d.ends)
-		emit_jcc_to(&t->e, -1, c->resume);
+		xlate_move_jcc_to(t, -1, c->resume);
 }
 
 static void change_flags(struct tr *t, unsigned op, uint32_t imm)
@@ -223,7 +223,7 @@ static void sti(struct tr *t)
 	to_helper(t, COLD_HELPER, true);
 	alu_cpu(e, ALU_OR, OFF_FLAGS, FL_IF);
 	store_byte(e, CPU_OFF(passed), 1);
-	emit_mov_imm(e, S1, key_code64(t->key) ? next : (uint32_t)next);
+	xlate_move_rip(t, S1, key_code64(t->key) ? next : (uint32_t)next);
 	emit_st_cpu(e, 8, CPU_OFF(passed_rip), S1);
 	emit_patch(set, e->p);
 	emit_flags_restore(e);

@@ -90,9 +90,9 @@ void xlate_window_slot_stub(struct tr *t, const struct cold *c)
 	emit_ld_cpu(e, 8, s, near + 8);
 	e1(e, 0xff); /* dec dword [near_budget] */
 	emit_modrm_mem(e, 1, H_RSP, H_NONE, 1, (int32_t)CPU_OFF(near_budget));
-	emit_jcc_to(e, 5, c->resume);
+	xlate_move_jcc_to(t, 5, c->resume);
 	emit_call_cpu(e, CPU_OFF(thunk) + XT_SLOT_OFTEN * 8);
-	emit_jcc_to(e, -1, c->resume);
+	xlate_move_jcc_to(t, -1, c->resume);
 }
 
 /* Does the memory operand of d go by base register k alone? */
@@ -278,13 +278,15 @@ static void low_operand(struct tr *t, const struct dec *d, int32_t extra)
 }
 
 /* A user address that is known. */
-static void by_constant(struct tr *t, uint64_t ea)
+static void by_constant(struct tr *t, uint64_t ea, bool from_rip)
 {
 	bool low = ea <= INT32_MAX;
-	if (!low) {
+	if (!low)
 		xlate_homed_take(t, S0);
+	if (!low && from_rip)
+		xlate_move_rip(t, S0, ea);
+	else if (!low)
 		emit_mov_imm(&t->e, S0, ea);
-	}
 	uint32_t slot = (uint32_t)(ea >> CPU_SLOT_SHIFT);
 	unsigned s = load_bias(t, (uint32_t)(CPU_OFF(bias) + slot * 8), HOLDS_SLOT + slot, S0);
 	operand(t, low ? H_NONE : S0, s, low ? (int32_t)ea : 0);
@@ -307,7 +309,7 @@ bool xlate_window_operand(struct tr *t, const struct dec *d, int32_t extra, bool
 		emit_ld_cpu(&t->e, 8, S0, xlate_lower_seg_base(in->seg));
 		by_base(t, xlate_lower_base(d), S0, (int32_t)ea, t->i + 1);
 	} else if (!based && fixed && ea >> 47 == 0) {
-		by_constant(t, ea);
+		by_constant(t, ea, in->base == INSN_BASE_RIP);
 	} else if (!based && in->base < 16 && operand_by(d, in->base) && disp == (int32_t)disp) {
 		by_base(t, in->base, xlate_lower_reg(t, in->base, S0), (int32_t)disp, t->i + 1);
 	} else {

@@ -59,6 +59,18 @@ struct xmap {
 	uint8_t bias;   /* S1 or S2 if that holds the bias of an access in a window, else 0 */
 };
 
+/* What a move of the block to another address has to repair, at off from its entry, or from its cold code (move.c). */
+enum move {
+	MOVE_RIP,    /* 8 bytes that go with RIP */
+	MOVE_SITE,   /* a pointer to a struct xsite of its own */
+	MOVE_HERE,   /* 4 bytes, an offset of its own in the code cache */
+	MOVE_ACROSS, /* displacement from hot to cold code or back */
+};
+struct xmove {
+	uint32_t kind : 2, cold : 1, off : 29;
+};
+#define MOVES_MAX 256
+
 struct block {
 	/* what the look-up reads, in one line of the host's cache */
 	uint64_t rip;             /* guest RIP of the first instruction */
@@ -76,10 +88,12 @@ struct block {
 	struct xexit *in;         /* exits linked to this block */
 	struct xexit *exits;
 	struct xmap *map;
+	const struct xmove *moves;
 	uint32_t host_off, host_len;
 	uint32_t cold_off, cold_len;
-	uint16_t guest_len, nexits, nmap, ninsns;
+	uint16_t guest_len, nexits, nmap, ninsns, nmoves;
 	bool dead;
+	bool movable;             /* may be copied to another address */
 	bool window;              /* translated for KEY_WINDOW */
 };
 
@@ -100,6 +114,7 @@ struct code_page {
 
 /* A compiler's run makes 300,000 blocks. */
 #define HASH_BITS 19
+#define MOVABLE_BITS 17
 /* Of the samples of blocks that grow.c keeps. */
 #define KNOWN_BITS 20
 
@@ -136,6 +151,7 @@ struct xlate {
 	uint32_t code_size;           /* of the cache, CODE_SIZE at most */
 	struct block **hash;
 	struct block **by_host;       /* blocks in order of host_off */
+	struct block **movable;       /* the last one of the same code, by RAM address (move.c) */
 	uint32_t nblocks, cap_blocks;
 	struct code_page *pages;      /* by RAM page */
 	uint64_t npages;
@@ -248,6 +264,9 @@ struct tr {
 	unsigned nexits;
 	struct xmap map[3 * BLOCK_MAX_INSNS + BLOCK_MAX_SITES + 2];
 	unsigned nmap;
+	struct xmove moves[MOVES_MAX];
+	unsigned nmoves;
+	bool movable;
 	bool loops;            /* the block jumps backwards: what it does is done often */
 	bool ended;            /* control never falls out of the last instruction */
 	struct host_mem m;     /* the operand that the body of an access works on */
@@ -459,6 +478,25 @@ bool xlate_movs_does(const struct dec *d);
 bool xlate_movs_goes_by(const struct dec *d, unsigned k);
 uint16_t xlate_movs_advances(const struct dec *d);
 void xlate_movs(struct tr *t, const struct dec *d);
+
+/* move.c: a translation begins, an instruction was decoded; it is complete, and published */
+void xlate_move_begin(struct tr *t);
+void xlate_move_decoded(struct tr *t, const struct dec *d);
+void xlate_move_end(struct tr *t);
+void xlate_move_offer(struct xlate *x, struct block *b);
+/* b is dead: what is found for its code from now on is made anew. */
+void xlate_move_drop(struct xlate *x, const struct block *b);
+/* A block for the code at b, whose identity is set, or NULL; b made from it, from the entry to the exit stubs. FPU
+ * parked. */
+const struct block *xlate_move_find(struct xlate *x, const struct block *b);
+void xlate_move(struct xlate *x, struct block *b, const struct block *from, struct emit *e);
+/* Host reg = a value that goes with RIP; a helper's site; where this is in the code cache. */
+void xlate_move_rip(struct tr *t, unsigned reg, uint64_t val);
+void xlate_move_site(struct tr *t, unsigned reg, const struct xsite *site);
+void xlate_move_here(struct tr *t, unsigned reg);
+/* emit_patch and emit_jcc_to between hot and cold code, or within either. */
+void xlate_move_patch(struct tr *t, uint8_t *disp, const uint8_t *target);
+void xlate_move_jcc_to(struct tr *t, int cc, const uint8_t *target);
 
 /* copy.c: the same instruction with mapped registers; mem: its memory operand is t->m */
 void xlate_copy(struct tr *t, const struct dec *d, bool mem);

@@ -14,7 +14,8 @@
 #include "xlate/xlate.h"
 
 enum { RAM = 8 << 20, IMAGE_GPA = 0x100000, PML4 = 0x10000, PDPT = 0x11000, PDPT_HIGH = 0x12000, PD = 0x13000,
-	PD_HIGH = 0x14000, PT = 0x20000, PT_HIGH = 0x15000, GDT = 0x8000, LDT_GPA = 0x9000, TABLES_END = 0x30000 };
+	PD_HIGH = 0x14000, PT = 0x20000, PT_HIGH = 0x15000, PDPT_AGAIN = 0x16000, GDT = 0x8000, LDT_GPA = 0x9000,
+	TABLES_END = 0x30000 };
 /* Linear address of the tables: not below, where the child has nothing. */
 #define TABLES_GLA 0xffff800000000000ull
 #define DR6_BS (1u << 14)
@@ -58,6 +59,13 @@ static void make_tables(struct engine *e)
 	map_pages(e, DATA_AT, DATA_SIZE, IMAGE_GPA + DATA_OFF, PTE_USER | PTE_NX);
 	map_pages(e, READ_AT, READ_SIZE, IMAGE_GPA + READ_OFF, PTE_RO | PTE_NX);
 	map_pages(e, STACK_AT, STACK_SIZE, IMAGE_GPA + STACK_OFF, PTE_USER | PTE_NX);
+}
+
+void engine_map_again(struct engine *e)
+{
+	put_le64(e->ram + PML4 + (ENGINE_AGAIN >> 39) * 8, PDPT_AGAIN | PTE_USER);
+	for (unsigned k = 0; k < 2; k++)
+		put_le64(e->ram + PDPT_AGAIN + k * (ENGINE_FURTHER >> 30) * 8, PD | PTE_USER);
 }
 
 static void put_desc(uint8_t *at, const struct oseg *s)
@@ -105,7 +113,7 @@ struct engine *engine_new(const struct xlayout *l)
 	return e;
 }
 
-static void load_state(struct engine *e, const struct ocase *c)
+static void load_state(struct engine *e, const struct ocase *c, uint64_t up)
 {
 	struct cpu_state *s = &e->cpu->s;
 	s->cr0 = CR0_PE | CR0_MP | CR0_ET | CR0_NE | CR0_WP | CR0_AM | CR0_PG;
@@ -131,7 +139,7 @@ static void load_state(struct engine *e, const struct ocase *c)
 	}
 	memcpy(s->gpr, c->gpr, sizeof(s->gpr));
 	s->rflags = c->rflags | FL_IF | FL_FIXED;
-	s->rip = CODE_AT + c->off - oseg_table[c->mode][SEG_CS].base;
+	s->rip = up + CODE_AT + c->off - oseg_table[c->mode][SEG_CS].base;
 	cpu_derive(e->cpu);
 	e->cpu->event_valid = false;
 	e->cpu->bounce_exit = false;
@@ -189,15 +197,21 @@ static void store_event(struct engine *e, const struct ocase *c, struct ores *r)
 	}
 }
 
-void engine_run(struct engine *e, const struct ocase *c, const uint8_t *image, bool step, struct ores *r)
+struct xlate *engine_load(struct engine *e, const struct ocase *c, const uint8_t *image, uint64_t up)
 {
-	struct cpu *cpu = e->cpu;
-	cpu_fpu_park(cpu);
+	cpu_fpu_park(e->cpu);
 	memcpy(e->ram + IMAGE_GPA, image, IMAGE_SIZE);
 	ocase_place(c, e->ram + IMAGE_GPA);
 	xlate_invalidate(e->x, IMAGE_GPA + CODE_OFF, CODE_SIZE);
-	load_state(e, c);
-	memcpy(cpu->fpu, c->x, X_SIZE);
+	load_state(e, c, up);
+	memcpy(e->cpu->fpu, c->x, X_SIZE);
+	return e->x;
+}
+
+void engine_run(struct engine *e, const struct ocase *c, const uint8_t *image, bool step, struct ores *r)
+{
+	struct cpu *cpu = e->cpu;
+	engine_load(e, c, image, 0);
 	/* half of the time every access misses the TLB, else none that the last case made */
 	if (c->gpr[0] & 1)
 		mmu_flush_all(cpu);

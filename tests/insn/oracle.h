@@ -164,6 +164,12 @@ void native_run(struct native *n, unsigned count);
 struct engine;
 struct engine *engine_new(const struct xlayout *l);
 void engine_run(struct engine *e, const struct ocase *c, const uint8_t *image, bool step, struct ores *r);
+/* Map 64-bit code twice more: so far up, and further by that (amid a slot of windows: mmu/window.c). */
+#define ENGINE_AGAIN 0x7e8000000000ull
+#define ENGINE_FURTHER 0x140000000ull
+void engine_map_again(struct engine *e);
+/* c is in memory, and its first instruction the next, at up. What was translated is gone. */
+struct xlate *engine_load(struct engine *e, const struct ocase *c, const uint8_t *image, uint64_t up);
 
 /* check.c: NULL if equal, else what differs in one word */
 const char *check_compare(const struct ocase *c, const struct xlayout *l, const struct ores *native,

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* what: blocks that are copied to another address against translations made there
+ *
+ * Rule guarded: xlate/move.c gives the bytes, exits and maps that a translation of the same code at the same address
+ * gives. For random cases of the oracle: translated at one address, its jumps chained; copied to another; that undone,
+ * and translated in its place.
+ *
+ *   ORACLE_SEED=n  start of the random numbers (printed)       MOVED_CASES=n  how many, default 20000 */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "moved.h"
+#include "oracle.h"
+
+struct moved {
+	struct engine *eng;
+	struct ocase c;
+	uint8_t image[IMAGE_SIZE];
+	uint32_t cases, how[MOVED_HOWS];
+};
+
+static uint64_t number(const char *name, uint64_t otherwise)
+{
+	const char *v = getenv(name);
+	return v && *v ? strtoull(v, NULL, 0) : otherwise;
+}
+
+static void one(struct moved *m, unsigned gate)
+{
+	const char *what = NULL;
+	enum moved_how how = moved_try(engine_load(m->eng, &m->c, m->image, ENGINE_AGAIN), ENGINE_FURTHER, gate, &what);
+	m->cases++;
+	m->how[how]++;
+	if (how != MOVED_DIFFERS)
+		return;
+	printf("DIFFERS %s, case %" PRIu32 " at offset %#" PRIx32 ": guest code", what, m->cases, m->c.off);
+	for (uint32_t k = 0; k < m->c.len; k++)
+		printf(" %02x", m->c.code[k]);
+	printf("\n");
+	moved_print();
+}
+
+int main(void)
+{
+	struct moved *m = aligned_alloc(64, (sizeof(*m) + 63) & ~63ul);
+	struct xlayout l;
+	uint64_t seed = number("ORACLE_SEED", (uint64_t)time(NULL) * 1000003u), cases = number("MOVED_CASES", 20000);
+	struct rng r = { .s = seed };
+	must(m);
+	memset(m, 0, sizeof(*m));
+	xlayout_read(&l);
+	struct gen *g = gen_new(&l, NULL);
+	gen_seek(g, &r);
+	m->eng = engine_new(&l);
+	engine_map_again(m->eng);
+	printf("ORACLE_SEED=%#" PRIx64 "\n", seed);
+	while (m->cases < cases && m->how[MOVED_DIFFERS] < 10) {
+		if (m->cases % 64 == 0)
+			gen_image(&r, m->image);
+		gen_case(g, &r, m->image, 1 + below(&r, ORACLE_INSNS), &m->c);
+		if (m->c.mode == O64 && m->c.n)
+			one(m, below(&r, 3));
+	}
+	printf("%" PRIu32 " cases: %" PRIu32 " copied and the same, %" PRIu32 " different, %" PRIu32 " not copied, %" PRIu32
+	       " not fetched\n", m->cases, m->how[MOVED_SAME], m->how[MOVED_DIFFERS], m->how[MOVED_STAYS],
+	       m->how[MOVED_RAISED]);
+	bool enough = m->how[MOVED_SAME] > cases / 10 * 9;
+	if (!enough)
+		printf("moved: too few were copied: this run proves nothing\n");
+	bool clean = enough && !m->how[MOVED_DIFFERS];
+	gen_free(g);
+	free(m);
+	return clean ? 0 : 1;
+}
