@@ -145,9 +145,11 @@ void xlate_exit_to(struct tr *t, uint64_t target)
 	ex->disp_off = (uint32_t)(emit_jcc(&t->e, -1) - t->x->rw);
 }
 
-static uint64_t branch_target(const struct tr *t, const struct dec *d)
+static uint64_t branch_target(struct tr *t, const struct dec *d)
 {
 	uint64_t to = t->rip + d->in.len + d->in.imm;
+	if (!key_code64(t->key) && to >> 32)
+		xlate_move_never(t);
 	return d->in.opsize == 8 ? to : d->in.opsize == 4 ? (uint32_t)to : (uint16_t)to;
 }
 
@@ -195,6 +197,8 @@ static uint64_t return_rip(const struct tr *t, const struct dec *d)
 static void push_return_body(struct tr *t, const struct dec *d)
 {
 	xlate_stack_imm(t, d->in.opsize, return_rip(t, d), 0);
+	if (!key_code64(t->key))
+		xlate_move_imm32(t);
 	xlate_stack_add(t, -(int32_t)d->in.opsize);
 }
 

@@ -12,9 +12,9 @@
  * xmove. All other decisions of a translation are the same, as the bytes are, and the key.
  *
  * I1  Whatever the translator emits that depends on t->rip, t->rips or t->e.p goes through this file, or is an exit's,
- *     or is what two RIPs have in common that are a number of pages apart.
- * I2  Both RIPs are user addresses amid the same slot: what lies within 2 GiB of them is so too, and takes the same
- *     form.
+ *     or is what two RIPs have in common that are a number of pages apart; or else it calls xlate_move_never.
+ * I2  64-bit code: both RIPs are user addresses amid the same slot; what lies within 2 GiB of them is so too, and takes
+ *     the same form. 32-bit code: neither they nor targets of jumps come round the end of 4 GiB, either time.
  * I3  What x->movable leads to is not dead.
  */
 #include "xlate/xlate_int.h"
@@ -35,29 +35,34 @@ static bool same_code(const struct block *a, const struct block *b)
 	return a->host[0] == b->host[0] && a->page_off == b->page_off && a->ks == b->ks;
 }
 
-/* Whatever is within 2 GiB of rip lies in the same slot, whose number may be in the code (windowed.c). */
-static bool amid_slot(uint64_t rip)
+/* 64-bit code: whatever is within 2 GiB of rip lies in the same slot, whose number may be in the code (windowed.c).
+ * 32-bit code: no block at rip comes round the end. */
+static bool may_lie(uint32_t key, uint64_t rip)
 {
 	uint64_t off = rip & ((1ull << CPU_SLOT_SHIFT) - 1);
 
-	return off >= MARGIN && off < (1ull << CPU_SLOT_SHIFT) - MARGIN;
+	if (!key_code64(key))
+		return rip >= 65536 && rip < (1ull << 32) - 65536;
+	return rip >> 47 == 0 && off >= MARGIN && off < (1ull << CPU_SLOT_SHIFT) - MARGIN;
 }
 
 void xlate_move_begin(struct tr *t)
 {
 	const struct block *b = t->b;
-	uint32_t want = KEY_FLAT_CS | 2, mask = KEY_FLAT_CS | KEY_SIZE;
+	bool process = t->key & KEY_FLAT_CS && key_view(t->key) == VIEW_USER && (t->key & KEY_SIZE) != 0;
 
 	t->nmoves = 0;
-	t->movable = !t->step && (t->key & mask) == want && b->rip >> 47 == 0 && amid_slot(b->rip);
+	t->movable = !t->step && process && may_lie(t->key, b->rip);
 }
 
 void xlate_move_decoded(struct tr *t, const struct dec *d)
 {
 	bool jumps = d->cls == DC_CALL || d->cls == DC_JMP || d->cls == DC_JCC || d->cls == DC_LOOP;
 
+	unsigned size = key_code64(t->key) ? 8 : 4;
+
 	/* addresses that are truncated do not go with RIP */
-	if ((jumps && d->in.opsize != 8) || (d->in.base == INSN_BASE_RIP && d->in.adsize != 8))
+	if ((jumps && d->in.opsize != size) || (d->in.base == INSN_BASE_RIP && d->in.adsize != 8))
 		t->movable = false;
 }
 
@@ -85,7 +90,20 @@ static void note_imm(struct tr *t, enum move kind, uint64_t val)
 void xlate_move_rip(struct tr *t, unsigned reg, uint64_t val)
 {
 	emit_mov_imm(&t->e, reg, val);
-	note_imm(t, MOVE_RIP, val);
+	if (key_code64(t->key))
+		note_imm(t, MOVE_RIP, val);
+	else
+		note(t, MOVE_RIP32, t->e.p - 4);
+}
+
+void xlate_move_never(struct tr *t)
+{
+	t->movable = false;
+}
+
+void xlate_move_imm32(struct tr *t)
+{
+	note(t, MOVE_RIP32, t->e.p - 4);
 }
 
 void xlate_move_site(struct tr *t, unsigned reg, const struct xsite *site)
@@ -160,12 +178,25 @@ static uint32_t by(const struct move_by *m, uint32_t off)
 	return off >= m->from->cold_off ? m->cold : m->hot;
 }
 
+/* Do targets in 32-bit code lie on the same side of jumps? */
+static bool same_sides(const struct block *from, uint64_t delta)
+{
+	for (unsigned k = 0; k < from->nexits; k++)
+		if ((from->exits[k].target + delta) >> 32)
+			return false;
+	return true;
+}
+
 const struct block *xlate_move_find(struct xlate *x, const struct block *b)
 {
 	const struct block *from = *place(x, b);
+	uint32_t key = x->keys[b->ks];
 
-	return from && same_code(from, b) && amid_slot(b->rip) &&
-		from->rip >> CPU_SLOT_SHIFT == b->rip >> CPU_SLOT_SHIFT ? from : NULL;
+	if (!from || !same_code(from, b) || !may_lie(key, b->rip))
+		return NULL;
+	if (!key_code64(key))
+		return same_sides(from, b->rip - from->rip) ? from : NULL;
+	return from->rip >> CPU_SLOT_SHIFT == b->rip >> CPU_SLOT_SHIFT ? from : NULL;
 }
 
 static uint64_t moved_site(struct xlate *x, uint64_t was, uint64_t delta)
@@ -184,6 +215,7 @@ static void repair(struct xlate *x, const struct move_by *m, const struct block 
 
 	switch ((enum move)what->kind) {
 	case MOVE_RIP: put_le64(p, get_le64(p) + m->rip); break;
+	case MOVE_RIP32: put_le32(p, get_le32(p) + (uint32_t)m->rip); break;
 	case MOVE_SITE: put_le64(p, moved_site(x, get_le64(p), m->rip)); break;
 	case MOVE_HERE: put_le32(p, get_le32(p) + here); break;
 	case MOVE_ACROSS: put_le32(p, get_le32(p) + there - here); break;

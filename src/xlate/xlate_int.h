@@ -61,13 +61,14 @@ struct xmap {
 
 /* What a move of the block to another address has to repair, at off from its entry, or from its cold code (move.c). */
 enum move {
-	MOVE_RIP,    /* 8 bytes that go with RIP */
+	MOVE_RIP,    /* 8 bytes that go with RIP, or 4 */
+	MOVE_RIP32,
 	MOVE_SITE,   /* a pointer to a struct xsite of its own */
 	MOVE_HERE,   /* 4 bytes, an offset of its own in the code cache */
 	MOVE_ACROSS, /* displacement from hot to cold code or back */
 };
 struct xmove {
-	uint32_t kind : 2, cold : 1, off : 29;
+	uint32_t kind : 3, cold : 1, off : 28;
 };
 #define MOVES_MAX 256
 
@@ -490,8 +491,12 @@ void xlate_move_drop(struct xlate *x, const struct block *b);
  * parked. */
 const struct block *xlate_move_find(struct xlate *x, const struct block *b);
 void xlate_move(struct xlate *x, struct block *b, const struct block *from, struct emit *e);
-/* Host reg = a value that goes with RIP; a helper's site; where this is in the code cache. */
+/* Host reg = a value that goes with RIP; a helper's site; where this is in the code cache. What was just emitted ends in
+ * such a value of 32-bit code. */
 void xlate_move_rip(struct tr *t, unsigned reg, uint64_t val);
+void xlate_move_imm32(struct tr *t);
+/* Something else depends on RIP. */
+void xlate_move_never(struct tr *t);
 void xlate_move_site(struct tr *t, unsigned reg, const struct xsite *site);
 void xlate_move_here(struct tr *t, unsigned reg);
 /* emit_patch and emit_jcc_to between hot and cold code, or within either. */

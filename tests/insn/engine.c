@@ -66,6 +66,7 @@ void engine_map_again(struct engine *e)
 	put_le64(e->ram + PML4 + (ENGINE_AGAIN >> 39) * 8, PDPT_AGAIN | PTE_USER);
 	for (unsigned k = 0; k < 2; k++)
 		put_le64(e->ram + PDPT_AGAIN + k * (ENGINE_FURTHER >> 30) * 8, PD | PTE_USER);
+	put_le64(e->ram + PDPT + (ENGINE_FURTHER32 >> 30) * 8, PD | PTE_USER);
 }
 
 static void put_desc(uint8_t *at, const struct oseg *s)

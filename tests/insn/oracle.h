@@ -164,9 +164,11 @@ void native_run(struct native *n, unsigned count);
 struct engine;
 struct engine *engine_new(const struct xlayout *l);
 void engine_run(struct engine *e, const struct ocase *c, const uint8_t *image, bool step, struct ores *r);
-/* Map 64-bit code twice more: so far up, and further by that (amid a slot of windows: mmu/window.c). */
+/* Map code again: for 64-bit code so far up (amid a slot of windows: mmu/window.c), and further by that; for 32-bit code
+ * further by that. */
 #define ENGINE_AGAIN 0x7e8000000000ull
 #define ENGINE_FURTHER 0x140000000ull
+#define ENGINE_FURTHER32 0x80000000ull
 void engine_map_again(struct engine *e);
 /* c is in memory, and its first instruction the next, at up. What was translated is gone. */
 struct xlate *engine_load(struct engine *e, const struct ocase *c, const uint8_t *image, uint64_t up);
