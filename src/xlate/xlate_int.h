@@ -491,8 +491,8 @@ void xlate_move_drop(struct xlate *x, const struct block *b);
  * parked. */
 const struct block *xlate_move_find(struct xlate *x, const struct block *b);
 void xlate_move(struct xlate *x, struct block *b, const struct block *from, struct emit *e);
-/* Host reg = a value that goes with RIP; a helper's site; where this is in the code cache. What was just emitted ends in
- * such a value of 32-bit code. */
+/* Host reg = a value that goes with RIP; a helper's site; where this is in the code cache. What was just emitted ends
+ * in such a value of 32-bit code. */
 void xlate_move_rip(struct tr *t, unsigned reg, uint64_t val);
 void xlate_move_imm32(struct tr *t);
 /* Something else depends on RIP. */

@@ -164,8 +164,8 @@ void native_run(struct native *n, unsigned count);
 struct engine;
 struct engine *engine_new(const struct xlayout *l);
 void engine_run(struct engine *e, const struct ocase *c, const uint8_t *image, bool step, struct ores *r);
-/* Map code again: for 64-bit code so far up (amid a slot of windows: mmu/window.c), and further by that; for 32-bit code
- * further by that. */
+/* Map code again: for 64-bit code so far up (amid a slot of windows: mmu/window.c), and further by that; for 32-bit
+ * code further by that. */
 #define ENGINE_AGAIN 0x7e8000000000ull
 #define ENGINE_FURTHER 0x140000000ull
 #define ENGINE_FURTHER32 0x80000000ull
