@@ -114,6 +114,18 @@ struct engine *engine_new(const struct xlayout *l)
 	return e;
 }
 
+void engine_free(struct engine *e)
+{
+	xlate_thread_fini(e->x);
+	xlate_free(e->x);
+	mmu_window_fini(e->cpu);
+	xlate_arena_free(e->cpu);
+	free(e->model);
+	mem_free(e->mem);
+	loop_free(e->loop);
+	free(e);
+}
+
 static void load_state(struct engine *e, const struct ocase *c, uint64_t up)
 {
 	struct cpu_state *s = &e->cpu->s;

@@ -83,6 +83,7 @@ int main(void)
 	if (!enough && !m->how[MOVED_DIFFERS])
 		printf("moved: too few were copied: this run proves nothing\n");
 	bool clean = enough && !m->how[MOVED_DIFFERS];
+	engine_free(m->eng);
 	gen_free(g);
 	free(m);
 	return clean ? 0 : 1;

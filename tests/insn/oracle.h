@@ -163,6 +163,7 @@ void native_run(struct native *n, unsigned count);
 /* engine.c */
 struct engine;
 struct engine *engine_new(const struct xlayout *l);
+void engine_free(struct engine *e);
 void engine_run(struct engine *e, const struct ocase *c, const uint8_t *image, bool step, struct ores *r);
 /* Map code again: for 64-bit code so far up (amid a slot of windows: mmu/window.c), and further by that; for 32-bit
  * code further by that. */
