@@ -90,13 +90,13 @@ struct xlate *xlate_new(struct cpu *cpu, struct err *err)
 	x->pages = map_anon(x->npages * sizeof(*x->pages));
 	x->arena = map_large(TABLES_SIZE);
 	x->hash = map_large(sizeof(*x->hash) << HASH_BITS);
-	x->movable = map_anon(sizeof(*x->movable) << MOVABLE_BITS);
+	x->offers = map_anon(sizeof(*x->offers) << OFFER_BITS);
 	x->vpages = map_anon(VPAGES * sizeof(*x->vpages));
 	x->cap_blocks = 1u << 21;
 	x->by_host = map_anon(x->cap_blocks * sizeof(*x->by_host));
 	x->tr = xalloc(sizeof(*x->tr));
 	x->shapes = xlate_shape_new();
-	if (!x->pages || !x->vpages || !x->arena || !x->hash || !x->by_host || !x->movable || !x->shapes) {
+	if (!x->pages || !x->vpages || !x->arena || !x->hash || !x->by_host || !x->offers || !x->shapes) {
 		err_set(err, -ENOMEM, "not enough memory for the translator's tables");
 		goto fail;
 	}
@@ -139,8 +139,8 @@ void xlate_free(struct xlate *x)
 		munmap(x->arena, TABLES_SIZE);
 	if (x->hash)
 		munmap(x->hash, sizeof(*x->hash) << HASH_BITS);
-	if (x->movable)
-		munmap(x->movable, sizeof(*x->movable) << MOVABLE_BITS);
+	if (x->offers)
+		munmap(x->offers, sizeof(*x->offers) << OFFER_BITS);
 	if (x->by_host)
 		munmap(x->by_host, x->cap_blocks * sizeof(*x->by_host));
 	xlate_shape_free(x->shapes);

@@ -241,7 +241,7 @@ void xlate_cache_flush(struct xlate *x)
 			mem_code_map(x->mem)[page] = 0;
 		}
 	memset(x->hash, 0, sizeof(*x->hash) << HASH_BITS);
-	memset(x->movable, 0, sizeof(*x->movable) << MOVABLE_BITS);
+	memset(x->offers, 0, sizeof(*x->offers) << OFFER_BITS);
 	memset(x->window_not, 0, sizeof(x->window_not));
 	xlate_live_reset(x);
 	x->nblocks = 0;

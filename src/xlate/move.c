@@ -15,7 +15,7 @@
  *     or is what two RIPs have in common that are a number of pages apart; or else it calls xlate_move_never.
  * I2  64-bit code: both RIPs are user addresses amid the same slot; what lies within 2 GiB of them is so too, and takes
  *     the same form. 32-bit code: neither they nor targets of jumps come round the end of 4 GiB, either time.
- * I3  What x->movable leads to is not dead.
+ * I3  What x->offers leads to is not dead, and movable.
  */
 #include "xlate/xlate_int.h"
 
@@ -27,7 +27,7 @@ static struct block **place(struct xlate *x, const struct block *b)
 {
 	uint64_t code = (uint64_t)(uintptr_t)b->host[0] + b->page_off + ((uint64_t)b->ks << 48);
 
-	return &x->movable[code * 0x9e3779b97f4a7c15ull >> (64 - MOVABLE_BITS)];
+	return &x->offers[code * 0x9e3779b97f4a7c15ull >> (64 - OFFER_BITS)];
 }
 
 static bool same_code(const struct block *a, const struct block *b)
@@ -58,7 +58,6 @@ void xlate_move_begin(struct tr *t)
 void xlate_move_decoded(struct tr *t, const struct dec *d)
 {
 	bool jumps = d->cls == DC_CALL || d->cls == DC_JMP || d->cls == DC_JCC || d->cls == DC_LOOP;
-
 	unsigned size = key_code64(t->key) ? 8 : 4;
 
 	/* addresses that are truncated do not go with RIP */

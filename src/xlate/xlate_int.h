@@ -115,7 +115,7 @@ struct code_page {
 
 /* A compiler's run makes 300,000 blocks. */
 #define HASH_BITS 19
-#define MOVABLE_BITS 17
+#define OFFER_BITS 17
 /* Of the samples of blocks that grow.c keeps. */
 #define KNOWN_BITS 20
 
@@ -152,7 +152,7 @@ struct xlate {
 	uint32_t code_size;           /* of the cache, CODE_SIZE at most */
 	struct block **hash;
 	struct block **by_host;       /* blocks in order of host_off */
-	struct block **movable;       /* the last one of the same code, by RAM address (move.c) */
+	struct block **offers;        /* hashed by page and offset: the last block of some code (move.c) */
 	uint32_t nblocks, cap_blocks;
 	struct code_page *pages;      /* by RAM page */
 	uint64_t npages;
