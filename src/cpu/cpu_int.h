@@ -10,6 +10,7 @@
 #define XCR0_X87 (1u << 0)
 #define XCR0_SSE (1u << 1)
 #define XCR0_AVX (1u << 2)
+#define XCR0_ZMM_HI256 (1u << 6)
 #define XCR0_AVX512 (7u << 5) /* opmask, ZMM_Hi256, Hi16_ZMM: only together */
 #define XCR0_KNOWN (XCR0_X87 | XCR0_SSE | XCR0_AVX | XCR0_AVX512)
 

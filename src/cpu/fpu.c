@@ -4,8 +4,8 @@
  * XSAVEOPT rather than XSAVE: park and load together took 204 against 261 cycles with the state mostly
  * initial and 273 against 328 with vectors in use (Sapphire Rapids). Its "not modified since XRSTOR"
  * shortcut is safe: the CPU ties it to the address and to the last XRSTOR of any kind, and whoever
- * changes cpu->fpu does so while it is parked. FNINIT costs 60 cycles, so it is left out where XSAVE
- * found x87 in its initial state, which is nearly always.
+ * changes cpu->fpu does so while it is parked; but see no_stale_avx(). FNINIT costs 60 cycles, so it is left out where
+ * XSAVE found x87 in its initial state, which is nearly always.
  *
  * Only the components a guest of this model can reach are moved, never AMX (8 KiB) or PKRU.
  */
@@ -19,6 +19,7 @@
 #define FXSAVE_SIZE 512
 #define FXSAVE_FTW 4
 #define FXSAVE_MXCSR 24
+#define AVX_SIZE 256    /* of component 2, which follows the header */
 
 static const uint32_t c_mxcsr = 0x1f80;
 
@@ -126,12 +127,24 @@ void cpu_fpu_park(struct cpu *cpu)
 	host_defaults(cpu);
 }
 
+/* Bits 128 to 255 of the vector registers, in their initial state while bits 256 to 511 are not: seen on AMD Zen 5 by
+ * the instruction oracle, an SSE instruction puts them in use without having them modified. XSAVEOPT then says that the
+ * area has them and leaves there what an earlier save has left. So they are written out: 0. */
+static void no_stale_avx(struct cpu *cpu)
+{
+	uint64_t used = get_le64(cpu->fpu + XSAVE_HEADER);
+
+	if (cpu->fpu_opt && (used & (XCR0_AVX | XCR0_ZMM_HI256)) == XCR0_ZMM_HI256)
+		bytes_fill(cpu->fpu + XSAVE_AREA0, 0, AVX_SIZE);
+}
+
 void cpu_fpu_load(struct cpu *cpu)
 {
 	uint32_t lo = (uint32_t)cpu->host_xcr0, hi = (uint32_t)(cpu->host_xcr0 >> 32);
 
 	if (cpu->fpu_live)
 		return;
+	no_stale_avx(cpu);
 	if (fpu_xsave(cpu))
 		__asm__ volatile("xrstor64 %0" : : "m"(cpu->fpu), "a"(lo), "d"(hi));
 	else

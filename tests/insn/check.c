@@ -357,7 +357,7 @@ static void print_code(const struct ocase *c)
 
 static void print_event(const char *who, const struct ores *r)
 {
-	static const char *const status[] = { "none", "ok", "died", "hung", "astray" };
+	static const char *const status[] = { "none", "ok", "died", "hung", "astray", "overwritten" };
 	printf("  %-7s %s vector %u error %x cr2 %" PRIx64 " rip %" PRIx64 " flags %" PRIx64 "\n", who, status[r->status],
 	       r->vector, r->error, r->cr2, r->rip, r->rflags);
 }

@@ -6,12 +6,18 @@
  * depend on flags that an earlier one has left undefined. */
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 
 #include "gen_int.h"
+
+/* Of AT_HWCAP2: the host's kernel lets programs use FSGSBASE (<asm/hwcap2.h>). The engine always has it. */
+#define HWCAP2_FSGSBASE 2
 
 static bool unwanted_extension(ZydisISAExt x)
 {
 	switch (x) {
+	case ZYDIS_ISA_EXT_RDWRFSGS:
+		return !(getauxval(AT_HWCAP2) & HWCAP2_FSGSBASE);
 	case ZYDIS_ISA_EXT_RTM: case ZYDIS_ISA_EXT_TSX_LDTRK: case ZYDIS_ISA_EXT_AMX_BF16: case ZYDIS_ISA_EXT_AMX_INT8:
 	case ZYDIS_ISA_EXT_AMX_TILE:
 	case ZYDIS_ISA_EXT_RDRAND: case ZYDIS_ISA_EXT_RDSEED: case ZYDIS_ISA_EXT_RDPID:
@@ -46,6 +52,21 @@ static bool unwanted(const struct cand *c)
 		break;
 	}
 	return unwanted_extension(zi->meta.isa_ext);
+}
+
+/* Does it look at a descriptor? */
+static bool uses_segments(const struct cand *c)
+{
+	switch (c->zi.mnemonic) {
+	case ZYDIS_MNEMONIC_LAR: case ZYDIS_MNEMONIC_LSL: case ZYDIS_MNEMONIC_VERR: case ZYDIS_MNEMONIC_VERW:
+	case ZYDIS_MNEMONIC_LFS: case ZYDIS_MNEMONIC_LGS: case ZYDIS_MNEMONIC_LSS:
+		return true;
+	case ZYDIS_MNEMONIC_MOV: case ZYDIS_MNEMONIC_POP:
+		return c->ops[0].type == ZYDIS_OPERAND_TYPE_REGISTER &&
+		       ZydisRegisterGetClass(c->ops[0].reg.value) == ZYDIS_REGCLASS_SEGMENT;
+	default:
+		return c->zi.meta.branch_type == ZYDIS_BRANCH_TYPE_FAR || solve_is_iret(c);
+	}
 }
 
 /* Images that hold x87 pointers. In a sequence they would be those of earlier instructions: FDP and FOP of memory
@@ -159,7 +180,7 @@ static void focus(const struct gen *g, struct rng *r, const struct track *t, uns
 static bool fit(const struct gen *g, struct rng *r, struct ocase *oc, struct track *t, struct cand *c,
 	const uint8_t *image)
 {
-	if (unwanted(c) || loops_back(c, oc) || tests_undefined(c, t->undef))
+	if (unwanted(c) || (!g->segments && uses_segments(c)) || loops_back(c, oc) || tests_undefined(c, t->undef))
 		return false;
 	if (g->only && strcmp(ZydisMnemonicGetString(c->zi.mnemonic), g->only) != 0)
 		return false;
@@ -320,7 +341,7 @@ void gen_case(struct gen *g, struct rng *r, const uint8_t *image, unsigned insns
 	static const uint8_t modes[10] = { O64, O64, O64, O64, O64, O64, O32, O32, O32S, O16 };
 	struct track t = { 0 };
 	bool loop = insns > 1 && chance(r, 20);
-	c->mode = modes[below(r, 10)];
+	c->mode = g->segments ? modes[below(r, 10)] : O64;
 	c->len = c->n = c->skip = c->poke_len = c->poke_off = 0;
 	c->loop = false;
 	place(r, c);
@@ -341,11 +362,12 @@ void gen_case(struct gen *g, struct rng *r, const uint8_t *image, unsigned insns
 		c->len = CODE_SIZE - c->off;
 }
 
-struct gen *gen_new(const struct xlayout *l, const char *only)
+struct gen *gen_new(const struct xlayout *l, const char *only, bool segments)
 {
 	struct gen *g = xalloc(sizeof(*g));
 	g->l = *l;
 	g->only = only;
+	g->segments = segments;
 	ZydisDecoderInit(&g->dec[O64], ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
 	ZydisDecoderInit(&g->dec[O32], ZYDIS_MACHINE_MODE_LEGACY_32, ZYDIS_STACK_WIDTH_32);
 	ZydisDecoderInit(&g->dec[O32S], ZYDIS_MACHINE_MODE_LEGACY_32, ZYDIS_STACK_WIDTH_32);

@@ -11,6 +11,7 @@
 struct gen {
 	struct xlayout l;
 	const char *only;
+	bool segments;
 	ZydisDecoder dec[O_MODES];
 	uint32_t turn[16]; /* next opcode of each group of opcodes */
 };

@@ -63,7 +63,7 @@ int main(void)
 	must(m);
 	memset(m, 0, sizeof(*m));
 	xlayout_read(&l);
-	struct gen *g = gen_new(&l, NULL);
+	struct gen *g = gen_new(&l, NULL, true);
 	gen_seek(g, &r);
 	m->eng = engine_new(&l);
 	engine_map_again(m->eng);

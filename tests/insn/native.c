@@ -9,6 +9,7 @@
  * stack protector and touches no thread-local data before.
  */
 #include <asm/ldt.h>
+#include <asm/prctl.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <poll.h>
@@ -17,7 +18,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -37,15 +37,22 @@ _Static_assert(offsetof(struct native_entry, rip) == NE_RIP, "native_enter.S");
 _Static_assert(offsetof(struct native_entry, x) == NE_X, "native_enter.S");
 _Static_assert(offsetof(struct native_entry, bases) == NE_BASES, "native_enter.S");
 
+/* A case may write anywhere in the child: what it and its like begin with the child can only read. */
+struct given {
+	struct ocase c[ORACLE_BATCH];
+	uint8_t image[IMAGE_SIZE];
+};
+
+/* What the child writes. sum is made when a result is stored: what a later case did to it does not go unnoticed. */
 struct shared {
 	uint32_t next, count;
-	struct ocase c[ORACLE_BATCH];
 	struct ores r[ORACLE_BATCH];
-	uint8_t image[IMAGE_SIZE];
+	uint64_t sum[ORACLE_BATCH];
 };
 
 struct native {
 	struct xlayout l;
+	struct given *given;
 	struct shared *sh;
 	uint8_t *mem; /* the image as one piece, writable; in the child also at its linear addresses */
 	int memfd;
@@ -99,6 +106,15 @@ static void read_segments(uint16_t *sel)
 	__asm__ volatile("movw %%gs, %0" : "=r"(sel[SEG_GS]));
 }
 
+/* arch_prctl(), which needs no FSGSBASE of the host; without the C library, whose thread-local data may be out of
+ * reach. */
+static inline long base_call(long what, uint64_t arg)
+{
+	long ret;
+	__asm__ volatile("syscall" : "=a"(ret) : "a"(SYS_arch_prctl), "D"(what), "S"(arg) : "rcx", "r11", "memory");
+	return ret;
+}
+
 static void store_registers(struct ores *r, const greg_t *g)
 {
 	static const uint8_t map[16] = { REG_RAX, REG_RCX, REG_RDX, REG_RBX, REG_RSP, REG_RBP, REG_RSI, REG_RDI,
@@ -114,6 +130,18 @@ static void store_registers(struct ores *r, const greg_t *g)
 	r->sel[SEG_SS] = (uint16_t)(g[REG_CSGSFS] >> 48);
 }
 
+static uint64_t sum_of(const struct ores *r)
+{
+	const uint8_t *p = (const uint8_t *)r;
+	uint64_t sum = 0, word;
+	_Static_assert(sizeof(*r) % sizeof(word) == 0, "to its end");
+	for (size_t k = 0; k < sizeof(*r); k += sizeof(word)) {
+		memcpy(&word, p + k, sizeof(word));
+		sum = (sum ^ word) * 0x9e3779b97f4a7c15ull;
+	}
+	return sum;
+}
+
 static __attribute__((no_stack_protector)) void on_trap(int sig, siginfo_t *si, void *ctx)
 {
 	uint16_t sel[6];
@@ -121,11 +149,11 @@ static __attribute__((no_stack_protector)) void on_trap(int sig, siginfo_t *si, 
 	/* alignment checks and NT of the case are not for this code */
 	__asm__ volatile("leaq -128(%%rsp), %%rsp\n\tpushfq\n\tandl $~0x44000, (%%rsp)\n\tpopfq\n\t"
 			 "leaq 128(%%rsp), %%rsp" : : : "memory", "cc");
-	__asm__ volatile("rdfsbase %0" : "=r"(fs));
-	__asm__ volatile("rdgsbase %0" : "=r"(gs));
+	base_call(ARCH_GET_FS, (uint64_t)(uintptr_t)&fs);
+	base_call(ARCH_GET_GS, (uint64_t)(uintptr_t)&gs);
 	read_segments(sel);
 	__asm__ volatile("movw %w0, %%fs; movw %w0, %%gs; movw %w0, %%ds; movw %w0, %%es" : : "r"(0));
-	__asm__ volatile("wrfsbase %0" : : "r"(host_fs));
+	base_call(ARCH_SET_FS, host_fs);
 	const ucontext_t *uc = ctx;
 	struct shared *sh = nat->sh;
 	if (sh->next >= sh->count)
@@ -138,6 +166,7 @@ static __attribute__((no_stack_protector)) void on_trap(int sig, siginfo_t *si, 
 	memcpy(r->x, uc->uc_mcontext.fpregs, X_SIZE);
 	memcpy(r->mem, nat->mem, IMAGE_SIZE);
 	r->status = OS_OK;
+	sh->sum[sh->next] = sum_of(r);
 	native_leave();
 }
 
@@ -152,7 +181,7 @@ static __attribute__((noinline)) void run_case(struct native *n, const struct oc
 	for (unsigned k = 0; k < 6; k++)
 		e.sel[k] = seg[k].sel;
 	e.rip = CODE_AT + c->off - seg[SEG_CS].base;
-	memcpy(n->mem, n->sh->image, IMAGE_SIZE);
+	memcpy(n->mem, n->given->image, IMAGE_SIZE);
 	ocase_place(c, n->mem);
 	native_enter(&e);
 }
@@ -226,7 +255,8 @@ static void child_setup(struct native *n)
 	stack_t ss = { .ss_sp = malloc(ALT_STACK), .ss_size = ALT_STACK };
 	nat = n;
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	__asm__ volatile("rdfsbase %0" : "=r"(host_fs));
+	base_call(ARCH_GET_FS, (uint64_t)(uintptr_t)&host_fs);
+	must(!mprotect(n->given, sizeof(*n->given), PROT_READ));
 	map_at(CODE_AT, CODE_SIZE, CODE_OFF, PROT_READ | PROT_WRITE | PROT_EXEC);
 	map_at(DATA_AT, DATA_SIZE, DATA_OFF, PROT_READ | PROT_WRITE);
 	map_at(READ_AT, READ_SIZE, READ_OFF, PROT_READ);
@@ -246,7 +276,7 @@ static noreturn void child(struct native *n, int in, int out)
 	child_setup(n);
 	while (read(in, &b, 1) == 1) {
 		for (; n->sh->next < n->sh->count; n->sh->next++)
-			run_case(n, &n->sh->c[n->sh->next]);
+			run_case(n, &n->given->c[n->sh->next]);
 		if (write(out, &b, 1) != 1)
 			break;
 	}
@@ -314,11 +344,35 @@ void native_run(struct native *n, unsigned count)
 		if (n->sh->next < count) /* it may have done all and not said so in time */
 			n->sh->r[n->sh->next++].status = st;
 	}
+	for (unsigned k = 0; k < count; k++)
+		if (n->sh->r[k].status == OS_OK && n->sh->sum[k] != sum_of(&n->sh->r[k]))
+			n->sh->r[k].status = OS_OVERWRITTEN;
 }
 
 bool native_possible(void)
 {
-	return getauxval(AT_HWCAP2) & 2 && __builtin_cpu_supports("avx"); /* 2: HWCAP2_FSGSBASE */
+	return __builtin_cpu_supports("avx");
+}
+
+/* A Linux under a hypervisor that runs 64-bit user code only takes an LDT and never loads it. */
+static noreturn void try_ldt(void)
+{
+	bool readable;
+	set_ldt();
+	__asm__ volatile("verr %w1" : "=@ccz"(readable) : "r"((uint32_t)LDT(3)));
+	_exit(!readable);
+}
+
+bool native_segments(void)
+{
+	int status;
+	fflush(NULL);
+	pid_t pid = fork();
+	must(pid >= 0);
+	if (pid == 0)
+		try_ldt();
+	must(waitpid(pid, &status, 0) == pid);
+	return WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
 struct native *native_new(const struct xlayout *l)
@@ -330,7 +384,8 @@ struct native *native_new(const struct xlayout *l)
 	must(n->memfd >= 0 && ftruncate(n->memfd, IMAGE_SIZE) == 0);
 	n->mem = mmap(NULL, IMAGE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, n->memfd, 0);
 	n->sh = mmap(NULL, sizeof(*n->sh), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	must(n->mem != MAP_FAILED && n->sh != MAP_FAILED);
+	n->given = mmap(NULL, sizeof(*n->given), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	must(n->mem != MAP_FAILED && n->sh != MAP_FAILED && n->given != MAP_FAILED);
 	return n;
 }
 
@@ -338,6 +393,7 @@ void native_free(struct native *n)
 {
 	stop(n);
 	munmap(n->sh, sizeof(*n->sh));
+	munmap(n->given, sizeof(*n->given));
 	munmap(n->mem, IMAGE_SIZE);
 	close(n->memfd);
 	free(n);
@@ -345,12 +401,12 @@ void native_free(struct native *n)
 
 struct ocase *native_cases(struct native *n)
 {
-	return n->sh->c;
+	return n->given->c;
 }
 
 uint8_t *native_image(struct native *n)
 {
-	return n->sh->image;
+	return n->given->image;
 }
 
 const struct ores *native_results(struct native *n)

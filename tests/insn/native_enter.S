@@ -3,6 +3,9 @@
  *
  * struct native_entry, native_int.h: gpr[16], then the IRETQ frame, selectors, bases, XSAVE area.
  */
+#include <asm/prctl.h>
+#include <sys/syscall.h>
+
 #include "native_int.h"
 
 	.text
@@ -30,10 +33,16 @@ native_enter:
 	movw NE_SEL+8(%rdi), %fs
 	movw NE_SEL+10(%rdi), %gs
 	jmp 2f
-1:	movq NE_FS(%rdi), %rax
-	wrfsbase %rax
-	movq NE_GS(%rdi), %rax
-	wrgsbase %rax
+1:	movq %rdi, %rbx
+	movl $ARCH_SET_FS, %edi
+	movq NE_FS(%rbx), %rsi
+	movl $SYS_arch_prctl, %eax
+	syscall
+	movl $ARCH_SET_GS, %edi
+	movq NE_GS(%rbx), %rsi
+	movl $SYS_arch_prctl, %eax
+	syscall
+	movq %rbx, %rdi
 2:	movq NE_FRAME(%rdi), %rax
 	testq %rax, %rax
 	cmovnzq %rax, %rsp

@@ -55,7 +55,7 @@ struct oracle {
 	struct tally *t;
 	uint64_t seed;
 	unsigned show;
-	bool one, single;
+	bool one, single, segments;
 	struct ores step, block;
 };
 
@@ -211,7 +211,8 @@ static void skip(struct oracle *o, const struct ocase *c, const struct ores *n, 
 	if (c->n == 0)
 		return;
 	snprintf(name, sizeof(name), "%s %s natively, skipped", check_mnemonic(c, c->n - 1),
-	         n->status == OS_OK ? "met vsyscall" : n->status == OS_HUNG ? "hung" : "died");
+	         n->status == OS_OK ? "met vsyscall" : n->status == OS_HUNG ? "hung"
+		 : n->status == OS_OVERWRITTEN ? "overwritten" : "died");
 	if (count_kind(o, name) && getenv("ORACLE_SKIPPED")) {
 		printf("SKIPPED %s: ORACLE_SEED=0x%" PRIx64 " ORACLE_BATCH=%" PRIu64 " case %u\n", name, o->seed, o->t->batch,
 		       index);
@@ -257,7 +258,7 @@ static void run_batch(struct oracle *o, unsigned first)
 	bool sequences = !o->single && o->t->batch % 3 == 2;
 	rnd(&r);
 	gen_free(o->gen);
-	o->gen = gen_new(&o->l, getenv("ORACLE_ONLY"));
+	o->gen = gen_new(&o->l, getenv("ORACLE_ONLY"), o->segments);
 	gen_seek(o->gen, &r);
 	gen_image(&r, native_image(o->nat));
 	for (unsigned k = 0; k < ORACLE_BATCH; k++)
@@ -380,7 +381,7 @@ int main(void)
 	must(o);
 	memset(o, 0, sizeof(*o));
 	if (!native_possible()) {
-		printf("oracle: this host has no FSGSBASE or no XSAVE: skipped\n");
+		printf("oracle: this host has no AVX: skipped\n");
 		return SKIP_STATUS;
 	}
 	xlayout_read(&o->l);
@@ -388,6 +389,9 @@ int main(void)
 	o->show = (unsigned)number("ORACLE_SHOW", 1);
 	o->one = number("ORACLE_ONE", 0);
 	o->single = getenv("ORACLE_ONLY") || number("ORACLE_SINGLE", 0);
+	o->segments = native_segments();
+	if (!o->segments)
+		printf("this host runs 64-bit code only: neither 32- and 16-bit cases nor loads of segments\n");
 	o->t = mmap(NULL, sizeof(*o->t), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	must(o->t != MAP_FAILED);
 	o->t->batch = number("ORACLE_BATCH", 0);

@@ -66,7 +66,8 @@ struct ocase {
 	_Alignas(64) uint8_t x[X_SIZE];
 };
 
-enum ostatus { OS_NONE, OS_OK, OS_DIED, OS_HUNG, OS_ASTRAY /* at host memory that is not the guest's */ };
+enum ostatus { OS_NONE, OS_OK, OS_DIED, OS_HUNG, OS_ASTRAY /* at host memory that is not the guest's */,
+	OS_OVERWRITTEN /* a later case wrote over the CPU's answer */ };
 
 struct ores {
 	uint32_t status;       /* enum ostatus */
@@ -130,8 +131,9 @@ void xlayout_read(struct xlayout *l);
 
 /* gen.c */
 struct gen;
-/* only: NULL, or the one mnemonic to generate. */
-struct gen *gen_new(const struct xlayout *l, const char *only);
+/* only: NULL, or the one mnemonic to generate; segments: also code that is not 64-bit, and whatever looks at a
+ * descriptor. */
+struct gen *gen_new(const struct xlayout *l, const char *only, bool segments);
 void gen_free(struct gen *g);
 /* Begin the walk of every opcode map somewhere. */
 void gen_seek(struct gen *g, struct rng *r);
@@ -150,6 +152,8 @@ void fill_state(struct rng *r, const struct xlayout *l, struct ocase *c);
 struct native;
 /* Has the host what the oracle needs? */
 bool native_possible(void);
+/* Does it run code that is not 64-bit, and load segments of an LDT? */
+bool native_segments(void);
 /* The one CPU that the child runs on. */
 unsigned native_cpu(void);
 struct native *native_new(const struct xlayout *l);
