@@ -338,7 +338,7 @@ struct cpu {
 	uint64_t host_rsp;       /* the run loop's stack pointer while translated code runs */
 	uint64_t rc_mask;        /* RIP bits that select a return cache slot, for pext; 0 = leave (see xlate/control.c) */
 	uint64_t jc_seed;        /* of the sum that selects a jump cache slot; not 0 = leave */
-	const void *thunk[20];   /* enum xlate_thunk: where translated code calls out */
+	const void *thunk[21];   /* enum xlate_thunk: where translated code calls out */
 	uint32_t bounce_len;     /* 0: the access went straight to memory */
 	bool bounce_exit;        /* the write hit translated code: leave after this instruction */
 	uint8_t pad_[3];

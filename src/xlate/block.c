@@ -312,7 +312,7 @@ static uint64_t count_back(uint64_t rcx, unsigned size)
 	return size == 2 ? (rcx & ~0xffffull) | ((rcx + 1) & 0xffff) : (uint32_t)(rcx + 1);
 }
 
-noreturn void xlate_block_bad_target_raise(struct xlate *x, uint64_t rip)
+noreturn void xlate_block_bad_target_raise(struct xlate *x, uint64_t rip, unsigned pushed)
 {
 	struct cpu *cpu = x->cpu;
 	struct dec d;
@@ -322,13 +322,15 @@ noreturn void xlate_block_bad_target_raise(struct xlate *x, uint64_t rip)
 	gla_t base = cpu_code64(cpu) ? 0 : cpu->s.seg[SEG_CS].base;
 	cpu_fpu_park(cpu);
 	cpu->s.rip = rip;
+	if (pushed) {
+		move_stack(cpu, cpu_code64(cpu) ? 8 : cpu->key & KEY_STACK32 ? 4 : 2, pushed);
+		cpu_raise(cpu, EXC_GP, 0);
+	}
 	while (n < sizeof(bytes) && mmu_peek(cpu, cpu_code64(cpu) ? rip + n : (uint32_t)(base + rip + n), &gpa))
 		mem_read(x->mem, gpa, &bytes[n++], 1);
 	if (dec_decode(&d, cpu->key, cpu->key & KEY_REAL, bytes, n) == DEC_OK) {
 		if (d.cls == DC_RET)
 			move_stack(cpu, d.in.stsize, -(uint64_t)(d.in.opsize + (d.in.imm & 0xffff)));
-		else if (d.cls == DC_CALL)
-			move_stack(cpu, d.in.stsize, d.in.opsize);
 		else if (d.cls == DC_LOOP && d.cc != 0xe3) /* not J(E)CXZ: only 16- and 32-bit code gets here */
 			cpu->s.gpr[RCX] = count_back(cpu->s.gpr[RCX], d.in.adsize);
 	}

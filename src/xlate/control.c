@@ -51,7 +51,10 @@ static struct xexit *new_exit(struct tr *t, uint64_t target)
 /* S2 says where a jump to a RIP that may not be valid is: its #GP belongs to it, not to the target. */
 static void note_source(struct tr *t)
 {
+	const struct dec *d = &t->dec[t->i];
 	xlate_move_here(t, S2);
+	if (d->cls == DC_CALL)
+		t->e.p[-1] |= (uint8_t)(d->in.opsize / 2 << (LEFT_AT_BITS - 24));
 }
 
 static bool beyond_limit(const struct tr *t, uint64_t target)

@@ -256,6 +256,23 @@ xlate_thunk_commit:
 2:	addq $8, %rsp
 	jmp xlate_leave
 
+/* The same for the push of a CALL, which goes to its target whatever it has written over: leaving is all that it has
+ * still to do. */
+	.globl xlate_thunk_pushed
+xlate_thunk_pushed:
+	movq %rcx, %r11
+	movl (8+OFF_BOUNCE_LEN)(%rsp), %ecx
+	jrcxz 1f
+	jmp 2f
+1:	movq %r11, %rcx
+	ret
+2:	movq %r11, %rcx
+	SAVE 8
+	leaq (8-OFF_RSP)(%rsp), %rdi
+	call xlate_pushed
+	LOAD 8
+	ret
+
 /* So many near misses, the last of them by an instruction that met another slot (windowed.c). S0, S1 and S2 stay. */
 	.globl xlate_thunk_slot_often
 xlate_thunk_slot_often:

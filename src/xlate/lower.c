@@ -362,6 +362,18 @@ static void emit_vector_stub(struct tr *t, const struct cold *c)
 	xlate_move_jcc_to(t, -1, c->resume);
 }
 
+/* The write is done. If it changed what this block was made from, the block ends here, behind its instruction; but a
+ * CALL still has to go to its target. */
+static void emit_commit(struct tr *t, const struct cold *c)
+{
+	if (t->dec[c->insn].cls == DC_CALL) {
+		emit_call_cpu(&t->e, CPU_OFF(thunk) + XT_PUSHED * 8);
+		return;
+	}
+	xlate_move_rip(t, S1, t->rips[c->insn + 1]);
+	emit_call_cpu(&t->e, CPU_OFF(thunk) + XT_COMMIT * 8);
+}
+
 static void emit_miss_stub(struct tr *t, const struct cold *c)
 {
 	struct emit *e = &t->e;
@@ -375,8 +387,7 @@ static void emit_miss_stub(struct tr *t, const struct cold *c)
 		t->m = in_s0;
 		c->body(t, &t->dec[c->insn]);
 		xlate_homed_forget(t);
-		xlate_move_rip(t, S1, t->rips[c->insn + 1]);
-		emit_call_cpu(e, CPU_OFF(thunk) + XT_COMMIT * 8);
+		emit_commit(t, c);
 	}
 	xlate_move_jcc_to(t, -1, c->resume);
 }

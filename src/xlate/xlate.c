@@ -293,6 +293,16 @@ int xlate_commit(struct cpu *cpu, uint64_t next_rip)
 	return 0;
 }
 
+void xlate_pushed(struct cpu *cpu)
+{
+	stats_enter(&cpu->stats, PHASE_COMMIT);
+	mmu_commit(cpu);
+	cpu->stats.count[STAT_EXIT_CODE] += cpu->bounce_exit;
+	cpu->bounce_exit = false;
+	if (!cpu->fpu_live)
+		cpu_fpu_load(cpu);
+}
+
 /* The guest instruction that host code at off within b belongs to. */
 static const struct xmap *map_at(const struct block *b, uint32_t off)
 {
@@ -401,8 +411,12 @@ static struct xexit *enter(struct xlate *x, uint32_t code_off)
 			x->sig_vector = EXC_UD;
 		cpu_raise(cpu, x->sig_vector, x->sig_error);
 	}
-	if (!ex && cpu->tmp[TMP_LEFT_AT] && bad_rip(cpu))
-		xlate_block_bad_target_raise(x, guest_rip_of(cpu, (uint64_t)(uintptr_t)x->rx + cpu->tmp[TMP_LEFT_AT]));
+	uint64_t left_at = cpu->tmp[TMP_LEFT_AT];
+	if (!ex && left_at && bad_rip(cpu)) {
+		uint64_t off = left_at & ((1u << LEFT_AT_BITS) - 1);
+		xlate_block_bad_target_raise(x, guest_rip_of(cpu, (uint64_t)(uintptr_t)x->rx + off),
+			(unsigned)(left_at >> LEFT_AT_BITS) * 2);
+	}
 	return ex;
 }
 
@@ -488,6 +502,7 @@ static void (*const thunks[ARRAY_LEN(((struct cpu *)0)->thunk)])(void) = {
 	[XT_SLOW] = xlate_thunk_slow,
 	[XT_SEGMENT] = xlate_thunk_segment,
 	[XT_COMMIT] = xlate_thunk_commit,
+	[XT_PUSHED] = xlate_thunk_pushed,
 	[XT_SLOT_OFTEN] = xlate_thunk_slot_often,
 	[XT_LEAVE] = xlate_leave,
 	[XT_NEAR] = xlate_near_0, xlate_near_1, xlate_near_2, xlate_near_3, xlate_near_4, xlate_near_5,

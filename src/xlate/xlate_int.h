@@ -12,10 +12,12 @@
 
 /* Order of cpu->thunk[]. */
 enum xlate_thunk { XT_EXIT_DIRECT, XT_EXIT_INDIRECT, XT_EXIT_PAGE, XT_EXIT_RETURN, XT_HELPER, XT_SLOW, XT_SEGMENT,
-	XT_COMMIT, XT_SLOT_OFTEN, XT_LEAVE, XT_NEAR, XT_KEPT = XT_NEAR + 6 };
+	XT_COMMIT, XT_PUSHED, XT_SLOT_OFTEN, XT_LEAVE, XT_NEAR, XT_KEPT = XT_NEAR + 6 };
 
-/* cpu->tmp[] that holds the host offset at which a computed jump left, 0: left another way. */
+/* cpu->tmp[] that holds the host offset at which a computed jump left, 0: left another way; of a CALL with what it has
+ * pushed, in pairs of bytes, above that. */
 #define TMP_LEFT_AT 3
+#define LEFT_AT_BITS 28
 
 #define BLOCK_MAX_INSNS 48
 #define BLOCK_MAX_EXITS 12
@@ -29,6 +31,7 @@ enum xlate_thunk { XT_EXIT_DIRECT, XT_EXIT_INDIRECT, XT_EXIT_PAGE, XT_EXIT_RETUR
 #define CODE_SIZE_FIRST (38u << 20)
 #define TABLES_SIZE_FIRST (40u << 20)
 #define CODE_SIZE (4 * CODE_SIZE_FIRST)
+_Static_assert(CODE_SIZE <= 1u << LEFT_AT_BITS, "TMP_LEFT_AT");
 #define STEP_SIZE (16u << 10)
 /* What is seldom executed, miss and exit stubs, lies apart from the rest: dense code is what the host's caches hold
  * most of. It gets chunks from the top down, the rest grows from the bottom up. */
@@ -302,8 +305,9 @@ void xlate_find_second(struct xlate *x, struct fetch *f);
 struct block *xlate_block_translate(struct xlate *x, struct fetch *f, enum gate want);
 struct block *xlate_block_step(struct xlate *x);
 
-/* A near branch at rip has led nowhere: put its stack pointer back and raise its #GP(0). */
-noreturn void xlate_block_bad_target_raise(struct xlate *x, uint64_t rip);
+/* A near branch at rip has led nowhere: put its stack pointer back and raise its #GP(0). pushed: bytes of a CALL's
+ * return address, which may lie over the CALL by now; 0: it is none. */
+noreturn void xlate_block_bad_target_raise(struct xlate *x, uint64_t rip, unsigned pushed);
 
 /* xlate.c: which of S1 and S2 holds the bias of the access in a window that b does at host_pc; 0: neither. The other
  * may hold what the guest likes. */
@@ -550,6 +554,7 @@ void xlate_thunk_helper(void);
 void xlate_thunk_slow(void);
 void xlate_thunk_segment(void);
 void xlate_thunk_commit(void);
+void xlate_thunk_pushed(void);
 void xlate_thunk_slot_often(void);
 /* by view and direction */
 void xlate_near_0(void);
@@ -576,6 +581,7 @@ const void *xlate_helper(struct cpu *cpu, const struct xsite *site);
 void *xlate_slow(struct cpu *cpu, gla_t gla, uint32_t desc);
 uint64_t xlate_segment(struct cpu *cpu, uint64_t off, uint32_t desc);
 int xlate_commit(struct cpu *cpu, uint64_t next_rip);
+void xlate_pushed(struct cpu *cpu);
 
 static inline const uint8_t *xlate_rx(const struct xlate *x, uint32_t off)
 {
