@@ -44,7 +44,7 @@ enum cpuid_word { CW_1_ECX, CW_1_EDX, CW_7_EBX, CW_7_ECX, CW_7_EDX, CW_71_EAX, C
 
 /* What a model is made from before leaves are written. */
 struct cpuid_plan {
-	const char *vendor;          /* 12 characters */
+	enum cpu_vendor vendor;
 	char brand[49];
 	uint32_t signature;          /* leaf 1 EAX */
 	uint32_t max_leaf, max_ext;  /* max_ext 0: no extended leaves */

@@ -79,7 +79,7 @@ static void answer_dynamic(const struct cpu *cpu, uint32_t leaf, uint32_t sub, u
 		break;
 	case EXT_BASE + 1:
 		/* Intel: SYSCALL shows in 64-bit mode only. */
-		if (m->leaf[0].ecx == 0x6c65746e && !cpu_code64(cpu))
+		if (!cpu_is_amd(cpu) && !cpu_code64(cpu))
 			set_bit(&out[CPUID_EDX], 11, false);
 		break;
 	}

@@ -13,8 +13,12 @@ struct cpuid_leaf {
 	bool has_sub;
 	uint32_t eax, ebx, ecx, edx;
 };
+/* Whose manual rules where Intel and AMD differ. */
+enum cpu_vendor { VENDOR_INTEL, VENDOR_AMD };
+
 struct cpu_model {
 	const char *name;
+	enum cpu_vendor vendor;
 	struct cpuid_leaf leaf[64];
 	unsigned nleaves;
 	uint64_t cr4_valid;   /* bits a guest may set */
@@ -28,6 +32,11 @@ struct cpu_model {
 	unsigned phys_bits;   /* MAXPHYADDR */
 	uint64_t tsc_hz;
 };
+
+static inline bool cpu_is_amd(const struct cpu *cpu)
+{
+	return cpu->model && cpu->model->vendor == VENDOR_AMD;
+}
 
 /* name: NULL or "host" (the host less what cannot be virtualized), "x86-64-v1".."x86-64-v4", "486", "pentium",
  * "pentium3", "core2", "max" = host. Refuses models with features the host lacks. Caller frees with free(). */

@@ -42,7 +42,7 @@ static void leaf_add_sub(struct cpu_model *m, uint32_t leaf, uint32_t sub, const
 
 static bool is_intel(const struct cpuid_plan *plan)
 {
-	return plan->vendor[0] == 'G';
+	return plan->vendor == VENDOR_INTEL;
 }
 
 /* --- caches --- */
@@ -119,16 +119,19 @@ static void time_leaves(struct cpu_model *m)
 
 /* --- leaves --- */
 
-static void vendor_leaf(struct cpu_model *m, uint32_t leaf, uint32_t max, const char *vendor)
+static void vendor_leaf(struct cpu_model *m, uint32_t leaf, uint32_t max)
 {
-	leaf_add(m, leaf, max, get_le32(vendor), get_le32(vendor + 8), get_le32(vendor + 4));
+	static const char *const names[] = { [VENDOR_INTEL] = "GenuineIntel", [VENDOR_AMD] = "AuthenticAMD" };
+	const char *name = names[m->vendor];
+
+	leaf_add(m, leaf, max, get_le32(name), get_le32(name + 8), get_le32(name + 4));
 }
 
 static void basic_leaves(struct cpu_model *m, const struct cpuid_plan *plan)
 {
 	const uint32_t *w = plan->word;
 
-	vendor_leaf(m, 0, plan->max_leaf, plan->vendor);
+	vendor_leaf(m, 0, plan->max_leaf);
 	/* CLFLUSH 64 bytes, one thread, APIC ID 0 */
 	leaf_add(m, 1, plan->signature, 8u << 8 | 1u << 16, w[CW_1_ECX], w[CW_1_EDX]);
 	if (plan->max_leaf < 2)
@@ -204,7 +207,7 @@ static void extended_leaves(struct cpu_model *m, const struct cpuid_plan *plan)
 		return;
 	if (!is_intel(plan))
 		edx |= plan->word[CW_1_EDX] & amd_copy;
-	vendor_leaf(m, 0x80000000, plan->max_ext, plan->vendor);
+	vendor_leaf(m, 0x80000000, plan->max_ext);
 	leaf_add(m, 0x80000001, is_intel(plan) ? 0 : plan->signature, 0, plan->word[CW_81_ECX], edx);
 	for (uint32_t i = 0; i < 3; i++) {
 		const char *b = plan->brand + 16 * i;
@@ -261,6 +264,7 @@ static void set_flags(struct cpu_model *m, const struct cpuid_plan *plan)
 	m->pge = has(plan, CW_1_EDX, 13);
 	m->sysenter = has(plan, CW_1_EDX, 11);
 	m->phys_bits = plan->phys_bits;
+	m->vendor = plan->vendor;
 }
 
 /* Which feature brings which bit of CR4: SDM vol 3 2.5. */

@@ -95,13 +95,13 @@ void cpuid_host_words(uint32_t word[CW_COUNT])
 	}
 }
 
-static const char *host_vendor(void)
+static enum cpu_vendor host_vendor(void)
 {
 	uint32_t out[4];
 
 	cpu_host_cpuid(0, 0, out);
 	/* Others than these two follow Intel's layout (Zhaoxin) or AMD's (Hygon). */
-	return out[CPUID_EBX] == 0x68747541 || out[CPUID_EBX] == 0x6f677948 ? "AuthenticAMD" : "GenuineIntel";
+	return out[CPUID_EBX] == 0x68747541 || out[CPUID_EBX] == 0x6f677948 ? VENDOR_AMD : VENDOR_INTEL;
 }
 
 static void host_brand(char brand[49])

@@ -112,7 +112,7 @@ static void row_plan(const struct model_row *row, struct cpuid_plan *plan)
 
 	cpuid_host_plan(&host);
 	memset(plan, 0, sizeof(*plan));
-	plan->vendor = "GenuineIntel";
+	plan->vendor = VENDOR_INTEL;
 	memcpy(plan->brand, row->brand, strlen(row->brand));
 	plan->signature = row->signature;
 	plan->max_leaf = row->max_leaf;

@@ -13,16 +13,6 @@ const struct insn_desc insn_table[OP_COUNT] = {
 #undef INSN
 };
 
-bool insn_vendor_amd(const struct cpu *cpu)
-{
-	const struct cpu_model *m = cpu->model;
-
-	for (unsigned i = 0; m && i < m->nleaves; i++)
-		if (m->leaf[i].leaf == 0) /* "Auth" or "Hygo": CPUID leaf 0, EBX */
-			return m->leaf[i].ebx == 0x68747541 || m->leaf[i].ebx == 0x6f677948;
-	return false;
-}
-
 void insn_set_cpl(struct cpu *cpu, uint8_t cpl)
 {
 	cpu->s.cpl = cpl;

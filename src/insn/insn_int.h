@@ -76,8 +76,6 @@ static inline void need_cpl0_raise(struct cpu *cpu)
 	if (cpu->s.cpl)
 		raise_gp0(cpu);
 }
-/* Does vendor "AuthenticAMD" (or Hygon) rule where Intel and AMD differ? */
-bool insn_vendor_amd(const struct cpu *cpu);
 
 /* CPL is not held in a segment: changing it changes the view of memory. */
 void insn_set_cpl(struct cpu *cpu, uint8_t cpl);

@@ -221,9 +221,9 @@ static bool msr_there(const struct cpu *cpu, unsigned need)
 	case NEED_MCA:
 		return model_leaf(m, 1)->edx >> 14 & 1;
 	case NEED_INTEL:
-		return !insn_vendor_amd(cpu);
+		return !cpu_is_amd(cpu);
 	case NEED_AMD:
-		return insn_vendor_amd(cpu);
+		return cpu_is_amd(cpu);
 	}
 	return true;
 }

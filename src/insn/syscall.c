@@ -44,7 +44,7 @@ void insn_syscall(struct cpu *cpu, const struct insn *in)
 	uint16_t sel = cpu->s.star >> 32 & 0xfffc;
 	bool code64 = cpu_code64(cpu);
 
-	if (!(cpu->s.efer & EFER_SCE) || (!code64 && !insn_vendor_amd(cpu)) || !cpu_protected(cpu))
+	if (!(cpu->s.efer & EFER_SCE) || (!code64 && !cpu_is_amd(cpu)) || !cpu_protected(cpu))
 		raise_ud(cpu);
 	if (!cpu_long_mode(cpu)) {
 		syscall_legacy(cpu, in);
@@ -63,7 +63,7 @@ void insn_sysret(struct cpu *cpu, const struct insn *in)
 	bool to64 = in->opsize == 8;
 	uint16_t sel = (uint16_t)(cpu->s.star >> 48);
 
-	if (!(cpu->s.efer & EFER_SCE) || (!cpu_code64(cpu) && !insn_vendor_amd(cpu)) || !cpu_protected(cpu))
+	if (!(cpu->s.efer & EFER_SCE) || (!cpu_code64(cpu) && !cpu_is_amd(cpu)) || !cpu_protected(cpu))
 		raise_ud(cpu);
 	need_cpl0_raise(cpu);
 	if (to64 && !cpu_canonical(cpu->s.gpr[RCX]))
@@ -79,7 +79,7 @@ void insn_sysret(struct cpu *cpu, const struct insn *in)
 
 static void need_sysenter_raise(struct cpu *cpu)
 {
-	if (!cpu->model->sysenter || (cpu_long_mode(cpu) && insn_vendor_amd(cpu)))
+	if (!cpu->model->sysenter || (cpu_long_mode(cpu) && cpu_is_amd(cpu)))
 		raise_ud(cpu);
 	if (!(cpu->s.cr0 & CR0_PE) || SEL_NULL(cpu->s.sysenter_cs))
 		raise_gp0(cpu);
