@@ -36,6 +36,8 @@ void cpu_set_seg(struct cpu *cpu, unsigned n, uint16_t sel, uint64_t base, uint3
 {
 	struct cpu_seg *seg = &cpu->s.seg[n];
 
+	if (n == SEG_CS)
+		cpu_x87_keep_cs(cpu);
 	seg->sel = sel;
 	seg->base = base;
 	seg->limit = limit;
@@ -98,6 +100,7 @@ static void init_common(struct cpu *cpu, uint64_t cr0)
 	s->rflags = FL_FIXED;
 	for (unsigned n = 0; n < 6; n++)
 		seg_reset(&s->seg[n], 0, 0, ATTR_DATA);
+	cpu_x87_keep_cs(cpu);
 	seg_reset(&s->seg[SEG_CS], 0xf000, 0xffff0000, ATTR_DATA);
 	seg_reset(&s->ldtr, 0, 0, ATTR_LDT);
 	seg_reset(&s->tr, 0, 0, ATTR_TSS_BUSY);
@@ -190,6 +193,6 @@ static const struct st_field cpu_state_type_fields[] = {
 	S(pat), S(misc_enable), S(mtrr_def_type), A(mtrr_phys), A(mtrr_fix),
 	A(pdpte), S(spec_ctrl), S(cpl),
 	S(halted), S(int_shadow), S(nmi_blocked), S(nmi_pending), S(shadow_ss), S(ferr), S(ignne),
-	S(pending_dbg),
+	S(pending_dbg), S(x87_ip), S(x87_dp), S(x87_cs), S(x87_ds), S(x87_op), S(x87_pad),
 };
 ST_TYPE(cpu_state_type, struct cpu_state, 1, state_check);

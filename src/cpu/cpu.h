@@ -135,6 +135,10 @@ struct cpu_state {
 	bool ferr;              /* FERR#: an x87 error was reported with CR0.NE = 0, and stands as far as we saw */
 	bool ignne;             /* IGNNE#: such errors are ignored, SDM vol 1 8.7.2 */
 	uint64_t pending_dbg;   /* DR6 bits of a #DB that waits for the instruction boundary */
+	/* The last x87 instruction and its operand, SDM vol 1 8.1.8 and 8.1.9; cpu->x87_at may know of a later one. The
+	 * operand is known only as far as a guest has loaded it. */
+	uint64_t x87_ip, x87_dp;
+	uint16_t x87_cs, x87_ds, x87_op, x87_pad;
 };
 extern const struct st_type cpu_state_type;
 
@@ -374,9 +378,10 @@ struct cpu {
 	void (*flushed)(struct cpu *cpu, enum cpu_flush scope, gla_t gla);
 	/* guest wrote RAM at [off, off+len) that holds translated code */
 	void (*code_written)(struct cpu *cpu, uint64_t off, uint64_t len);
-	uint64_t (*guest_rip_of)(struct cpu *cpu, uint64_t host_pc); /* 0 if host_pc is not translated code */
-	/* base of the code segment it was translated for */
-	uint64_t (*guest_cs_base_of)(struct cpu *cpu, uint64_t host_pc);
+	/* What the engine has noted of the last x87 instruction, not 0 if s.x87_ip is of an earlier one; and how that is
+	 * made up for. */
+	uint64_t x87_at;
+	void (*x87_settle)(struct cpu *cpu);
 	void *engine;            /* struct xlate * */
 	void *vcpu;              /* struct vcpu * */
 	uint32_t fpu_size;       /* bytes of fpu used by XSAVE with all host components the guest may have */
@@ -412,7 +417,6 @@ struct cpu {
 	struct cpu_span span;    /* where the bounce buffer belongs */
 	_Alignas(64) uint8_t bounce[CPU_BOUNCE];
 	_Alignas(64) uint8_t fpu[CPU_BOUNCE]; /* XSAVE area while !fpu_live */
-#define CPU_FPU_FIP 8                     /* in it: the x87 instruction pointer, 64 bits */
 	_Alignas(64) uint8_t live[VPAGES]; /* which of them may be executed now */
 	_Alignas(64) uint64_t minus[VPAGES]; /* their linear addresses negated while they are live (xlate/live.c) */
 	_Alignas(64) uint64_t rc[KS_FLAT][RC_SIZE];
@@ -421,6 +425,10 @@ struct cpu {
 	/* host address of a user address, less that address, by the latter's slot: the struct ends with the last */
 	_Alignas(4096) uint64_t bias[CPU_BIASES];
 };
+
+/* cpu->x87_at: s.x87_cs is right already; FNINIT has cleared it all. */
+#define CPU_X87_HAS_CS (1ull << 32)
+#define CPU_X87_CLEARED UINT64_MAX
 
 /* Request bits. */
 enum { REQ_FLUSH = 1, REQ_CODE = 2, REQ_NMI = 4, REQ_RESET = 8, REQ_STOP = 16, REQ_PAUSE = 32, REQ_IGNNE = 64,
@@ -500,6 +508,23 @@ static inline void cpu_shadow_recall(struct cpu *cpu)
 		cpu->s.shadow_ss = cpu->passed == 2;
 	}
 	cpu->passed = 0;
+}
+/* CS is about to change: the last x87 instruction had the one there is now. */
+static inline void cpu_x87_keep_cs(struct cpu *cpu)
+{
+	if (!cpu->x87_at || cpu->x87_at & CPU_X87_HAS_CS)
+		return;
+	cpu->s.x87_cs = cpu->s.seg[SEG_CS].sel;
+	cpu->x87_at |= CPU_X87_HAS_CS;
+}
+/* There is no last x87 instruction, or a guest has loaded this one, without an operand. */
+static inline void cpu_x87_set(struct cpu *cpu, uint64_t ip, uint16_t cs, uint16_t op)
+{
+	cpu->x87_at = 0;
+	cpu->s.x87_ip = ip;
+	cpu->s.x87_cs = cs;
+	cpu->s.x87_op = op & 0x7ff;
+	cpu->s.x87_dp = cpu->s.x87_ds = 0;
 }
 static inline unsigned cpu_iopl(const struct cpu *cpu)
 {

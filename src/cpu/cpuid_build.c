@@ -257,6 +257,7 @@ static void set_flags(struct cpu_model *m, const struct cpuid_plan *plan)
 	m->invpcid = has(plan, CW_7_EBX, 10);
 	m->smap = has(plan, CW_7_EBX, 20);
 	m->fsgsbase = has(plan, CW_7_EBX, 0);
+	m->no_fcs = has(plan, CW_7_EBX, 13);
 	m->rdpid = has(plan, CW_7_ECX, 22);
 	m->umip = has(plan, CW_7_ECX, 2);
 	m->pse = has(plan, CW_1_EDX, 3);

@@ -93,6 +93,7 @@ void cpu_fpu_reset(struct cpu *cpu)
 {
 	cpu_fpu_park(cpu);
 	bytes_fill(cpu->fpu, 0, sizeof(cpu->fpu));
+	cpu_x87_set(cpu, 0, 0, 0);
 	/* SDM vol 3 table 9-1: FCW 0040, FTW 5555 (all tags "zero": not empty, which is 1 in the short form) */
 	put_le16(cpu->fpu, 0x0040);
 	cpu->fpu[FXSAVE_FTW] = 0xff;

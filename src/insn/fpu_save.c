@@ -2,8 +2,7 @@
 /* what: FXSAVE, XSAVE, FNSTENV, FNSAVE and their loads: run on a buffer by the host, then copied to or from the guest
  *
  * The guest's state is live in the host's registers, so the host's own instruction writes the image. What differs is
- * patched: the x87 instruction pointer is an address in translated code and is turned back by cpu->guest_rip_of; the
- * operand pointer is a host address that nobody can turn back and reads 0; loads put 0 for both.
+ * patched: the x87 pointers are the guest's (s.x87_*, kept by the engine), of which the host's registers never hold any.
  *
  * I1  Guest memory is touched before or after the native instruction, never between fpu_live_now() and it: MMIO parks
  *     the FPU.
@@ -14,6 +13,9 @@
 #include "cpu/cpuid.h"
 
 #define FX_SIZE 512
+#define FX_FOP 6
+#define FX_FIP 8
+#define FX_FDP 16
 #define FX_MXCSR 24
 #define FX_XMM 160
 #define XS_HEADER 512
@@ -61,18 +63,49 @@ static gla_t aligned_raise(struct cpu *cpu, const struct insn *in, size_t size, 
 	return gla;
 }
 
-static uint64_t guest_fip(struct cpu *cpu, uint64_t fip)
+/* s.x87_* up to date. fop: what the host says of the opcode: Intel's CPUs do not keep it unless an unmasked exception
+ * waits (SDM vol 1 8.1.9.1), AMD's always do (AMD64 APM vol 1 6.2.5). */
+static const struct cpu_state *pointers(struct cpu *cpu, uint16_t fop)
 {
-	return fip && cpu->guest_rip_of ? cpu->guest_rip_of(cpu, fip) : 0;
+	if (cpu->x87_at)
+		cpu->x87_settle(cpu);
+	if (!cpu_is_amd(cpu) && !fop)
+		cpu->s.x87_op = 0;
+	return &cpu->s;
 }
 
-/* FIP and FDP of an FXSAVE64 image as the guest's operand size wants them; selectors read 0 (CPUID.7.EBX[13]). */
-static void patch_pointers(struct cpu *cpu, uint8_t *fx, unsigned opsize)
+/* Selectors read 0 where CPUID.7.EBX[13] says so. */
+static uint16_t selector(const struct cpu *cpu, uint16_t sel)
 {
-	uint64_t rip = guest_fip(cpu, get_le64(fx + 8));
+	return cpu->model && cpu->model->no_fcs ? 0 : sel;
+}
 
-	put_le64(fx + 8, opsize == 8 ? rip : (uint32_t)rip);
-	put_le64(fx + 16, 0);
+/* In an FXSAVE64 image, as the guest's operand size wants them: SDM vol 1 table 10-2. */
+static void put_pointers(struct cpu *cpu, uint8_t *fx, unsigned opsize)
+{
+	const struct cpu_state *s = pointers(cpu, get_le16(fx + FX_FOP));
+
+	put_le16(fx + FX_FOP, s->x87_op);
+	if (opsize == 8) {
+		put_le64(fx + FX_FIP, s->x87_ip);
+		put_le64(fx + FX_FDP, s->x87_dp);
+		return;
+	}
+	put_le64(fx + FX_FIP, (uint32_t)s->x87_ip | (uint64_t)selector(cpu, s->x87_cs) << 32);
+	put_le64(fx + FX_FDP, (uint32_t)s->x87_dp | (uint64_t)selector(cpu, s->x87_ds) << 32);
+}
+
+/* Out of one; the host gets none. */
+static void take_pointers(struct cpu *cpu, uint8_t *fx, unsigned opsize)
+{
+	uint64_t ip = get_le64(fx + FX_FIP), dp = get_le64(fx + FX_FDP);
+	bool wide = opsize == 8;
+
+	cpu_x87_set(cpu, wide ? ip : (uint32_t)ip, wide ? 0 : (uint16_t)(ip >> 32), get_le16(fx + FX_FOP));
+	cpu->s.x87_dp = wide ? dp : (uint32_t)dp;
+	cpu->s.x87_ds = wide ? 0 : (uint16_t)(dp >> 32);
+	put_le64(fx + FX_FIP, 0);
+	put_le64(fx + FX_FDP, 0);
 }
 
 void insn_fxsave(struct cpu *cpu, const struct insn *in)
@@ -86,7 +119,7 @@ void insn_fxsave(struct cpu *cpu, const struct insn *in)
 	mmu_probe_raise(cpu, gla, FX_SIZE, MMU_WRITE);
 	fpu_live_now(cpu);
 	__asm__ volatile("fxsave64 %0" : "=m"(img));
-	patch_pointers(cpu, img.b, in->opsize);
+	put_pointers(cpu, img.b, in->opsize);
 	mmu_write_raise(cpu, gla, img.b, size, MMU_WRITE);
 }
 
@@ -108,8 +141,7 @@ void insn_fxrstor(struct cpu *cpu, const struct insn *in)
 		put_le64(img.b + FX_MXCSR, get_le64(now.b + FX_MXCSR));
 	}
 	copy_bytes(now.b, img.b, size);
-	put_le64(now.b + 8, 0);
-	put_le64(now.b + 16, 0);
+	take_pointers(cpu, now.b, in->opsize);
 	__asm__ volatile("fxrstor64 %0" : : "m"(now));
 }
 
@@ -186,7 +218,7 @@ static void xsave_raise(struct cpu *cpu, const struct insn *in, bool compact)
 	else
 		__asm__ volatile("xsave64 %0" : "+m"(img) : "a"(lo), "d"(hi));
 	if (mask & 1 && (!compact || img.b[XS_HEADER] & 1)) /* XSAVEC leaves out what is in its initial state */
-		patch_pointers(cpu, img.b, in->opsize);
+		put_pointers(cpu, img.b, in->opsize);
 	if (!cpu_code64(cpu))
 		keep_high_registers(cpu, mask, compact, was.b, img.b);
 	mmu_write_raise(cpu, gla, img.b, size, MMU_WRITE);
@@ -262,16 +294,18 @@ void insn_xrstor(struct cpu *cpu, const struct insn *in)
 		insn_rm_linear_raise(cpu, in, size, MMU_READ);
 		mmu_read_raise(cpu, gla + XS_MIN, img.b + XS_MIN, size - XS_MIN, MMU_READ);
 	}
-	put_le64(img.b + 8, 0);
-	put_le64(img.b + 16, 0);
+	if (mask & 1 && get_le64(img.b + XS_HEADER) & 1)
+		take_pointers(cpu, img.b, in->opsize);
+	else if (mask & 1)
+		cpu_x87_set(cpu, 0, 0, 0);
 	fpu_live_now(cpu);
 	__asm__ volatile("xrstor64 %0" : : "m"(img), "a"((uint32_t)mask), "d"((uint32_t)(mask >> 32)));
 }
 
 /* The x87 environment, whatever format it comes in: SDM vol 1 figures 8-9 to 8-12. */
 struct env {
-	uint16_t fcw, fsw, ftw, fop;
-	uint64_t fip;           /* linear where the format is that of real mode */
+	uint16_t fcw, fsw, ftw, fop, fcs, fds;
+	uint32_t fip, fdp; /* linear where the format is that of real mode */
 };
 
 static bool real_format(const struct cpu *cpu)
@@ -284,31 +318,91 @@ static size_t env_size(const struct insn *in)
 	return in->opsize == 2 ? 14 : 28;
 }
 
-/* Reserved halves of the 32-bit format read as ones. */
-static void env_put(const struct cpu *cpu, const struct insn *in, const struct env *e, uint8_t *out)
+/* A pointer in real mode's formats: 16 bits, and those above, which lie at shift behind the opcode or alone. */
+static void put_real(uint8_t *out, unsigned size, uint32_t at, uint16_t op)
 {
-	bool real = real_format(cpu);
+	put_le16(out, (uint16_t)at);
+	if (size == 2)
+		put_le16(out + 2, (uint16_t)(op | (at >> 4 & 0xf000)));
+	else
+		put_le32(out + 4, op | (at >> 4 & 0xffff000));
+}
 
-	zero_bytes(out, 28);
-	if (in->opsize == 2) {
-		put_le16(out, e->fcw);
-		put_le16(out + 2, e->fsw);
-		put_le16(out + 4, e->ftw);
-		put_le16(out + 6, (uint16_t)e->fip);
-		put_le16(out + 8, real ? (uint16_t)((e->fop & 0x7ff) | (e->fip >> 4 & 0xf000)) : 0);
+static uint32_t take_real(const uint8_t *in, unsigned size)
+{
+	if (size == 2)
+		return get_le16(in) | (uint32_t)(get_le16(in + 2) & 0xf000) << 4;
+	return get_le16(in) | (get_le32(in + 4) & 0xffff000) << 4;
+}
+
+static void put_env16(bool real, const struct env *e, uint8_t *out)
+{
+	put_le16(out, e->fcw);
+	put_le16(out + 2, e->fsw);
+	put_le16(out + 4, e->ftw);
+	if (real) {
+		put_real(out + 6, 2, e->fip, e->fop);
+		put_real(out + 10, 2, e->fdp, 0);
 		return;
 	}
+	put_le16(out + 6, (uint16_t)e->fip);
+	put_le16(out + 8, e->fcs);
+	put_le16(out + 10, (uint16_t)e->fdp);
+	put_le16(out + 12, e->fds);
+}
+
+/* Reserved halves of the 32-bit formats read as ones. */
+static void put_env32(bool real, const struct env *e, uint8_t *out)
+{
 	put_le32(out, 0xffff0000 | e->fcw);
 	put_le32(out + 4, 0xffff0000 | e->fsw);
 	put_le32(out + 8, 0xffff0000 | e->ftw);
-	put_le32(out + 12, real ? (uint16_t)e->fip : (uint32_t)e->fip);
-	put_le32(out + 16, real ? (e->fop & 0x7ffu) | (uint32_t)(e->fip >> 4 & 0xffff000) : (uint32_t)e->fop << 16);
-	put_le32(out + 24, 0xffff0000);
+	if (real) {
+		put_real(out + 12, 4, e->fip, e->fop);
+		put_real(out + 20, 4, e->fdp, 0);
+		return;
+	}
+	put_le32(out + 12, e->fip);
+	put_le32(out + 16, e->fcs | (uint32_t)e->fop << 16);
+	put_le32(out + 20, e->fdp);
+	put_le32(out + 24, 0xffff0000 | e->fds);
+}
+
+static void env_put(const struct cpu *cpu, const struct insn *in, const struct env *e, uint8_t *out)
+{
+	zero_bytes(out, 28);
+	if (in->opsize == 2)
+		put_env16(real_format(cpu), e, out);
+	else
+		put_env32(real_format(cpu), e, out);
+}
+
+/* The pointers of an image, from 6 or 12 bytes on. */
+static void env_pointers(struct cpu *cpu, const uint8_t *p, unsigned size)
+{
+	bool real = real_format(cpu);
+
+	if (real && size == 2) {
+		cpu_x87_set(cpu, take_real(p, 2), 0, get_le16(p + 2));
+		cpu->s.x87_dp = take_real(p + 4, 2);
+	} else if (real) {
+		cpu_x87_set(cpu, take_real(p, 4), 0, get_le16(p + 4));
+		cpu->s.x87_dp = take_real(p + 8, 4);
+	} else if (size == 2) {
+		cpu_x87_set(cpu, get_le16(p), get_le16(p + 2), 0);
+		cpu->s.x87_dp = get_le16(p + 4);
+		cpu->s.x87_ds = get_le16(p + 6);
+	} else {
+		cpu_x87_set(cpu, get_le32(p), get_le16(p + 4), get_le16(p + 6));
+		cpu->s.x87_dp = get_le32(p + 8);
+		cpu->s.x87_ds = get_le16(p + 12);
+	}
 }
 
 /* Live x87 state into native FNSTENV or FNSAVE form in raw (108 bytes) and e; clears what the instruction clears. */
 static void env_take(struct cpu *cpu, bool save, struct env *e, uint8_t *raw)
 {
+	const struct cpu_state *ps;
 	struct image fx;
 
 	fpu_live_now(cpu);
@@ -320,10 +414,18 @@ static void env_take(struct cpu *cpu, bool save, struct env *e, uint8_t *raw)
 	e->fcw = get_le16(raw);
 	e->fsw = get_le16(raw + 4);
 	e->ftw = get_le16(raw + 8);
-	e->fop = get_le16(fx.b + 6);
-	e->fip = guest_fip(cpu, get_le64(fx.b + 8));
-	if (e->fip && real_format(cpu))
-		e->fip += cpu->guest_cs_base_of(cpu, get_le64(fx.b + 8));
+	ps = pointers(cpu, get_le16(fx.b + FX_FOP));
+	e->fop = ps->x87_op;
+	e->fip = (uint32_t)ps->x87_ip;
+	e->fdp = (uint32_t)ps->x87_dp;
+	e->fcs = selector(cpu, ps->x87_cs);
+	e->fds = selector(cpu, ps->x87_ds);
+	if (real_format(cpu)) { /* a pointer that has no selector was loaded as a linear one */
+		e->fip += (uint32_t)ps->x87_cs << 4;
+		e->fdp += (uint32_t)ps->x87_ds << 4;
+	}
+	if (save)
+		cpu_x87_set(cpu, 0, 0, 0);
 }
 
 static void env_store_raise(struct cpu *cpu, const struct insn *in, bool save)
@@ -380,6 +482,7 @@ static void env_load_raise(struct cpu *cpu, const struct insn *in, bool rstor)
 	put_le16(raw, get_le16(img));
 	put_le16(raw + 4, get_le16(img + step));
 	put_le16(raw + 8, get_le16(img + 2 * step));
+	env_pointers(cpu, img + 3 * step, step);
 	fpu_live_now(cpu);
 	cpu->x87_aside = 0; /* the whole status comes from the image */
 	if (!rstor) {

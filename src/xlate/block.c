@@ -120,6 +120,7 @@ void xlate_block_lower(struct tr *t)
 			xlate_lower_access(t, d, 0, d->mem_wr, d->mem_rd, d->mem_size, copy_body);
 		else
 			xlate_copy(t, d, false);
+		xlate_x87_note(t, d);
 	}
 }
 
@@ -283,7 +284,7 @@ struct block *xlate_block_step(struct xlate *x)
 	stats_enter(&x->cpu->stats, PHASE_TRANSLATION);
 	xlate_find_fetch(x, &f);
 	cpu_fpu_park(x->cpu);
-	xlate_keep_x87_rip(x);
+	xlate_x87_settle(x->cpu);
 	xlate_cache_make_room_to_step(x);
 	struct block *b = &x->step_block;
 	memset(b, 0, sizeof(*b));

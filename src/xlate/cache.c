@@ -231,7 +231,7 @@ void xlate_cache_written(struct xlate *x, uint64_t off, uint64_t len)
 
 void xlate_cache_flush(struct xlate *x)
 {
-	xlate_keep_x87_rip(x);
+	xlate_x87_settle(x->cpu);
 	for (uint32_t i = 0; i < x->nblocks; i++)
 		for (unsigned k = 0; k < 2; k++) {
 			uint64_t page = x->by_host[i]->ram[k] >> 12;

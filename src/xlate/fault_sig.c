@@ -62,11 +62,11 @@ static bool is_guest_vector(greg_t trap)
 		trap == EXC_SS;
 }
 
-/* What the access adds its bias from, and nothing else, is made the bias of a new window: another register is the
- * guest's, who might guess what biases look like. */
+/* What the access adds its bias from, and nothing else, is made the bias of a new window: another register, which may
+ * hold what the guest likes, might be a guess at what biases look like. */
 static enum mmu_window_fault window_fault(struct xlate *x, const struct block *b, const siginfo_t *si, greg_t *g)
 {
-	unsigned reg = xlate_bias_at(x, b, (uint64_t)g[REG_RIP]);
+	unsigned reg = b->nmap ? xlate_map_at(x, b, (uint64_t)g[REG_RIP])->bias : 0;
 	uint64_t none = 0, s1 = (uint64_t)g[REG_R10], s2 = (uint64_t)g[REG_R11];
 	uint64_t *bias = reg == S1 ? &s1 : reg == S2 ? &s2 : &none;
 	enum mmu_window_fault how = mmu_window_fault(x->cpu, g[REG_TRAPNO] == EXC_PF, (uint64_t)(uintptr_t)si->si_addr,
@@ -85,7 +85,7 @@ static bool window_filled(struct xlate *x, struct block *b, const siginfo_t *si,
 	if (how == WINDOW_NOT && x->cpu->s.cpl != 3)
 		mmu_window_strike(x->cpu);
 	else if (how == WINDOW_NOT) {
-		uint8_t *n = &x->window_not[xlate_window_at(x->cpu->guest_rip_of(x->cpu, rip))];
+		uint8_t *n = &x->window_not[xlate_window_at(xlate_guest_rip(x, rip))];
 		*n += *n < WINDOW_NOT_MAX;
 		if (*n == WINDOW_NOT_MAX && !b->dead)
 			xlate_cache_kill(x, b);
@@ -114,7 +114,7 @@ static void on_fault(int sig, siginfo_t *si, void *ctx)
 		cpu->stats.count[STAT_EXIT_POLL]++;
 		cpu->s.rip = poll_target(x, b, (uint32_t)((uint64_t)g[REG_RIP] - (uint64_t)(uintptr_t)x->rx), g);
 	} else {
-		cpu->s.rip = cpu->guest_rip_of(cpu, (uint64_t)g[REG_RIP]);
+		cpu->s.rip = xlate_guest_rip(x, (uint64_t)g[REG_RIP]);
 		/* An unused near entry may have let a non-canonical address pass: one strict step tells #GP from #SS. It also
 		 * knows all that windows do not. */
 		x->sig_retry = window || (g[REG_TRAPNO] == EXC_GP && b != &x->step_block);

@@ -336,7 +336,8 @@ void xlate_lower_load(struct tr *t, unsigned width, unsigned dst)
 void xlate_lower_map(struct tr *t, unsigned insn)
 {
 	t->map[t->nmap++] = (struct xmap){ .host = (uint32_t)(t->e.p - t->x->rw) - t->b->host_off,
-		.guest = (uint16_t)(t->rips[insn] - t->b->rip), .len = t->dec[insn].in.len };
+		.guest = (t->rips[insn] - t->b->rip) & 0xfff, .len = t->dec[insn].in.len & 15,
+		.x87_op = xlate_x87_opcode(&t->dec[insn]) & 0x7ff };
 }
 
 static void emit_segment_stub(struct tr *t, const struct cold *c)
@@ -366,6 +367,7 @@ static void emit_vector_stub(struct tr *t, const struct cold *c)
  * CALL still has to go to its target. */
 static void emit_commit(struct tr *t, const struct cold *c)
 {
+	xlate_x87_note(t, &t->dec[c->insn]);
 	if (t->dec[c->insn].cls == DC_CALL) {
 		emit_call_cpu(&t->e, CPU_OFF(thunk) + XT_PUSHED * 8);
 		return;

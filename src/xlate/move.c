@@ -116,6 +116,11 @@ void xlate_move_site(struct tr *t, unsigned reg, const struct xsite *site)
 void xlate_move_here(struct tr *t, unsigned reg)
 {
 	emit_mov_imm(&t->e, reg, (uint64_t)(t->e.p - t->x->rw));
+	xlate_move_at(t);
+}
+
+void xlate_move_at(struct tr *t)
+{
 	note(t, MOVE_HERE, t->e.p - 4);
 }
 

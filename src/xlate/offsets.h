@@ -5,15 +5,15 @@
 
 #define OFF_RSP 40 /* CPU_RSP; the others count from there */
 #define OFF_RIP 128
-#define OFF_TMP 816
+#define OFF_TMP 840
 #define OFF_LEFT_AT (OFF_TMP + 24)
-#define OFF_HOST_FLAGS 848
-#define OFF_HOST_PC 856
-#define OFF_HOST_RSP 864
-#define OFF_BOUNCE_LEN 1056
-#define OFF_NEAR_LIVE 1072
-#define OFF_NEAR_BUDGET 1080
-#define OFF_KEPT 1088
+#define OFF_HOST_FLAGS 872
+#define OFF_HOST_PC 880
+#define OFF_HOST_RSP 888
+#define OFF_BOUNCE_LEN 1080
+#define OFF_NEAR_LIVE 1096
+#define OFF_NEAR_BUDGET 1104
+#define OFF_KEPT 1112
 #define OFF_NEAR 1560
 #define OFF_TLB 3480
 #define OFF_RMAX (OFF_TLB + 6 * (TLB_MASK + 1) * TLBE_BYTES)

@@ -211,7 +211,7 @@ static uint32_t wbias_of(unsigned k)
 }
 
 /* t->m = host register + disp + the bias in s, or without the register: the handler of faults is told where the bias
- * is (xlate_bias_at). */
+ * is (struct xmap). */
 static void operand(struct tr *t, unsigned host, unsigned s, int32_t disp)
 {
 	struct xmap *m = &t->map[t->nmap - 1];

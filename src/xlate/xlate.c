@@ -303,9 +303,14 @@ void xlate_pushed(struct cpu *cpu)
 		cpu_fpu_load(cpu);
 }
 
-/* The guest instruction that host code at off within b belongs to. */
-static const struct xmap *map_at(const struct block *b, uint32_t off)
+static uint32_t offset_in(const struct xlate *x, const struct block *b, uint64_t host_pc)
 {
+	return (uint32_t)(host_pc - (uint64_t)(uintptr_t)x->rx) - b->host_off;
+}
+
+const struct xmap *xlate_map_at(const struct xlate *x, const struct block *b, uint64_t host_pc)
+{
+	uint32_t off = offset_in(x, b, host_pc);
 	unsigned lo = 0, hi = b->nmap;
 	while (hi - lo > 1) {
 		unsigned mid = (lo + hi) / 2;
@@ -317,47 +322,12 @@ static const struct xmap *map_at(const struct block *b, uint32_t off)
 	return &b->map[lo];
 }
 
-static uint32_t offset_in(const struct xlate *x, const struct block *b, uint64_t host_pc)
+uint64_t xlate_guest_rip(struct xlate *x, uint64_t host_pc)
 {
-	return (uint32_t)(host_pc - (uint64_t)(uintptr_t)x->rx) - b->host_off;
-}
-
-unsigned xlate_bias_at(const struct xlate *x, const struct block *b, uint64_t host_pc)
-{
-	return b->nmap ? map_at(b, offset_in(x, b, host_pc))->bias : 0;
-}
-
-static uint64_t guest_rip_of(struct cpu *cpu, uint64_t host_pc)
-{
-	struct xlate *x = cpu->engine;
 	const struct block *b = xlate_cache_at(x, host_pc);
-	if (host_pc == (uint64_t)(uintptr_t)x)
-		return x->x87_rip;
 	if (!b || !b->nmap)
 		return 0;
-	return b->rip + map_at(b, offset_in(x, b, host_pc))->guest;
-}
-
-static uint64_t guest_cs_base_of(struct cpu *cpu, uint64_t host_pc)
-{
-	const struct xlate *x = cpu->engine;
-	const struct block *b = xlate_cache_at(cpu->engine, host_pc);
-
-	if (host_pc == (uint64_t)(uintptr_t)x)
-		return x->x87_cs_base;
-	return b ? b->cs_base : 0;
-}
-
-void xlate_keep_x87_rip(struct xlate *x)
-{
-	uint8_t *fip = x->cpu->fpu + CPU_FPU_FIP;
-	uint64_t at = get_le64(fip);
-	must(!x->cpu->fpu_live);
-	if (!xlate_cache_at(x, at))
-		return;
-	x->x87_rip = guest_rip_of(x->cpu, at);
-	x->x87_cs_base = guest_cs_base_of(x->cpu, at);
-	put_le64(fip, (uint64_t)(uintptr_t)x);
+	return b->rip + xlate_map_at(x, b, host_pc)->guest;
 }
 
 /* Where near misses come thick, whoever is taken at random has many of them: that instruction asks the TLB at once
@@ -371,7 +341,7 @@ void xlate_near_often(struct cpu *cpu, uint64_t host_pc)
 	struct block *b = xlate_cache_at(x, host_pc);
 	if (!b || b->dead || since > NEAR_BUDGET * (b->window ? SLOT_DENSE : NEAR_DENSE))
 		return;
-	uint32_t h = xlate_far_bit(guest_rip_of(cpu, host_pc - 1), b->window);
+	uint32_t h = xlate_far_bit(xlate_guest_rip(x, host_pc - 1), b->window);
 	x->far[h / 64] |= 1ull << h % 64;
 	xlate_cache_kill(x, b);
 }
@@ -381,7 +351,7 @@ void xlate_sync(struct xlate *x)
 	struct cpu *cpu = x->cpu;
 	if (!cpu->host_pc)
 		return;
-	cpu->s.rip = guest_rip_of(cpu, cpu->host_pc - 1);
+	cpu->s.rip = xlate_guest_rip(x, cpu->host_pc - 1);
 	flags_from_host(cpu);
 	cpu->host_pc = 0;
 }
@@ -414,7 +384,7 @@ static struct xexit *enter(struct xlate *x, uint32_t code_off)
 	uint64_t left_at = cpu->tmp[TMP_LEFT_AT];
 	if (!ex && left_at && bad_rip(cpu)) {
 		uint64_t off = left_at & ((1u << LEFT_AT_BITS) - 1);
-		xlate_block_bad_target_raise(x, guest_rip_of(cpu, (uint64_t)(uintptr_t)x->rx + off),
+		xlate_block_bad_target_raise(x, xlate_guest_rip(x, (uint64_t)(uintptr_t)x->rx + off),
 			(unsigned)(left_at >> LEFT_AT_BITS) * 2);
 	}
 	return ex;
@@ -515,8 +485,7 @@ void xlate_attach(struct xlate *x)
 	cpu->engine = x;
 	cpu->flushed = xlate_live_flushed;
 	cpu->code_written = code_written;
-	cpu->guest_rip_of = guest_rip_of;
-	cpu->guest_cs_base_of = guest_cs_base_of;
+	cpu->x87_settle = xlate_x87_settle;
 	cpu->near_budget = NEAR_BUDGET;
 	for (unsigned k = 0; k < ARRAY_LEN(cpu->thunk); k++)
 		cpu->thunk[k] = (const void *)thunks[k];

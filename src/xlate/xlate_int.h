@@ -57,10 +57,11 @@ struct xexit {
  * access of it that has its bias elsewhere than the one before. */
 struct xmap {
 	uint32_t host;
-	uint16_t guest; /* offset of the instruction from the block's rip */
-	uint8_t len;
-	uint8_t bias;   /* S1 or S2 if that holds the bias of an access in a window, else 0 */
+	uint16_t guest : 12, len : 4; /* the instruction, from the block's rip on */
+	uint16_t bias : 5;            /* S1 or S2 if that holds the bias of an access in a window, else 0 */
+	uint16_t x87_op : 11;         /* opcode of an x87 instruction (x87.c) */
 };
+_Static_assert(sizeof(struct xmap) == 8 && BLOCK_MAX_INSNS * 15 < 1 << 12, "struct xmap");
 
 /* What a move of the block to another address has to repair, at off from its entry, or from its cold code (move.c). */
 enum move {
@@ -176,7 +177,6 @@ struct xlate {
 	uint8_t sig_vector;
 	uint32_t sig_error;
 	struct block step_block;      /* the block in the step buffer */
-	uint64_t x87_rip, x87_cs_base; /* of the last x87 instruction if its FIP is our own address */
 	uint8_t window_not[4096];     /* hashed: how often an instruction met what windows do not answer */
 	bool crc32, bmi2;             /* host has SSE4.2, BMI2 */
 	bool sig_retry;               /* #GP that the strict translation of one instruction has to confirm */
@@ -309,12 +309,15 @@ struct block *xlate_block_step(struct xlate *x);
  * return address, which may lie over the CALL by now; 0: it is none. */
 noreturn void xlate_block_bad_target_raise(struct xlate *x, uint64_t rip, unsigned pushed);
 
-/* xlate.c: which of S1 and S2 holds the bias of the access in a window that b does at host_pc; 0: neither. The other
- * may hold what the guest likes. */
-unsigned xlate_bias_at(const struct xlate *x, const struct block *b, uint64_t host_pc);
+/* xlate.c: what host code at host_pc, of b, belongs to. */
+const struct xmap *xlate_map_at(const struct xlate *x, const struct block *b, uint64_t host_pc);
+uint64_t xlate_guest_rip(struct xlate *x, uint64_t host_pc); /* 0 if host_pc is not translated code */
 
-/* xlate.c, FPU parked: host code goes, and the x87 instruction pointer may point to it. Ours instead stands for it. */
-void xlate_keep_x87_rip(struct xlate *x);
+/* x87.c: d is done: if it is an x87 instruction, it is the last; its opcode, 0: it is none. */
+void xlate_x87_note(struct tr *t, const struct dec *d);
+unsigned xlate_x87_opcode(const struct dec *d);
+/* Bring s.x87_* up to date, before what cpu->x87_at names goes. */
+void xlate_x87_settle(struct cpu *cpu);
 
 /* perfmap.c */
 void xlate_perfmap_block(struct xlate *x, const struct block *b);
@@ -503,6 +506,7 @@ void xlate_move_imm32(struct tr *t);
 void xlate_move_never(struct tr *t);
 void xlate_move_site(struct tr *t, unsigned reg, const struct xsite *site);
 void xlate_move_here(struct tr *t, unsigned reg);
+void xlate_move_at(struct tr *t); /* the same of an offset that was just emitted */
 /* emit_patch and emit_jcc_to between hot and cold code, or within either. */
 void xlate_move_patch(struct tr *t, uint8_t *disp, const uint8_t *target);
 void xlate_move_jcc_to(struct tr *t, int cc, const uint8_t *target);

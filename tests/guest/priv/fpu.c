@@ -14,6 +14,12 @@ SNIPPET(x_mmx, "fninit\n fldz\n fld1\n fdivp\n fnstcw cw\n andw $0xfffb, cw\n fl
 SNIPPET(x_stack, "fninit\n fstp %st(0)\n fnstsw %ax");
 SNIPPET(x_tags, "fninit\n fld1\n movd %eax, %mm1\n fnstenv area\n emms");
 SNIPPET(x_where, "fninit\nxo_at: fld1\n mov $1, %eax\n mov $2, %edx\n fnstenv area");
+/* How code that does not know where it runs finds out. */
+SNIPPET(x_getpc, "fninit\nxg_at: fcmovnb %st, %st\n fnstenv -12(" SP ")\n pop " AX);
+SNIPPET(x_mem, "fninit\nxe_at: flds one\n fnclex\n fldcw cw\n fwait\n fnstenv area");
+SNIPPET(x_far_off, "mov $100, %ecx\n1: fninit\nxh_at: fld1\n mov %ecx, %eax\n 2: dec %eax\n jnz 2b\n dec %ecx\n jnz 1b\n fnstenv area");
+SNIPPET(x_over, "fninit\n fldz\n mov $xc_at, %edi\nxo_st: fstps (" DI ")\nxc_at: .byte 0x90, 0x90, 0x90, 0x90\n fnstenv area");
+SNIPPET(x_loaded, "fxrstor area\n fxsave area + 512\n fnstenv area + 1024");
 SNIPPET(x_plain, "xp_at: fld1");
 SNIPPET(x_wait, "xw_at: fwait");
 SNIPPET(x_fninit, "xi_at: fninit");
@@ -37,7 +43,7 @@ SNIPPET(fsave_it, "fninit\n fld1\n fldpi\n fnsave area\n fnstsw %ax\n mov %eax, 
 	" fstpl area + 512\n fnstsw %ax");
 SNIPPET(fsave16, ".byte 0x66\n fnsave area");
 extern char xo_at[], xd_at[], xd_next[], xd_wait[], xm_at[], xu_at[], xu_next[], xx_at[], xp_at[], xw_at[], xi_at[],
-	xs_at[], xq_at[], xl_at[], sd_at[], sd_next[], sv_at[], sm_at[], sa_at[], sr_at[], fx_at[], fr_at[], xv_at[],
+	xs_at[], xq_at[], xl_at[], xg_at[], xe_at[], xh_at[], xo_st[], sd_at[], sd_next[], sv_at[], sm_at[], sa_at[], sr_at[], fx_at[], fr_at[], xv_at[],
 	xr_at[];
 u16 cw;
 u32 mxcsr;
@@ -57,6 +63,36 @@ static void with(const void *code, ul di)
 }
 
 static void on_step(void) {}
+
+/* CPUID.7.EBX[13]: selectors read 0; AMD's CPUs keep the opcode of each instruction, Intel's of none but the one whose
+ * unmasked exception waits (APM vol 1 6.2.5, SDM vol 1 8.1.9.1). */
+static void last_instruction(void)
+{
+	u32 vendor[4], r[4], cs = UCS;
+	cpuid(0, 0, vendor);
+	int amd = vendor[1] == 0x68747541;
+	cpuid(7, 0, r);
+	if (vendor[0] >= 7 && r[1] >> 13 & 1)
+		cs = 0;
+	run(x_getpc, 3);
+	CHECK("vol 1 8.1.8 FNSTENV tells where the last instruction lies", FINE && (u32)t.r.ax == (u32)(ul)xg_at);
+	cw = 0x37f;
+	run(x_mem, 3);
+	CHECK("vol 1 8.1.8 control instructions and FWAIT leave the pointers alone", FINE && AREA32(12) == (u32)(ul)xe_at &&
+		AREA16(16) == cs);
+	CHECK("vol 1 8.1.9 the opcode, with the ModRM of the guest", (AREA16(18) == (0x100 | *(u8 *)(xe_at + 1))) == amd);
+	run(x_far_off, 3);
+	CHECK("vol 1 8.1.8 other instructions, and other blocks, too", FINE && AREA32(12) == (u32)(ul)xh_at);
+	run(x_over, 0);
+	CHECK("vol 1 8.1.8 a store over code that runs next", t.vec != DF && AREA32(12) == (u32)(ul)xo_st);
+	asm volatile("fninit\n fxsave %0" : "=m"(area));
+	AREA32(8) = 0x12345678, AREA32(12) = 0x9a, AREA32(16) = 0x76543210, AREA32(20) = 0x23;
+	run(x_loaded, 3);
+	CHECK("vol 2 FXRSTOR, FXSAVE: pointers come back", FINE && AREA32(512 + 8) == 0x12345678 &&
+		AREA32(512 + 16) == 0x76543210 && AREA32(512 + 12) == (cs ? 0x9a : 0) && AREA32(512 + 20) == (cs ? 0x23 : 0));
+	CHECK("vol 2 FXRSTOR, FNSTENV", AREA32(1024 + 12) == 0x12345678 && AREA32(1024 + 20) == 0x76543210);
+	asm volatile("fninit");
+}
 
 static void x87(void)
 {
@@ -88,6 +124,7 @@ static void x87(void)
 		CHECK("vol 1 8.1.8 the instruction pointer, with and without single steps", FINE &&
 			AREA32(12) == (u32)(ul)xo_at);
 	}
+	last_instruction();
 	run(fsave_it, 3);
 	CHECK("vol 2 FNSAVE initializes, FRSTOR restores", FINE && (t.r.dx & 0xffff) == 0 &&
 		AREA64(512) == 0x400921fb54442d18 && (t.r.ax & 0x3800) == 0x3800);
