@@ -2,7 +2,7 @@
 /* what: FXSAVE, XSAVE, FNSTENV, FNSAVE and their loads: run on a buffer by the host, then copied to or from the guest
  *
  * The guest's state is live in the host's registers, so the host's own instruction writes the image. What differs is
- * patched: the x87 pointers are the guest's (s.x87_*, kept by the engine), of which the host's registers never hold any.
+ * patched: the x87 pointers are the guest's (s.x87_*, kept by the engine), of which the host's registers hold none.
  *
  * I1  Guest memory is touched before or after the native instruction, never between fpu_live_now() and it: MMIO parks
  *     the FPU.

@@ -47,7 +47,12 @@ static bool decode_next(struct tr *t, struct fetch *f, unsigned off)
 	}
 	t->rips[t->n] = rip;
 	xlate_move_decoded(t, d);
+	uint32_t key = t->key;
 	xlate_system_choose(t, d);
+	if (!xlate_bound_take(t, d)) {
+		t->key = key;
+		return false;
+	}
 	t->keys[++t->n] = t->key;
 	return true;
 }
@@ -65,13 +70,12 @@ static bool jumps_to_start(const struct dec *d, unsigned end)
 
 static void decode_block(struct tr *t, struct fetch *f)
 {
-	unsigned off = 0, max = t->step ? 1 : BLOCK_MAX_INSNS, jumps = 0;
-	while (t->n < max && jumps < BLOCK_MAX_EXITS - 2 && off < f->len) {
+	unsigned off = 0, max = t->step ? 1 : BLOCK_MAX_INSNS;
+	while (t->n < max && off < f->len) {
 		if (!decode_next(t, f, off))
 			break;
 		const struct dec *d = &t->dec[t->n - 1];
 		off += d->in.len;
-		jumps += d->cls == DC_JCC || d->cls == DC_LOOP;
 		t->loops |= jumps_to_start(d, off);
 		if (ends_block(d) || f->crosses || !f->cacheable)
 			break;
@@ -167,9 +171,10 @@ static void emit_block(struct tr *t, uint32_t host_off, uint32_t cold_off, enum 
 	xlate_system_mode(t, 0);
 	emit_gate(t->x, &t->e, b, host_off, cold_off, want);
 	for (unsigned i = 0; i < t->n; i++) {
-		t->i = i;
+		const unsigned first = t->i = i;
 		t->rip = t->rips[i];
 		xlate_system_mode(t, i);
+		const uint8_t *from = t->e.p;
 		xlate_homed_before(t, &t->dec[i]);
 		xlate_lower_map(t, i);
 		unsigned run = xlate_insn_stack_run(t);
@@ -179,6 +184,7 @@ static void emit_block(struct tr *t, uint32_t host_off, uint32_t cold_off, enum 
 		xlate_window_passed(t, &t->dec[i]);
 		for (; run > 1; run--)
 			xlate_window_passed(t, &t->dec[++i]);
+		xlate_bound_check(t, first, i + 1, (uint32_t)(t->e.p - from));
 	}
 	xlate_homed_flush(t);
 	if (!t->ended)
@@ -188,6 +194,7 @@ static void emit_block(struct tr *t, uint32_t host_off, uint32_t cold_off, enum 
 	xlate_lower_cold(t);
 	copy_tables(t);
 	emit_exit_stubs(t->x, &t->e, b);
+	xlate_bound_check_block(t);
 	b->ninsns = (uint16_t)t->n;
 	xlate_move_end(t);
 }
@@ -225,6 +232,7 @@ static struct tr *begin(struct xlate *x, struct block *b, bool step)
 	t->step = step;
 	t->n = t->ncold = t->nexits = t->nmap = 0;
 	t->ended = t->loops = false;
+	xlate_bound_begin(t);
 	xlate_window_forget(t);
 	xlate_homed_begin(t);
 	xlate_move_begin(t);

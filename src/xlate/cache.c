@@ -53,10 +53,11 @@ static void add_to_page(struct xlate *x, struct block *b, unsigned i)
 	cp->granules |= granules(first, last);
 }
 
-#define BLOCK_ROOM (BLOCK_MAX_INSNS * INSN_MAX_HOST)
-
 /* Tables of one block, or of a single step. */
 #define TABLES_ROOM 65536u
+_Static_assert(sizeof(struct block) + sizeof(((struct tr *)0)->exits) + sizeof(((struct tr *)0)->map) +
+	sizeof(((struct tr *)0)->moves) + (BLOCK_MAX_SITES + BLOCK_MAX_INSNS) * (sizeof(struct xsite) + 16) < TABLES_ROOM,
+	"a block's tables");
 
 void xlate_cache_begin(struct xlate *x)
 {

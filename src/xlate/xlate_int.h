@@ -21,11 +21,11 @@ enum xlate_thunk { XT_EXIT_DIRECT, XT_EXIT_INDIRECT, XT_EXIT_PAGE, XT_EXIT_RETUR
 
 #define BLOCK_MAX_INSNS 48
 #define BLOCK_MAX_EXITS 12
-/* PUSH and POP of memory check a limit and a page twice. */
-#define BLOCK_MAX_SITES (BLOCK_MAX_INSNS * 4)
+/* What a block may have of cold stubs, map entries, and host bytes, hot and cold: bound.c sees that it has not more. */
+#define BLOCK_MAX_SITES 192
+#define BLOCK_MAX_MAP 384
+#define BLOCK_ROOM (32u << 10)
 #define STACK_RUN_MAX 8
-/* Host bytes one guest instruction may take at most, cold part included: reserved before translating. */
-#define INSN_MAX_HOST 512
 /* What is translated stays in the host's memory: the first size of the code cache and its tables keeps a machine at
  * its login prompt below 96 MiB beyond its RAM; CODE_SIZE is what it may grow to (grow.c). */
 #define CODE_SIZE_FIRST (38u << 20)
@@ -246,6 +246,13 @@ struct scratch {
 	uint8_t used; /* instruction that used it last */
 };
 
+/* The most that an instruction may take, or what is left of a block (bound.c). */
+struct bound {
+	uint16_t hot, cold; /* bytes of host code */
+	uint16_t map;
+	uint8_t stubs, exits;
+};
+
 /* A translation under way. */
 struct tr {
 	struct xlate *x;
@@ -266,10 +273,11 @@ struct tr {
 	unsigned ncold;
 	struct xexit exits[BLOCK_MAX_EXITS];
 	unsigned nexits;
-	struct xmap map[3 * BLOCK_MAX_INSNS + BLOCK_MAX_SITES + 2];
+	struct xmap map[BLOCK_MAX_MAP];
 	unsigned nmap;
 	struct xmove moves[MOVES_MAX];
 	unsigned nmoves;
+	struct bound room;
 	bool movable;
 	bool loops;            /* the block jumps backwards: what it does is done often */
 	bool ended;            /* control never falls out of the last instruction */
@@ -449,6 +457,13 @@ void xlate_window_slot_stub(struct tr *t, const struct cold *c);
 
 /* The bias of base register k is about to leave host register: to where the next access finds it, if there is one. */
 void xlate_window_keep(struct tr *t, unsigned k, unsigned host);
+
+/* bound.c: an empty block; does d, the next instruction, still fit? */
+void xlate_bound_begin(struct tr *t);
+bool xlate_bound_take(struct tr *t, const struct dec *d);
+/* Instructions first to end - 1 have taken so many bytes of hot code; the block is complete. */
+void xlate_bound_check(const struct tr *t, unsigned first, unsigned end, uint32_t hot);
+void xlate_bound_check_block(const struct tr *t);
 
 /* homed.c: what scratch registers hold */
 /* Nothing is held. */

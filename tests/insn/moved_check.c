@@ -8,7 +8,7 @@
 /* What there is of a block. */
 struct made {
 	struct block b;
-	uint8_t hot[BLOCK_MAX_INSNS * INSN_MAX_HOST], cold[BLOCK_MAX_INSNS * INSN_MAX_HOST];
+	uint8_t hot[BLOCK_ROOM], cold[BLOCK_ROOM];
 	struct xexit exits[BLOCK_MAX_EXITS];
 	struct xmap map[1024];
 	struct xsite site[BLOCK_MAX_SITES];

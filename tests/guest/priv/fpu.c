@@ -17,8 +17,10 @@ SNIPPET(x_where, "fninit\nxo_at: fld1\n mov $1, %eax\n mov $2, %edx\n fnstenv ar
 /* How code that does not know where it runs finds out. */
 SNIPPET(x_getpc, "fninit\nxg_at: fcmovnb %st, %st\n fnstenv -12(" SP ")\n pop " AX);
 SNIPPET(x_mem, "fninit\nxe_at: flds one\n fnclex\n fldcw cw\n fwait\n fnstenv area");
-SNIPPET(x_far_off, "mov $100, %ecx\n1: fninit\nxh_at: fld1\n mov %ecx, %eax\n 2: dec %eax\n jnz 2b\n dec %ecx\n jnz 1b\n fnstenv area");
-SNIPPET(x_over, "fninit\n fldz\n mov $xc_at, %edi\nxo_st: fstps (" DI ")\nxc_at: .byte 0x90, 0x90, 0x90, 0x90\n fnstenv area");
+SNIPPET(x_far_off, "mov $100, %ecx\n1: fninit\nxh_at: fld1\n mov %ecx, %eax\n 2: dec %eax\n jnz 2b\n dec %ecx\n"
+	" jnz 1b\n fnstenv area");
+SNIPPET(x_over, "fninit\n fldz\n mov $xc_at, %edi\nxo_st: fstps (" DI ")\nxc_at: .byte 0x90, 0x90, 0x90, 0x90\n"
+	" fnstenv area");
 SNIPPET(x_loaded, "fxrstor area\n fxsave area + 512\n fnstenv area + 1024");
 SNIPPET(x_plain, "xp_at: fld1");
 SNIPPET(x_wait, "xw_at: fwait");
@@ -43,7 +45,8 @@ SNIPPET(fsave_it, "fninit\n fld1\n fldpi\n fnsave area\n fnstsw %ax\n mov %eax, 
 	" fstpl area + 512\n fnstsw %ax");
 SNIPPET(fsave16, ".byte 0x66\n fnsave area");
 extern char xo_at[], xd_at[], xd_next[], xd_wait[], xm_at[], xu_at[], xu_next[], xx_at[], xp_at[], xw_at[], xi_at[],
-	xs_at[], xq_at[], xl_at[], xg_at[], xe_at[], xh_at[], xo_st[], sd_at[], sd_next[], sv_at[], sm_at[], sa_at[], sr_at[], fx_at[], fr_at[], xv_at[],
+	xs_at[], xq_at[], xl_at[], xg_at[], xe_at[], xh_at[],
+	xo_st[], sd_at[], sd_next[], sv_at[], sm_at[], sa_at[], sr_at[], fx_at[], fr_at[], xv_at[],
 	xr_at[];
 u16 cw;
 u32 mxcsr;

@@ -43,7 +43,8 @@ ON(int_n, "", "int $0x41");
 ON(pop_mem, "", "lea -64(" SP "), " DI "\n push " ACC "\n pop (" DI ")");
 ON(movs, "", "lea -64(" SP "), " DI "\n push " SI "\n mov $call_mem_p, %esi\n movsl\n movsb\n pop " SI);
 ON(rep_stos, "", "lea -128(" SP "), " DI "\n mov $64, %ecx\n rep stosb");
-ON(rep_movs, "", "push " SI "\n lea -128(" SP "), " DI "\n mov $call_mem_p, %esi\n mov $32, %ecx\n rep movsb\n pop " SI);
+ON(rep_movs, "", "push " SI "\n"
+	" lea -128(" SP "), " DI "\n mov $call_mem_p, %esi\n mov $32, %ecx\n rep movsb\n pop " SI);
 ON(xchg_mem, "", "lea -64(" SP "), " DI "\n xchg " ACC ", (" DI ")");
 ON(sgdt_mem, "", "sgdt -64(" SP ")");
 #ifndef __x86_64__
@@ -58,7 +59,7 @@ SELF(self_rel, "", ".fill 16, 1, 0x90\n call self_rel_f");
 SELF(self_reg, "mov $self_reg_f, %eax", ".fill 16, 1, 0x90\n call *" ACC);
 SELF(self_far, "", ".fill 16, 1, 0x90\n lcall *self_far_p");
 
-asm(".data\n.balign 16\ncall_mem_p: " 
+asm(".data\n.balign 16\ncall_mem_p: "
 #ifdef __x86_64__
     ".quad call_mem_f\n.fill 24, 1, 0x90\nfar_mem_p: .quad far_mem_f\n.short 8\nself_far_p: .long self_far_f\n.short 8\n"
 #else
@@ -164,7 +165,8 @@ static void call16s(void)
 }
 
 /* A target beyond the limit, the return address over the CALL: #GP at the CALL, stack pointer as before it. */
-SNIPPET_BITS(beyond, "16", "mov $0xfff0, %ax\n mov $(1f - beyond), %sp\n .fill 200, 1, 0x90\nbeyond_at: call *%ax\n1: nop");
+SNIPPET_BITS(beyond, "16",
+	"mov $0xfff0, %ax\n mov $(1f - beyond), %sp\n .fill 200, 1, 0x90\nbeyond_at: call *%ax\n1: nop");
 extern char beyond_at[];
 
 static void beyond_limit(void)
