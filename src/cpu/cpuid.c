@@ -58,6 +58,14 @@ static uint32_t xsave_size(const struct cpu_model *m, uint64_t xcr0, bool compac
 	return size;
 }
 
+bool cpuid_offers(const struct cpu_model *m, uint32_t leaf, uint32_t sub, unsigned reg, unsigned bit)
+{
+	const struct cpuid_leaf *l = leaf_find(m, leaf, sub);
+	const uint32_t out[4] = { l ? l->eax : 0, l ? l->ebx : 0, l ? l->ecx : 0, l ? l->edx : 0 };
+
+	return out[reg] >> bit & 1;
+}
+
 static void set_bit(uint32_t *word, unsigned bit, bool on)
 {
 	*word = (*word & ~(1u << bit)) | (uint32_t)on << bit;

@@ -45,6 +45,8 @@ struct cpu_model *cpuid_model_new(const char *name, struct err *err);
 /* NULL-terminated list of names with one-line descriptions, for --help. */
 struct cpuid_model_name { const char *name, *what; };
 const struct cpuid_model_name *cpuid_model_names(void);
+/* Is this bit of what CPUID answers set (reg: 0 to 3, EAX to EDX)? Without the bits that go by the CPU's state. */
+bool cpuid_offers(const struct cpu_model *m, uint32_t leaf, uint32_t sub, unsigned reg, unsigned bit);
 /* Answer CPUID, dynamic bits (OSXSAVE, APIC enable, XSAVE size of XCR0, OSPKE...) included. */
 void cpuid_answer(const struct cpu *cpu, uint32_t leaf, uint32_t sub, uint32_t out[4]);
 

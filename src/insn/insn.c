@@ -97,7 +97,12 @@ void insn_align_raise(struct cpu *cpu, gla_t gla, size_t size)
 
 	if (cpu->s.cpl != 3 || !(cpu->s.rflags & FL_AC) || !(cpu->s.cr0 & CR0_AM))
 		return;
-	if (align <= 8 && !(align & (align - 1)) && gla & (align - 1) && cpu_canonical(gla))
+	/* Intel's CPUs do not look at vectors (SDM vol 3 6.15, table 6-7), AMD's at 16 bytes (as seen on Zen 3 and 5) */
+	if (cpu_is_amd(cpu) && (align == 16 || align == 32 || align == 64))
+		align = 16;
+	else if (align > 8)
+		return;
+	if (!(align & (align - 1)) && gla & (align - 1) && cpu_canonical(gla))
 		cpu_raise(cpu, EXC_AC, 0);
 }
 

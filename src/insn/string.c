@@ -13,6 +13,7 @@
  * I2  Between chunks a waiting interrupt or request stops the instruction with next_rip at itself.
  */
 #include "base/bytes.h"
+#include "cpu/cpuid.h"
 #include "insn/insn_int.h"
 
 struct str {
@@ -31,10 +32,10 @@ static struct str str_begin(const struct cpu *cpu, const struct insn *in)
 }
 
 /* A repeat truncates RCX before anything else, MOVS and STOS their address registers too, as Intel CPUs do; others
- * only as they advance. */
+ * only as they advance, and AMD's all of them. */
 static void truncate(struct cpu *cpu, const struct insn *in, unsigned reg)
 {
-	if (in->rep)
+	if (in->rep && !cpu_is_amd(cpu))
 		reg_set(cpu, reg, cpu->s.gpr[reg], in->adsize);
 }
 
@@ -468,16 +469,28 @@ static void compare_one(struct cpu *cpu, const struct str *st, uint64_t a, uint6
 	put_flags(cpu, f);
 }
 
+static gla_t operand_raise(struct cpu *cpu, const struct str *st, unsigned seg, uint64_t off)
+{
+	gla_t gla = insn_linear_raise(cpu, seg, off, st->size, MMU_READ);
+
+	mmu_probe_raise(cpu, gla, st->size, MMU_READ);
+	return gla;
+}
+
 static uint64_t cmps_chunk_raise(struct cpu *cpu, const struct insn *in, const struct str *st)
 {
 	uint64_t si = reg_get(cpu, RSI, st->adsize), di = reg_get(cpu, RDI, st->adsize), n, m, b;
-	gla_t to = insn_linear_raise(cpu, SEG_ES, di, st->size, MMU_READ);
-	gla_t from;
 	uint8_t *src = NULL, *dst = NULL;
 	struct cmp_flags f;
+	gla_t to, from;
 
-	mmu_probe_raise(cpu, to, st->size, MMU_READ); /* the second operand comes first */
-	from = insn_linear_raise(cpu, in->seg, si, st->size, MMU_READ);
+	if (cpu_is_amd(cpu)) {
+		from = operand_raise(cpu, st, in->seg, si);
+		to = operand_raise(cpu, st, SEG_ES, di);
+	} else { /* the second operand comes first */
+		to = operand_raise(cpu, st, SEG_ES, di);
+		from = operand_raise(cpu, st, in->seg, si);
+	}
 
 	if (st->limit > 1) {
 		n = room(st, from, si);
@@ -497,10 +510,11 @@ static uint64_t cmps_chunk_raise(struct cpu *cpu, const struct insn *in, const s
 	return 1;
 }
 
-/* CMPS and SCAS between iterations: flags are those of the beginning, as at a fault (SDM vol 2 "REP"). */
-static void suspended_flags(struct cpu *cpu, uint64_t flags)
+/* CMPS and SCAS between iterations, and where one faults: flags are those of the beginning (SDM vol 2 "REP"), but of
+ * the last comparison on AMD's CPUs (as seen on Zen 3 and 5). */
+static void first_flags(struct cpu *cpu, uint64_t flags)
 {
-	if (cpu->next_rip == cpu->s.rip)
+	if (!cpu_is_amd(cpu))
 		cpu->s.rflags = (cpu->s.rflags & ~(uint64_t)FL_ARITH) | (flags & FL_ARITH);
 }
 
@@ -525,12 +539,13 @@ void insn_cmps(struct cpu *cpu, const struct insn *in)
 	if (!st.count)
 		return;
 	do {
-		cpu->s.rflags = flags; /* a fault leaves those of the beginning, RSI, RDI and RCX those of the element */
+		first_flags(cpu, flags); /* RSI, RDI and RCX are those of the element */
 		n = cmps_chunk_raise(cpu, in, &st);
 		advance(cpu, &st, RSI, n);
 		advance(cpu, &st, RDI, n);
 	} while (next_compare(cpu, in, &st, n));
-	suspended_flags(cpu, flags);
+	if (cpu->next_rip == cpu->s.rip)
+		first_flags(cpu, flags);
 }
 
 static uint64_t scas_chunk_raise(struct cpu *cpu, const struct insn *in, const struct str *st)
@@ -563,9 +578,10 @@ void insn_scas(struct cpu *cpu, const struct insn *in)
 	if (!st.count)
 		return;
 	do {
-		cpu->s.rflags = flags;
+		first_flags(cpu, flags);
 		n = scas_chunk_raise(cpu, in, &st);
 		advance(cpu, &st, RDI, n);
 	} while (next_compare(cpu, in, &st, n));
-	suspended_flags(cpu, flags);
+	if (cpu->next_rip == cpu->s.rip)
+		first_flags(cpu, flags);
 }

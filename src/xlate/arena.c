@@ -95,7 +95,8 @@ struct xlate *xlate_new(struct cpu *cpu, struct err *err)
 	x->cap_blocks = 1u << 21;
 	x->by_host = map_anon(x->cap_blocks * sizeof(*x->by_host));
 	x->tr = xalloc(sizeof(*x->tr));
-	x->shapes = xlate_shape_new();
+	dec_isa_init(&x->isa, cpu->model);
+	x->shapes = xlate_shape_new(&x->isa);
 	if (!x->pages || !x->vpages || !x->arena || !x->hash || !x->by_host || !x->offers || !x->shapes) {
 		err_set(err, -ENOMEM, "not enough memory for the translator's tables");
 		goto fail;

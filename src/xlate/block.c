@@ -337,7 +337,7 @@ noreturn void xlate_block_bad_target_raise(struct xlate *x, uint64_t rip, unsign
 	}
 	while (n < sizeof(bytes) && mmu_peek(cpu, cpu_code64(cpu) ? rip + n : (uint32_t)(base + rip + n), &gpa))
 		mem_read(x->mem, gpa, &bytes[n++], 1);
-	if (dec_decode(&d, cpu->key, cpu->key & KEY_REAL, bytes, n) == DEC_OK) {
+	if (dec_decode(&x->isa, &d, cpu->key, cpu->key & KEY_REAL, bytes, n) == DEC_OK) {
 		if (d.cls == DC_RET)
 			move_stack(cpu, d.in.stsize, -(uint64_t)(d.in.opsize + (d.in.imm & 0xffff)));
 		else if (d.cls == DC_LOOP && d.cc != 0xe3) /* not J(E)CXZ: only 16- and 32-bit code gets here */

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* what: decoding of guest instructions with Zydis, and their classes; the only file that sees Zydis
  *
- * The class of a mnemonic comes from policy.def. Operand forms that change the class (MOV to a control
- * register, PUSH of a segment, a far JMP) are told apart here, so that no later stage looks at bytes.
+ * The class of a mnemonic comes from policy.def and copied.def, which sets of them a CPU has from isa.def. Operands
+ * that change the class (MOV to a control register, PUSH of a segment, a far JMP) are told apart here, so that no later
+ * stage looks at bytes.
  */
 #include "xlate/decode.h"
 
@@ -19,42 +20,46 @@ static const struct policy policies[ZYDIS_MNEMONIC_MAX_VALUE + 1] = {
 #define POLICY(mnemonic, class, helper) [ZYDIS_MNEMONIC_##mnemonic] = { 1, DC_##class, OP_##helper },
 #include "xlate/policy.def"
 #undef POLICY
+#define COPY(mnemonic) [ZYDIS_MNEMONIC_##mnemonic] = { 1, DC_COPY, OP_UD },
+#include "xlate/copied.def"
+#undef COPY
 };
 
-/* Extensions the CPU model never shows; their instructions are undefined to the guest. */
-static bool hidden_extension(ZydisISAExt ext)
+/* The feature bit of an instruction set; leaf 0: it needs none. */
+struct isa_row {
+	uint16_t set;
+	uint8_t sub, reg, bit;
+	uint32_t leaf;
+};
+
+enum { EAX, EBX, ECX, EDX }; /* as cpuid_offers has them */
+static const struct isa_row isa_rows[] = {
+#define ISA(set, leaf, sub, reg, bit) { ZYDIS_ISA_SET_##set, sub, reg, bit, leaf },
+#define ANY(set) { ZYDIS_ISA_SET_##set, 0, 0, 0, 0 },
+#include "xlate/isa.def"
+#undef ISA
+#undef ANY
+};
+_Static_assert(ZYDIS_ISA_SET_MAX_VALUE < 8 * sizeof(((struct dec_isa *)0)->has), "struct dec_isa");
+
+void dec_isa_init(struct dec_isa *isa, const struct cpu_model *m)
 {
-	switch (ext) {
-	case ZYDIS_ISA_EXT_AMD3DNOW: case ZYDIS_ISA_EXT_AMX_BF16: case ZYDIS_ISA_EXT_AMX_INT8: case ZYDIS_ISA_EXT_AMX_TILE:
-	case ZYDIS_ISA_EXT_AMD_INVLPGB: case ZYDIS_ISA_EXT_CET: case ZYDIS_ISA_EXT_ENQCMD: case ZYDIS_ISA_EXT_HRESET:
-	case ZYDIS_ISA_EXT_KEYLOCKER: case ZYDIS_ISA_EXT_KEYLOCKER_WIDE: case ZYDIS_ISA_EXT_KNC: case ZYDIS_ISA_EXT_KNCE:
-	case ZYDIS_ISA_EXT_KNCV: case ZYDIS_ISA_EXT_MCOMMIT: case ZYDIS_ISA_EXT_MONITORX:
-	case ZYDIS_ISA_EXT_PADLOCK: case ZYDIS_ISA_EXT_PCONFIG: case ZYDIS_ISA_EXT_PKU: case ZYDIS_ISA_EXT_PT:
-	case ZYDIS_ISA_EXT_RTM: case ZYDIS_ISA_EXT_SGX: case ZYDIS_ISA_EXT_SGX_ENCLV: case ZYDIS_ISA_EXT_SMX:
-	case ZYDIS_ISA_EXT_SNP: case ZYDIS_ISA_EXT_SVM: case ZYDIS_ISA_EXT_TDX: case ZYDIS_ISA_EXT_TSX_LDTRK:
-	case ZYDIS_ISA_EXT_UINTR: case ZYDIS_ISA_EXT_VMFUNC: case ZYDIS_ISA_EXT_VTX: case ZYDIS_ISA_EXT_WAITPKG:
-	case ZYDIS_ISA_EXT_XOP: case ZYDIS_ISA_EXT_FMA4: case ZYDIS_ISA_EXT_TBM:
-		return true;
-	case ZYDIS_ISA_EXT_SSE4A:
-		return !__builtin_cpu_supports("sse4a");
-	default:
-		return false;
+	memset(isa, 0, sizeof(*isa));
+	isa->amd = m && m->vendor == VENDOR_AMD;
+	for (unsigned k = 0; k < ARRAY_LEN(isa_rows); k++) {
+		const struct isa_row *r = &isa_rows[k];
+		if (!m || !r->leaf || cpuid_offers(m, r->leaf, r->sub, r->reg, r->bit))
+			isa->has[r->set / 8] |= (uint8_t)(1u << r->set % 8);
 	}
+	isa->lzcnt = isa->has[ZYDIS_ISA_SET_LZCNT / 8] >> ZYDIS_ISA_SET_LZCNT % 8 & 1;
+	isa->tzcnt = isa->has[ZYDIS_ISA_SET_BMI1 / 8] >> ZYDIS_ISA_SET_BMI1 % 8 & 1;
 }
 
-/* Knights Landing and Mill only. */
-static bool hidden_set(ZydisISASet set)
+/* Listed, and offered to the guest? Else it is #UD, whatever the library and the host's CPU know. */
+static bool offered(const struct dec_isa *isa, const ZydisDecodedInstruction *zi)
 {
-	switch (set) {
-	case ZYDIS_ISA_SET_AVX512ER_512: case ZYDIS_ISA_SET_AVX512ER_SCALAR: case ZYDIS_ISA_SET_AVX512PF_512:
-	case ZYDIS_ISA_SET_AVX512_4FMAPS_512: case ZYDIS_ISA_SET_AVX512_4FMAPS_SCALAR: case ZYDIS_ISA_SET_AVX512_4VNNIW_512:
-		return true;
-	case ZYDIS_ISA_SET_AVX512_VP2INTERSECT_128: case ZYDIS_ISA_SET_AVX512_VP2INTERSECT_256:
-	case ZYDIS_ISA_SET_AVX512_VP2INTERSECT_512:
-		return !__builtin_cpu_supports("avx512vp2intersect");
-	default:
-		return false;
-	}
+	ZydisISASet set = zi->meta.isa_set;
+	return policies[zi->mnemonic].set && isa->has[set / 8] >> set % 8 & 1;
 }
 
 static ZydisMachineMode machine_mode(uint32_t key, bool real)
@@ -521,8 +526,10 @@ static void forget_64bit(struct dec *d, const ZydisDecodedInstruction *zi, const
 
 /* Whole-register operands of legacy SSE must be aligned but for the moves that say otherwise; of VEX and EVEX only
  * those of moves that say so (SDM vol 2 2.5, exception types 1 and 4). */
-static bool must_align(const struct dec *d, const ZydisDecodedInstruction *zi)
+static bool must_align(const struct dec *d, const ZydisDecodedInstruction *zi, bool amd)
 {
+	if (amd && zi->meta.isa_set == ZYDIS_ISA_SET_SHA) /* as seen on Zen 3 and Zen 5 */
+		return false;
 	switch (zi->mnemonic) {
 	case ZYDIS_MNEMONIC_MOVUPS: case ZYDIS_MNEMONIC_MOVUPD: case ZYDIS_MNEMONIC_MOVDQU: case ZYDIS_MNEMONIC_LDDQU:
 	case ZYDIS_MNEMONIC_PCMPESTRI: case ZYDIS_MNEMONIC_PCMPESTRM: case ZYDIS_MNEMONIC_PCMPISTRI:
@@ -557,18 +564,34 @@ static bool waits_for_x87(const ZydisDecodedInstruction *zi, const ZydisDecodedO
 	return is_x87(zi);
 }
 
-static void set_class(struct dec *d, const ZydisDecodedInstruction *zi, const ZydisDecodedOperand *ops)
+/* 0F 0D is a prefetch, and with a register a NOP to Intel's CPUs alone (APM vol 3 PREFETCH). */
+static bool undefined_to_amd(const struct dec *d, const ZydisDecodedInstruction *zi)
+{
+	return zi->meta.isa_set == ZYDIS_ISA_SET_PREFETCH_NOP && d->map == 1 && d->opcode == 0x0d && !d->in.has_mem;
+}
+
+/* AMD's CPUs let the last repeat prefix say what LOOPE and LOOPNE go by (as seen on Zen 5): F2 makes either LOOPNE. */
+static uint8_t loop_condition(const struct dec *d, const ZydisDecodedInstruction *zi)
+{
+	uint8_t rep = 0;
+	for (unsigned i = 0; i < zi->raw.prefix_count; i++)
+		if (zi->raw.prefixes[i].value == 0xf2 || zi->raw.prefixes[i].value == 0xf3)
+			rep = zi->raw.prefixes[i].value;
+	if (!rep || d->opcode > 0xe1)
+		return d->opcode;
+	return rep == 0xf2 ? 0xe0 : 0xe1;
+}
+
+static void set_class(const struct dec_isa *isa, struct dec *d, const ZydisDecodedInstruction *zi,
+	const ZydisDecodedOperand *ops)
 {
 	const struct policy *p = &policies[zi->mnemonic];
-	d->cls = DC_COPY;
-	if (p->set) {
-		d->cls = p->cls;
-		d->in.op = p->op;
-	}
-	else if (hidden_extension(zi->meta.isa_ext) || hidden_set(zi->meta.isa_set))
+	if (!offered(isa, zi) || (isa->amd && undefined_to_amd(d, zi))) {
 		d->cls = DC_UD;
-	if (zi->meta.isa_ext == ZYDIS_ISA_EXT_MPX) /* a CPU without MPX takes them as NOPs (SDM vol 1 E.3.3) */
-		d->cls = DC_NOP;
+		return;
+	}
+	d->cls = p->cls;
+	d->in.op = p->op;
 	special_registers(d, zi, ops);
 	bool vec = d->enc != ENC_LEGACY;
 	if (zi->mnemonic == ZYDIS_MNEMONIC_MOVSD && !d->modrm)
@@ -582,7 +605,7 @@ static void set_class(struct dec *d, const ZydisDecodedInstruction *zi, const Zy
 		d->cc = d->opcode & 15;
 	}
 	if (d->cls == DC_LOOP)
-		d->cc = d->opcode;
+		d->cc = isa->amd ? loop_condition(d, zi) : d->opcode;
 	if (d->cls == DC_COPY && !vec && d->in.has_mem && d->map == 1 &&
 	    (d->opcode == 0xa3 || d->opcode == 0xab || d->opcode == 0xb3 || d->opcode == 0xbb))
 		d->cls = DC_BT;
@@ -628,8 +651,20 @@ static bool is_off(const struct dec *d, const ZydisDecodedInstruction *zi, const
 	return (mmx || zi->meta.isa_ext == ZYDIS_ISA_EXT_MMX) && key & KEY_X87_OFF;
 }
 
-static enum dec_status fetch(ZydisDecodedInstruction *zi, ZydisDecodedOperand *ops, uint32_t key, bool real,
-	const uint8_t *bytes, unsigned len)
+/* How a CPU without them reads the encodings of extensions, and AMD's CPUs near branches with an operand-size prefix
+ * (APM vol 3 JMP; Intel's ignore it in 64-bit mode, SDM vol 2 JMP). */
+static void set_decoder(const struct dec_isa *isa, ZydisDecoder *dec)
+{
+	ZydisDecoderEnableMode(dec, ZYDIS_DECODER_MODE_MPX, ZYAN_FALSE);
+	ZydisDecoderEnableMode(dec, ZYDIS_DECODER_MODE_CET, ZYAN_FALSE);
+	ZydisDecoderEnableMode(dec, ZYDIS_DECODER_MODE_WBNOINVD, ZYAN_FALSE);
+	ZydisDecoderEnableMode(dec, ZYDIS_DECODER_MODE_LZCNT, isa->lzcnt);
+	ZydisDecoderEnableMode(dec, ZYDIS_DECODER_MODE_TZCNT, isa->tzcnt);
+	ZydisDecoderEnableMode(dec, ZYDIS_DECODER_MODE_AMD_BRANCHES, isa->amd);
+}
+
+static enum dec_status fetch(const struct dec_isa *isa, ZydisDecodedInstruction *zi, ZydisDecodedOperand *ops,
+	uint32_t key, bool real, const uint8_t *bytes, unsigned len)
 {
 	ZydisDecoder dec;
 	/* SYSENTER and SYSEXIT exist in real mode, to fault with #GP (SDM vol 2); Zydis does not know them there */
@@ -639,6 +674,7 @@ static enum dec_status fetch(ZydisDecodedInstruction *zi, ZydisDecodedOperand *o
 	ZydisStackWidth sw = key_code64(key) ? ZYDIS_STACK_WIDTH_64 : key & KEY_STACK32 ?
 		ZYDIS_STACK_WIDTH_32 : ZYDIS_STACK_WIDTH_16;
 	ZydisDecoderInit(&dec, mode, sw);
+	set_decoder(isa, &dec);
 	ZyanStatus st = ZydisDecoderDecodeFull(&dec, bytes, MIN(len, 15u), zi, ops);
 	if (ZYAN_SUCCESS(st))
 		return DEC_OK;
@@ -658,20 +694,26 @@ static void no_sib_base(struct dec *d, const ZydisDecodedInstruction *zi, const 
 		}
 }
 
-/* 0F 1A and 1B are NOPs to a CPU without MPX, in forms too that Zydis refuses: decode 0F 1F in their place. */
-static enum dec_status fetch_reserved_nop(ZydisDecodedInstruction *zi, ZydisDecodedOperand *ops, uint32_t key,
-	bool real, const uint8_t *bytes, unsigned len)
+/* UD0 and UD1 have a ModRM byte to Intel's CPUs alone (SDM vol 2 UD), which AMD's do not wait for. */
+static bool undefined_at_once(const uint8_t *bytes, unsigned len, bool code64)
+{
+	unsigned i = 0;
+	while (i < len && (memchr("\x26\x2e\x36\x3e\x64\x65\x66\x67\xf2\xf3\xf0", bytes[i], 11) ||
+	                   (code64 && (bytes[i] & 0xf0) == 0x40)))
+		i++;
+	return i + 1 < len && bytes[i] == 0x0f && (bytes[i + 1] == 0xb9 || bytes[i + 1] == 0xff);
+}
+
+/* PAUSE with REX.B: to Intel's CPUs the same, to AMD's XCHG of RAX and R8. The same without its F3. */
+static enum dec_status fetch_xchg_r8(const struct dec_isa *isa, ZydisDecodedInstruction *zi, ZydisDecodedOperand *ops,
+	uint32_t key, bool real, const uint8_t *bytes, unsigned len)
 {
 	uint8_t copy[15];
-	unsigned n = MIN(len, 15u), i = 0;
+	unsigned n = MIN(len, 15u);
 	memcpy(copy, bytes, n);
-	while (i < n && (memchr("\x26\x2e\x36\x3e\x64\x65\x66\x67\xf2\xf3", copy[i], 10) ||
-	                 (key_code64(key) && (copy[i] & 0xf0) == 0x40)))
-		i++;
-	if (i + 1 >= n || copy[i] != 0x0f || (copy[i + 1] & 0xfe) != 0x1a)
-		return DEC_UD;
-	copy[i + 1] = 0x1f;
-	return fetch(zi, ops, key, real, copy, n);
+	for (uint8_t *p = copy; (p = memchr(p, 0xf3, n - (size_t)(p - copy))) != NULL;)
+		*p = 0x3e;
+	return fetch(isa, zi, ops, key, real, copy, n);
 }
 
 static bool is_scalar(ZydisExceptionClass c)
@@ -682,8 +724,8 @@ static bool is_scalar(ZydisExceptionClass c)
 
 /* Half-precision scalars ignore EVEX.L'L (LLIG, SDM vol 2 "VADDSH"), and outside 64-bit mode conversions from and to
  * general registers ignore EVEX.W ("VCVTSI2SH"); Zydis 4.0.0 refuses all values but 0. */
-static enum dec_status fetch_half_scalar(ZydisDecodedInstruction *zi, ZydisDecodedOperand *ops, uint32_t key, bool real,
-	const uint8_t *bytes, unsigned len)
+static enum dec_status fetch_half_scalar(const struct dec_isa *isa, ZydisDecodedInstruction *zi,
+	ZydisDecodedOperand *ops, uint32_t key, bool real, const uint8_t *bytes, unsigned len)
 {
 	uint8_t copy[15];
 	unsigned n = MIN(len, 15u), i = 0;
@@ -696,8 +738,16 @@ static enum dec_status fetch_half_scalar(ZydisDecodedInstruction *zi, ZydisDecod
 		copy[i + 3] &= 0x9f;
 	if (!key_code64(key) && (copy[i + 1] & 7) == 5 && memchr("\x2a\x2c\x2d\x78\x79\x7b", copy[i + 4], 6))
 		copy[i + 2] &= 0x7f;
-	enum dec_status st = fetch(zi, ops, key, real, copy, n);
+	enum dec_status st = fetch(isa, zi, ops, key, real, copy, n);
 	return st == DEC_OK && !is_scalar(zi->meta.exception_class) ? DEC_UD : st;
+}
+
+/* A near branch with an operand-size prefix in 64-bit code: its operand and RIP have 16 bits to AMD's CPUs (APM vol 3
+ * CALL, Jcc, JMP, LOOPcc, RET). Zydis knows of those with 32 bits of displacement alone. */
+static bool narrow_branch(const struct dec *d, const ZydisDecodedInstruction *zi, uint32_t key)
+{
+	bool near = zi->meta.branch_type == ZYDIS_BRANCH_TYPE_SHORT || zi->meta.branch_type == ZYDIS_BRANCH_TYPE_NEAR;
+	return near && key_code64(key) && zi->attributes & ZYDIS_ATTRIB_HAS_OPERANDSIZE && !d->rexw;
 }
 
 /* Log2 of the unit in which EVEX counts 8-bit displacements (SDM vol 2 2.7.5), or -1: 0 does not tell. */
@@ -731,25 +781,28 @@ static void set_tail(struct dec_tail *tail, const struct dec *d, const ZydisDeco
 		.imm_len = (uint8_t)imm, .imm_signed = zi->raw.imm[0].is_signed, .count_mask = (uint8_t)mask };
 }
 
-enum dec_status dec_decode(struct dec *d, uint32_t key, bool real, const uint8_t *bytes, unsigned len)
+enum dec_status dec_decode(const struct dec_isa *isa, struct dec *d, uint32_t key, bool real, const uint8_t *bytes,
+	unsigned len)
 {
 	struct dec_tail tail;
-	return dec_decode_tail(d, key, real, bytes, len, &tail);
+	return dec_decode_tail(isa, d, key, real, bytes, len, &tail);
 }
 
-enum dec_status dec_decode_tail(struct dec *d, uint32_t key, bool real, const uint8_t *bytes, unsigned len,
-	struct dec_tail *tail)
+enum dec_status dec_decode_tail(const struct dec_isa *isa, struct dec *d, uint32_t key, bool real,
+	const uint8_t *bytes, unsigned len, struct dec_tail *tail)
 {
 	ZydisDecodedInstruction zi;
 	ZydisDecodedOperand ops[ZYDIS_MAX_OPERAND_COUNT];
 	memset(d, 0, sizeof(*d));
 	memset(tail, 0, sizeof(*tail));
 	key &= DEC_KEY;
-	enum dec_status st = fetch(&zi, ops, key, real, bytes, len);
+	enum dec_status st = fetch(isa, &zi, ops, key, real, bytes, len);
 	if (st == DEC_UD)
-		st = fetch_reserved_nop(&zi, ops, key, real, bytes, len);
-	if (st == DEC_UD)
-		st = fetch_half_scalar(&zi, ops, key, real, bytes, len);
+		st = fetch_half_scalar(isa, &zi, ops, key, real, bytes, len);
+	if (st == DEC_MORE && isa->amd && undefined_at_once(bytes, len, key_code64(key)))
+		return DEC_UD;
+	if (st == DEC_OK && isa->amd && zi.mnemonic == ZYDIS_MNEMONIC_PAUSE && zi.raw.rex.B)
+		st = fetch_xchg_r8(isa, &zi, ops, key, real, bytes, len);
 	if (st != DEC_OK)
 		return st;
 	struct insn *in = &d->in;
@@ -772,8 +825,10 @@ enum dec_status dec_decode_tail(struct dec *d, uint32_t key, bool real, const ui
 	set_flags(d, &zi);
 	if (zi.attributes & ZYDIS_ATTRIB_HAS_NOTRACK && !key_code64(key)) /* 3E is an override too */
 		in->seg = SEG_DS;
-	if (in->has_mem && zi.mnemonic == ZYDIS_MNEMONIC_MOVSXD && in->opsize == 2)
-		d->mem_size = 2; /* reads a word, whatever its name says */
+	if (in->has_mem && zi.mnemonic == ZYDIS_MNEMONIC_MOVSXD && in->opsize == 2 && !isa->amd)
+		d->mem_size = 2; /* reads a word, whatever its name says; AMD's CPUs read what it says */
+	if (isa->amd && narrow_branch(d, &zi, key))
+		in->opsize = 2, d->mem_size = in->has_mem ? 2 : 0;
 	if (d->mem_wr && is_x87(&zi)) /* an unmasked exception stores nothing: a bounced store must hold what was there */
 		d->mem_rd = true;
 	if (in->has_mem && zi.attributes & ZYDIS_ATTRIB_HAS_SIB && zi.raw.modrm.mod == 0 && zi.raw.sib.base == 5 &&
@@ -781,9 +836,9 @@ enum dec_status dec_decode_tail(struct dec *d, uint32_t key, bool real, const ui
 		no_sib_base(d, &zi, ops);
 	if (!key_code64(key) && d->enc != ENC_LEGACY)
 		forget_64bit(d, &zi, ops);
-	d->aligned = in->has_mem && must_align(d, &zi);
+	d->aligned = in->has_mem && must_align(d, &zi, isa->amd);
 	d->waits = in->has_mem && waits_for_x87(&zi, ops);
-	set_class(d, &zi, ops);
+	set_class(isa, d, &zi, ops);
 	if (d->cls == DC_HELPER)
 		helper_fields(d, &zi, ops);
 	if (d->cls == DC_UD)

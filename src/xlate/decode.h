@@ -3,6 +3,7 @@
 #ifndef XLATE_DECODE_H
 #define XLATE_DECODE_H
 
+#include "cpu/cpuid.h"
 #include "insn/insn.h"
 
 /* How an instruction is lowered. */
@@ -71,9 +72,20 @@ struct dec_tail {
 /* The bits of the key that decoding depends on. */
 #define DEC_KEY (KEY_SIZE | KEY_STACK32 | KEY_X87_OFF | KEY_WAIT_OFF | KEY_SSE_OFF | KEY_AVX_OFF | KEY_AVX512_OFF)
 
+/* What decoding depends on that a CPU never changes: its instruction sets, by the decoder library's numbers (isa.def),
+ * and the vendor whose rules are to hold. */
+struct dec_isa {
+	bool amd, lzcnt, tzcnt;
+	uint8_t has[64];
+};
+
+/* m: NULL for all that we know, and Intel's rules. */
+void dec_isa_init(struct dec_isa *isa, const struct cpu_model *m);
+
 /* key: mode key (key.h) that says code size, stack size and which extensions are switched on. */
-enum dec_status dec_decode(struct dec *d, uint32_t key, bool real, const uint8_t *bytes, unsigned len);
-enum dec_status dec_decode_tail(struct dec *d, uint32_t key, bool real, const uint8_t *bytes, unsigned len,
-	struct dec_tail *tail);
+enum dec_status dec_decode(const struct dec_isa *isa, struct dec *d, uint32_t key, bool real, const uint8_t *bytes,
+	unsigned len);
+enum dec_status dec_decode_tail(const struct dec_isa *isa, struct dec *d, uint32_t key, bool real,
+	const uint8_t *bytes, unsigned len, struct dec_tail *tail);
 
 #endif

@@ -40,6 +40,7 @@ _Static_assert(sizeof(union shape) == 128 && sizeof(struct dec_tail) == 6, "two 
 
 struct shapes {
 	_Alignas(128) uint64_t hits;
+	const struct dec_isa *isa;
 	union shape set[SETS][WAYS];
 };
 _Static_assert(sizeof(struct shapes) <= 1 << 19, "shape.h");
@@ -188,17 +189,20 @@ enum dec_status xlate_shape_decode(struct shapes *s, struct dec *d, uint32_t mod
 		return DEC_OK;
 	}
 	struct dec_tail tail;
-	enum dec_status st = dec_decode_tail(d, key, real, bytes, len, &tail);
+	enum dec_status st = dec_decode_tail(s->isa, d, key, real, bytes, len, &tail);
 	if (!known && st == DEC_OK && n && tail.head == n)
 		remember(set, d, &tail, key, w);
 	return st;
 }
 
-struct shapes *xlate_shape_new(void)
+struct shapes *xlate_shape_new(const struct dec_isa *isa)
 {
 	int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
-	void *p = mmap(NULL, sizeof(struct shapes), PROT_READ | PROT_WRITE, flags, -1, 0);
-	return p == MAP_FAILED ? NULL : p;
+	struct shapes *s = mmap(NULL, sizeof(struct shapes), PROT_READ | PROT_WRITE, flags, -1, 0);
+	if (s == MAP_FAILED)
+		return NULL;
+	s->isa = isa;
+	return s;
 }
 
 void xlate_shape_free(struct shapes *s)

@@ -7,8 +7,8 @@
 
 struct shapes;
 
-/* One translator's; 0.5 MiB, touched as it fills. NULL: no memory. */
-struct shapes *xlate_shape_new(void);
+/* One translator's, for a CPU with isa, which stays; 0.5 MiB, touched as it fills. NULL: no memory. */
+struct shapes *xlate_shape_new(const struct dec_isa *isa);
 void xlate_shape_free(struct shapes *s);
 /* The same answer as dec_decode, byte by byte if it is DEC_OK. */
 enum dec_status xlate_shape_decode(struct shapes *s, struct dec *d, uint32_t mode, bool real, const uint8_t *bytes,

@@ -183,6 +183,7 @@ struct xlate {
 	bool flush_wanted;
 	bool stepping;                /* leave after one instruction, whatever it is */
 	struct tr *tr;
+	struct dec_isa isa;           /* of the CPU's model */
 	struct shapes *shapes;        /* of the instructions decoded so far (shape.c) */
 	uint16_t step_op;             /* helper of the last single step, OP_COUNT if none */
 	/* grow.c's: blocks since the last flush, and before it */

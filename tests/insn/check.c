@@ -68,7 +68,14 @@ unsigned check_insn_at(const struct ocase *c, uint64_t rip)
 	return c->n;
 }
 
-static void decoder(const struct ocase *c, ZydisDecoder *d)
+static bool host_is_amd(void)
+{
+	uint32_t a, b, c, d;
+	__cpuid(0, a, b, c, d);
+	return b == 0x68747541 || b == 0x6f677948; /* AuthenticAMD, HygonGenuine */
+}
+
+void check_decoder(unsigned omode, ZydisDecoder *d)
 {
 	static const struct { ZydisMachineMode m; ZydisStackWidth s; } mode[O_MODES] = {
 		[O64] = { ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64 },
@@ -76,14 +83,15 @@ static void decoder(const struct ocase *c, ZydisDecoder *d)
 		[O32S] = { ZYDIS_MACHINE_MODE_LEGACY_32, ZYDIS_STACK_WIDTH_32 },
 		[O16] = { ZYDIS_MACHINE_MODE_LEGACY_16, ZYDIS_STACK_WIDTH_16 },
 	};
-	ZydisDecoderInit(d, mode[c->mode].m, mode[c->mode].s);
+	ZydisDecoderInit(d, mode[omode].m, mode[omode].s);
+	ZydisDecoderEnableMode(d, ZYDIS_DECODER_MODE_AMD_BRANCHES, host_is_amd());
 }
 
 /* Instruction i of the case. */
 static bool decode(const struct ocase *c, unsigned i, ZydisDecodedInstruction *zi, ZydisDecodedOperand *ops)
 {
 	ZydisDecoder d;
-	decoder(c, &d);
+	check_decoder(c->mode, &d);
 	return ZYAN_SUCCESS(ZydisDecoderDecodeFull(&d, c->code + c->start[i], c->start[i + 1] - c->start[i], zi, ops));
 }
 
@@ -338,7 +346,7 @@ static void print_code(const struct ocase *c)
 {
 	ZydisDecoder d;
 	ZydisFormatter f;
-	decoder(c, &d);
+	check_decoder(c->mode, &d);
 	ZydisFormatterInit(&f, ZYDIS_FORMATTER_STYLE_INTEL);
 	for (unsigned i = 0; i < c->n; i++) {
 		ZydisDecodedInstruction zi;

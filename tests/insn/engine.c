@@ -218,6 +218,7 @@ struct xlate *engine_load(struct engine *e, const struct ocase *c, const uint8_t
 	xlate_invalidate(e->x, IMAGE_GPA + CODE_OFF, CODE_SIZE);
 	load_state(e, c, up);
 	memcpy(e->cpu->fpu, c->x, X_SIZE);
+	cpu_x87_set(e->cpu, 0, 0, 0);
 	return e->x;
 }
 

@@ -24,6 +24,9 @@ static bool unwanted_extension(ZydisISAExt x)
 	case ZYDIS_ISA_EXT_XSAVES: case ZYDIS_ISA_EXT_ENQCMD: case ZYDIS_ISA_EXT_UINTR:
 	case ZYDIS_ISA_EXT_SGX: case ZYDIS_ISA_EXT_WAITPKG: case ZYDIS_ISA_EXT_VTX: case ZYDIS_ISA_EXT_PT:
 	case ZYDIS_ISA_EXT_TDX: case ZYDIS_ISA_EXT_HRESET:
+	/* one vendor's, and hidden from guests */
+	case ZYDIS_ISA_EXT_SVM: case ZYDIS_ISA_EXT_CLZERO: case ZYDIS_ISA_EXT_RDPRU: case ZYDIS_ISA_EXT_MONITORX:
+	case ZYDIS_ISA_EXT_AMD_INVLPGB: case ZYDIS_ISA_EXT_MCOMMIT: case ZYDIS_ISA_EXT_SNP: case ZYDIS_ISA_EXT_SMX:
 	case ZYDIS_ISA_EXT_AMD3DNOW: case ZYDIS_ISA_EXT_SSE4A: /* not the host's: their immediates are fetched or not */
 		return true;
 	default:
@@ -60,6 +63,7 @@ static bool uses_segments(const struct cand *c)
 	switch (c->zi.mnemonic) {
 	case ZYDIS_MNEMONIC_LAR: case ZYDIS_MNEMONIC_LSL: case ZYDIS_MNEMONIC_VERR: case ZYDIS_MNEMONIC_VERW:
 	case ZYDIS_MNEMONIC_LFS: case ZYDIS_MNEMONIC_LGS: case ZYDIS_MNEMONIC_LSS:
+	case ZYDIS_MNEMONIC_INT: /* PVM has calls of its own there */
 		return true;
 	case ZYDIS_MNEMONIC_MOV: case ZYDIS_MNEMONIC_POP:
 		return c->ops[0].type == ZYDIS_OPERAND_TYPE_REGISTER &&
@@ -368,10 +372,8 @@ struct gen *gen_new(const struct xlayout *l, const char *only, bool segments)
 	g->l = *l;
 	g->only = only;
 	g->segments = segments;
-	ZydisDecoderInit(&g->dec[O64], ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
-	ZydisDecoderInit(&g->dec[O32], ZYDIS_MACHINE_MODE_LEGACY_32, ZYDIS_STACK_WIDTH_32);
-	ZydisDecoderInit(&g->dec[O32S], ZYDIS_MACHINE_MODE_LEGACY_32, ZYDIS_STACK_WIDTH_32);
-	ZydisDecoderInit(&g->dec[O16], ZYDIS_MACHINE_MODE_LEGACY_16, ZYDIS_STACK_WIDTH_16);
+	for (unsigned m = 0; m < O_MODES; m++)
+		check_decoder(m, &g->dec[m]);
 	return g;
 }
 

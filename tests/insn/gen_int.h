@@ -39,6 +39,9 @@ struct track {
 enum group { G_ONE, G_X87, G_0F, G_0F38, G_0F3A, G_VEX1, G_VEX2, G_VEX3, G_EVEX1, G_EVEX2, G_EVEX3, G_EVEX5, G_EVEX6,
 	G_COUNT };
 
+/* check.c: for code of a mode, as the host's CPU reads it */
+void check_decoder(unsigned omode, ZydisDecoder *d);
+
 /* encode.c */
 /* One of the groups that exist in mode and on this host. */
 enum group encode_group(const struct gen *g, struct rng *r, unsigned mode);

@@ -4,6 +4,9 @@
  * Rule guarded: I1 of src/xlate/windowed.c. Accesses share what was looked up for their base register as long as it
  * stays, or moves by a constant; a write that goes unnoticed leads them out of the guest's memory.
  */
+#include <stdlib.h>
+
+#include "cpu/cpuid.h"
 #include "written.h"
 #include "xlate/shape.h"
 #include "xlate/xlate_int.h"
@@ -14,8 +17,15 @@ const char *written_check(struct written *w, const uint8_t *code, unsigned len, 
 	const uint64_t after[16])
 {
 	struct dec d;
-	if (!w->shapes)
-		w->shapes = xlate_shape_new();
+	static struct dec_isa isa;
+	if (!w->shapes) {
+		struct err err;
+		struct cpu_model *host = cpuid_model_new(NULL, &err);
+		must(host);
+		dec_isa_init(&isa, host);
+		w->shapes = xlate_shape_new(&isa);
+		free(host);
+	}
 	must(w->shapes);
 	if (xlate_shape_decode(w->shapes, &d, KEY_CODE64, false, code, len) != DEC_OK)
 		return NULL;

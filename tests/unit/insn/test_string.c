@@ -183,7 +183,8 @@ static void quick_ones(void **state)
 
 static void wraps_at_4g(void **state)
 {
-	/* a 32-bit address in long mode wraps between elements, and the registers lose their upper halves */
+	/* a 32-bit address in long mode wraps between elements, and the registers lose their upper halves: at once on
+	 * Intel's CPUs, with the first element on AMD's */
 	struct bench *b = *state;
 	struct insn in = rep_insn(1, 0xf3);
 
@@ -191,11 +192,38 @@ static void wraps_at_4g(void **state)
 	in.adsize = 4;
 	b->cpu->s.gpr[RAX] = 0x99;
 	fill(b, 0, 16); /* so that the TLB has page 0 */
-	set_regs(b, 0, 0x1fffffff8ull, 0x100000010ull);
-	assert_false(run(b, insn_stos, &in)); /* nothing is mapped there */
-	assert_raised(b, EXC_PF, 2);
-	assert_int_equal(b->cpu->event.cr2, 0xfffffff8);
-	assert_regs(b, 0, 0xfffffff8, 0x10);
+	for (unsigned amd = 0; amd < 2; amd++) {
+		b->model->vendor = amd ? VENDOR_AMD : VENDOR_INTEL;
+		set_regs(b, 0, 0x1fffffff8ull, 0x100000010ull);
+		assert_false(run(b, insn_stos, &in)); /* nothing is mapped there */
+		assert_raised(b, EXC_PF, 2);
+		assert_int_equal(b->cpu->event.cr2, 0xfffffff8);
+		assert_regs(b, 0, amd ? 0x1fffffff8ull : 0xfffffff8, amd ? 0x100000010ull : 0x10);
+	}
+}
+
+static void interrupted_compare(void **state)
+{
+	/* SDM vol 2 "REP": flags of the beginning where a later element faults; AMD's CPUs have those of the last one. Of
+	 * two operands that both fault Intel's CPUs look at the second first. */
+	struct bench *b = *state;
+	struct insn in = rep_insn(1, 0xf3);
+
+	go_long(b);
+	for (unsigned amd = 0; amd < 2; amd++) {
+		b->model->vendor = amd ? VENDOR_AMD : VENDOR_INTEL;
+		b->cpu->s.rflags = FL_FIXED | FL_OF;
+		fill(b, HOLE - 1, 1);
+		b->cpu->s.gpr[RAX] = b->ram[HOLE - 1];
+		set_regs(b, 0, HOLE - 1, 5);
+		assert_false(run(b, insn_scas, &in));
+		assert_raised(b, EXC_PF, 0);
+		assert_regs(b, 0, HOLE, 4);
+		assert_int_equal(b->cpu->s.rflags & (FL_ZF | FL_OF), amd ? FL_ZF : FL_OF);
+		set_regs(b, HOLE, HOLE + 8, 5);
+		assert_false(run(b, insn_cmps, &in));
+		assert_int_equal(b->cpu->event.cr2, amd ? HOLE : HOLE + 8);
+	}
 }
 
 static void quick_checks(void **state)
@@ -365,7 +393,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		BENCH_TEST(copies), BENCH_TEST(overlap), BENCH_TEST(fault_in_the_middle), BENCH_TEST(interruptible),
 		BENCH_TEST(wraps),
-		BENCH_TEST(quick_ones), BENCH_TEST(wraps_at_4g), BENCH_TEST(quick_checks),
+		BENCH_TEST(quick_ones), BENCH_TEST(wraps_at_4g), BENCH_TEST(interrupted_compare), BENCH_TEST(quick_checks),
 		BENCH_TEST(limit_in_the_middle), BENCH_TEST(compares), BENCH_TEST(loads), BENCH_TEST(ports),
 	};
 

@@ -10,6 +10,7 @@
 
 #define ENOUGH (2u << 20) /* bytes of each object */
 
+static struct dec_isa isa;
 static struct shapes *shapes;
 static uint64_t decoded;
 
@@ -27,7 +28,7 @@ static unsigned same(uint32_t key, bool real, const uint8_t *bytes, unsigned len
 	struct dec plain, shaped;
 	memset(&plain, 0x5a, sizeof(plain));
 	memset(&shaped, 0xa5, sizeof(shaped));
-	enum dec_status a = dec_decode(&plain, key, real, bytes, len);
+	enum dec_status a = dec_decode(&isa, &plain, key, real, bytes, len);
 	enum dec_status b = xlate_shape_decode(shapes, &shaped, key, real, bytes, len);
 	if (a != b || (a == DEC_OK && memcmp(&plain, &shaped, sizeof(plain))))
 		fail_msg("key %x real %d len %u bytes %s: status %d, with shapes %d; imm %lx %lx disp %lx %lx", key, real,
@@ -39,7 +40,8 @@ static unsigned same(uint32_t key, bool real, const uint8_t *bytes, unsigned len
 static int fresh(void **state)
 {
 	xlate_shape_free(shapes);
-	shapes = xlate_shape_new();
+	dec_isa_init(&isa, NULL);
+	shapes = xlate_shape_new(&isa);
 	decoded = 0;
 	return 0;
 }
