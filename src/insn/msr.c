@@ -14,14 +14,14 @@ enum msr_need {
 	NEED_ANY, NEED_LM, NEED_EFER, NEED_SEP, NEED_RDTSCP, NEED_SPEC_CTRL, NEED_L1D_FLUSH, NEED_ARCH_CAP, NEED_TSC_ADJUST,
 	NEED_PAT, NEED_MTRR, NEED_MCA, NEED_INTEL, NEED_AMD,
 };
-enum { IGNORE, ZERO, NEVER };
+enum { IGNORE, ZERO, NEVER, COMMAND };
 
 struct msr {
 	uint32_t number;
 	uint16_t off;   /* in cpu_state; 0: none */
 	uint8_t need;
 	uint8_t on_write;
-	uint64_t value;
+	uint64_t value; /* COMMAND: the bits that may be 1 */
 	uint64_t (*read)(struct cpu *cpu);
 	bool (*write)(struct cpu *cpu, uint64_t val);          /* false: #GP */
 	bool (*check)(const struct cpu *cpu, uint64_t val);
@@ -176,9 +176,12 @@ static const struct msr msrs[] = {
 	{ .number = num, .name = #nm, .need = NEED_##needs, .off = offsetof(struct cpu_state, member), .check = chk },
 #define MSR_CONST(num, nm, needs, val, wr) \
 	{ .number = num, .name = #nm, .need = NEED_##needs, .value = val, .on_write = wr },
+#define MSR_COMMAND(num, nm, needs, bits) \
+	{ .number = num, .name = #nm, .need = NEED_##needs, .value = bits, .on_write = COMMAND },
 #include "insn/msr.def"
 #undef MSR_RW
 #undef MSR_FIELD
+#undef MSR_COMMAND
 #undef MSR_CONST
 };
 
@@ -255,10 +258,23 @@ bool msr_read(struct cpu *cpu, uint32_t number, uint64_t *val)
 		return cpu->hooks && cpu->hooks->apic_rdmsr && cpu->hooks->apic_rdmsr(cpu->hooks->opaque, number, val);
 	}
 	m = msr_find(cpu, number);
-	if (!m)
+	if (!m || m->on_write == COMMAND)
 		return false;
 	*val = m->read ? m->read(cpu) : m->off ? *msr_member(cpu, m) : m->value;
 	return true;
+}
+
+/* A write of a register that keeps nothing; false: #GP. */
+static bool written_ok(const struct msr *m, uint64_t val)
+{
+	switch (m->on_write) {
+	case ZERO:
+		return val == 0;
+	case COMMAND:
+		return !(val & ~m->value);
+	default:
+		return m->on_write == IGNORE;
+	}
 }
 
 bool msr_write(struct cpu *cpu, uint32_t number, uint64_t val)
@@ -277,7 +293,7 @@ bool msr_write(struct cpu *cpu, uint32_t number, uint64_t val)
 	if (m->write)
 		return m->write(cpu, val);
 	if (!m->off)
-		return m->on_write == IGNORE || (m->on_write == ZERO && val == 0);
+		return written_ok(m, val);
 	if (!m->check(cpu, val))
 		return false;
 	*msr_member(cpu, m) = val;

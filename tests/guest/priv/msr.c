@@ -211,6 +211,22 @@ static void absent(void)
 		CHECK("vol 2 RDMSR, WRMSR: no such register", NONE(n));
 }
 
+/* Registers that are commands: nothing to read, reserved bits are refused. */
+static void commands(void)
+{
+	int amd_ibpb = (int)feature(0x80000008, EBX, 12);
+	if (feature(7, EDX, 26) || amd_ibpb)
+		CHECK("vol 4 IA32_PRED_CMD: write-only, IBPB alone; APM vol 2 3.2.9", !get(0x49) && FAULTS(rd_at) &&
+			put(0x49, 1) && put(0x49, 0) && REFUSED(0x49, 2) && REFUSED(0x49, 1ull << 32));
+	else
+		CHECK("vol 4 no IBPB, no IA32_PRED_CMD", NONE(0x49));
+	if (feature(7, EDX, 28))
+		CHECK("vol 4 IA32_FLUSH_CMD: write-only, L1D_FLUSH alone", !get(0x10b) && FAULTS(rd_at) &&
+			put(0x10b, 1) && put(0x10b, 0) && REFUSED(0x10b, 2) && REFUSED(0x10b, 1ull << 32));
+	else
+		CHECK("vol 4 no L1D_FLUSH, no IA32_FLUSH_CMD", NONE(0x10b));
+}
+
 static void apic_base(void)
 {
 	if (!feature(1, EDX, 9))
@@ -282,6 +298,7 @@ void guest_main(void)
 	tsc();
 	mtrrs();
 	absent();
+	commands();
 	apic_base();
 	x2apic();
 }
