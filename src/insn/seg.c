@@ -89,10 +89,13 @@ void seg_drop_inner(struct cpu *cpu)
 	static const uint8_t data[] = { SEG_ES, SEG_DS, SEG_FS, SEG_GS };
 
 	for (unsigned i = 0; i < ARRAY_LEN(data); i++) {
-		const struct cpu_seg *s = &cpu->s.seg[data[i]];
+		struct cpu_seg *s = &cpu->s.seg[data[i]];
 		bool conforming = (s->attr & (SEGA_CODE | SEGA_E)) == (SEGA_CODE | SEGA_E);
 
-		if (!(s->attr & SEGA_NULL) && !conforming && (s->attr >> 5 & 3) < cpu->s.cpl)
+		/* A null one loses its RPL, on both vendors' CPUs (seen on a Zen 5), but not the base that an MSR gave it. */
+		if (s->attr & SEGA_NULL)
+			s->sel = 0;
+		else if (!conforming && (s->attr >> 5 & 3) < cpu->s.cpl)
 			seg_set_null(cpu, data[i], 0);
 	}
 }

@@ -20,11 +20,11 @@ GUESTS = [("exceptions", (32, 64)), ("smc", (32, 64)), ("debug", (32, 64)), ("pa
           ("msr", (32, 64)), ("pcid", (32, 64)), ("fenv", (32,)), ("code16", (32,)), ("boundary", (32, 64)),
           ("sys", (64,)), ("fpu", (32, 64)), ("ferr", (32, 64)), ("faults", (32, 64)), ("hot", (32, 64)),
           ("wake", (32, 64)), ("kick", (32, 64)), ("window", (32, 64)), ("grow", (32, 64)), ("bias", (64,)),
-          ("flags", (32, 64)), ("kept", (32, 64)), ("over", (32, 64))]
+          ("flags", (32, 64)), ("kept", (32, 64)), ("over", (32, 64)), ("outer", (32, 64))]
 
 # Those that run much at CPL 3: also with user memory in windows from the start.
 USER = ("exceptions", "smc", "debug", "paging", "atomics", "pcid", "fpu", "vector", "boundary", "faults", "window",
-        "bias", "over")
+        "bias", "over", "outer")
 
 # The same on CPUs that have less than the host's: name, width, model. core2 and pentium3 hide x2APIC.
 MODELS = [("msr", 64, "core2"), ("msr", 32, "pentium3")]

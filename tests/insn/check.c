@@ -329,7 +329,7 @@ const char *check_compare(const struct ocase *c, const struct xlayout *l, const 
 		return "vector";
 	if (omode64(c->mode) && (n->fs_base != e->fs_base || n->gs_base != e->gs_base))
 		return "base";
-	for (unsigned k = 0; k < 6; k++) /* IRET clears the RPL of null selectors on some CPUs */
+	for (unsigned k = 0; k < 6; k++) /* the host kernel's IRET clears the RPL of null selectors */
 		if (n->sel[k] != e->sel[k] && (n->sel[k] | e->sel[k]) > 3)
 			return "selector";
 	return NULL;
