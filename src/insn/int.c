@@ -253,15 +253,22 @@ void int_deliver_raise(struct cpu *cpu, const struct cpu_event *ev, uint64_t ret
 	cpu->s.halted = false;
 }
 
+/* B0 to B3 tell what this #DB is for, the others stay until software clears them (SDM vol 3 17.2.3; APM vol 2
+ * 13.1.1.3). What waits behind MOV SS comes along, with ICEBP as with general detect: one #DB, not two. */
+static void debug_enter(struct cpu *cpu, uint64_t dr6)
+{
+	cpu->s.dr[6] = (cpu->s.dr[6] & ~0xfull) | dr6 | cpu->s.pending_dbg;
+	cpu->s.dr[7] &= ~(1ull << 13); /* GD */
+	cpu->s.pending_dbg = 0;
+}
+
 void insn_deliver_raise(struct cpu *cpu, const struct cpu_event *ev)
 {
 	/* CR2 and DR6 are set before the delivery can fail: SDM vol 3 4.7, 17.2.3. */
 	if (ev->vector == EXC_PF && !ev->soft && !ev->ext)
 		cpu->s.cr2 = ev->cr2;
-	if (ev->vector == EXC_DB && !ev->soft && !ev->ext) {
-		cpu->s.dr[6] |= ev->dr6;
-		cpu->s.dr[7] &= ~(1ull << 13); /* GD */
-	}
+	if (ev->vector == EXC_DB && !ev->soft && !ev->ext)
+		debug_enter(cpu, ev->dr6);
 	int_deliver_raise(cpu, ev, cpu->s.rip);
 	if (ev->vector == EXC_NMI && ev->ext)
 		cpu->s.nmi_blocked = true;
@@ -351,6 +358,7 @@ void insn_int1(struct cpu *cpu, const struct insn *in)
 {
 	struct cpu_event ev = { .vector = EXC_DB, .icebp = true };
 
+	debug_enter(cpu, 0);
 	int_deliver_raise(cpu, &ev, cpu->next_rip);
 }
 

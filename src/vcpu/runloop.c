@@ -160,13 +160,15 @@ static bool take_interrupt(struct vcpu *v)
 static uint64_t breakpoint_hits(const struct cpu *cpu)
 {
 	uint64_t dr7 = cpu->s.dr[7], hits = 0;
-	gla_t at = cpu->s.rip + (cpu_code64(cpu) ? 0 : cpu->s.seg[SEG_CS].base);
+	gla_t at = cpu_code64(cpu) ? cpu->s.rip : (uint32_t)(cpu->s.rip + cpu->s.seg[SEG_CS].base);
 	for (unsigned k = 0; k < 4; k++)
 		if (dr7 >> (2 * k) & 3 && !(dr7 >> (16 + 4 * k) & 3) && cpu->s.dr[k] == at)
 			hits |= 1u << k;
 	return cpu->s.rflags & FL_RF ? 0 : hits;
 }
 
+/* Single-step traps do not wait for the end of a shadow of SS, unlike data breakpoints: the next instruction has its
+ * own, or is one that has none (SDM vol 3 6.8.3; seen by ICEBP and MOV DR in such a shadow, whose #DB has no BS). */
 static void step(struct vcpu *v)
 {
 	struct cpu *cpu = v->cpu;
@@ -174,7 +176,7 @@ static void step(struct vcpu *v)
 	cpu->s.int_shadow = cpu->s.shadow_ss = false;
 	cpu->s.rflags &= ~(uint64_t)FL_RF;
 	xlate_step(v->xlate);
-	if (tf && !xlate_stepped_int(v->xlate))
+	if (tf && !xlate_stepped_int(v->xlate) && !cpu->s.shadow_ss)
 		cpu->s.pending_dbg |= DR6_BS;
 	if (cpu->s.ignne)
 		vcpu_ferr_after(v);
@@ -185,7 +187,7 @@ static void one_instruction(struct vcpu *v)
 {
 	struct cpu *cpu = v->cpu;
 	uint64_t hits = cpu->s.dr[7] & DR7_ENABLES ? breakpoint_hits(cpu) : 0;
-	if (hits && !cpu->s.int_shadow)
+	if (hits && !cpu->s.shadow_ss)
 		cpu_raise_db(cpu, hits, false);
 	step(v);
 }

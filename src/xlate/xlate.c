@@ -430,7 +430,9 @@ void xlate_step(struct xlate *x)
 bool xlate_stepped_int(const struct xlate *x)
 {
 	unsigned op = x->step_op;
-	return op == OP_INT || op == OP_INT3 || op == OP_INTO || op == OP_INT1 || op == OP_SYSCALL || op == OP_SYSRET;
+	if (op == OP_INTO)
+		return x->cpu->s.rflags & FL_OF;
+	return op == OP_INT || op == OP_INT3 || op == OP_INT1 || op == OP_SYSCALL || op == OP_SYSRET;
 }
 
 void xlate_flush(struct xlate *x)

@@ -37,7 +37,26 @@ SNIPPET(detect, "mov $0x2400, %eax\n mov " AX ", %db7\n nop\nde_at: mov %db3, " 
 SNIPPET(mov_dr4, "mdr4_at: .byte 0x0f, 0x21, 0xe0");
 SNIPPET(outs, "mov $0x80, %dx\n out %al, %dx\nouts1: nop\n in $0x80, %al");
 SNIPPET(loop_bp, "mov $3, %ecx\n1: nop\nlb_at: nop\n dec %ecx\n jnz 1b");
+/* In the shadow of MOV SS, and around it. */
+SNIPPET(ss_icebp, "mov %ss, %ecx\nic_at: mov %ecx, %ss\n .byte 0xf1\nic1: .byte 0xf1\nic2: nop");
+SNIPPET(ss_detect, "mov $0x2400, %eax\n mov " AX ", %db7\n pushf\n orl $0x100, (" SP ")\n mov %ss, %ecx\n popf\n"
+	"mov %ecx, %ss\nsd_at: mov %db3, " AX "\nsd1: nop");
+SNIPPET(hit_icebp, "mov ssword, %ss\n .byte 0xf1\nhi1: nop");
+SNIPPET(hit_detect, "mov $0xf2402, %eax\n mov " AX ", %db7\n mov ssword, %ss\nhd_at: mov %db3, " AX);
+SNIPPET(hit_int3, "mov ssword, %ss\n int3");
+SNIPPET(hit_int41, "mov ssword, %ss\n int $0x41");
+SNIPPET(hit_twice, "mov ssword, %ss\n movl $1, data\nht1: nop");
+SNIPPET(icebp, "ice_at: .byte 0xf1\nice1: nop");
+SNIPPET(icebp_gd, "mov $0x2400, %eax\n mov " AX ", %db7\n .byte 0xf1\nig1: nop");
+SNIPPET(sti_bp, "sti\nsb_at: nop\n nop");
+SNIPPET(old_bits, "mov $0xffff4ff2, %eax\n mov " AX ", %db6\nob_at: nop");
+#ifndef __x86_64__
+SNIPPET(into_not, "xor %eax, %eax\nin1: into\nin2: nop");
+extern char in1[], in2[];
+#endif
+extern char ic_at[], ic1[], ic2[], sd_at[], sd1[], hi1[], hd_at[], ht1[], ice_at[], ice1[], ig1[], sb_at[], ob_at[];
 #ifdef __x86_64__
+SNIPPET(hit_sysc, "mov ssword, %ss\n syscall");
 SNIPPET(dr6_high, "mov $0x100000000, %rax\nd6_at: mov %rax, %db6");
 SNIPPET(dr7_high, "mov $0x100000000, %rax\nd7_at: mov %rax, %db7");
 SNIPPET(sysc, "syscall\nsysc1: nop");
@@ -244,6 +263,68 @@ static void data_points(unsigned cpl)
 		where[1] == (ul)sm2);
 }
 
+/* What a shadow of SS holds off (vol 3 6.8.3), and what it does not. */
+static void shadows(unsigned cpl)
+{
+	steps(ss_icebp, cpl);
+	CHECK("vol 2 INT1, vol 3 6.8.3 no trap of MOV SS nor of ICEBP, whose own #DB sets no bit", hits == 4 &&
+		at(0, ic_at, BS) && at(1, ic1, 0) && at(2, ic2, 0) && at(3, ss_icebp_end, BS) && t.vec == END);
+	WR_DR(7, 0x400);
+	ssword = cpl ? UDS : KDS;
+	watch(0, &ssword, RW, 1);
+	breaks(hit_icebp, cpl);
+	CHECK("vol 3 6.8.3 ICEBP takes the hit of MOV SS along", hits == 1 && at(0, hi1, 1) && t.vec == END);
+	watch(0, &ssword, RW, 1);
+	breaks(hit_int3, cpl);
+	CHECK("vol 3 6.8.3 INT3: the hit comes at its handler", hits == 1 && at(0, stub_of(BP), 1) && t.vec == BP);
+	set_gate(0x41, stub_of(0x41), KCS, 0xee, 0);
+	watch(0, &ssword, RW, 1);
+	breaks(hit_int41, cpl);
+	CHECK("vol 3 6.8.3 INT n: the same", hits == 1 && at(0, stub_of(0x41), 1) && t.vec == 0x41);
+	watch(0, &ssword, RW, 1);
+	watch(1, data, W, 3);
+	steps(hit_twice, cpl);
+	WR_DR(7, 0x400);
+	CHECK("vol 3 6.8.3 with the next one's hit and trap", hits == 2 && at(0, ht1, BS | 3) &&
+		at(1, hit_twice_end, BS) && t.vec == END);
+	breaks(icebp, cpl);
+	CHECK("vol 2 INT1: a trap without bits, whatever the gate's DPL", hits == 1 && at(0, ice1, 0) && t.vec == END);
+	resume = 1;
+	watch(0, ice_at, X, 0);
+	breaks(icebp, cpl);
+	resume = 0;
+	CHECK("vol 3 17.3.1.1 a breakpoint at ICEBP comes before it", hits == 2 && at(0, ice_at, 1) && at(1, ice1, 0) &&
+		t.vec == END);
+#ifndef __x86_64__
+	steps(into_not, cpl);
+	CHECK("vol 2 INTO without overflow: traps as others do", hits == 3 && at(0, in1, BS) && at(1, in2, BS) &&
+		at(2, into_not_end, BS));
+#endif
+}
+
+/* The same where it takes CPL 0. */
+static void shadows0(void)
+{
+	breaks(ss_detect, 0);
+	CHECK("vol 3 17.2.4, 6.8.3 GD behind MOV SS: BD alone, then the trap of MOV DR", hits == 3 && at(0, sd_at, BD) &&
+		at(1, sd1, BS) && at(2, ss_detect_end, BS) && t.vec == END);
+	CHECK("vol 3 17.3.1.1 RF set by this fault", flags[0] & RF && !(flags[1] & RF));
+	ssword = KDS;
+	WR_DR(0, &ssword);
+	breaks(hit_detect, 0);
+	CHECK("vol 3 17.2.3 a hit of MOV SS comes along with BD", hits == 1 && at(0, hd_at, BD | 1) && t.vec == END);
+	breaks(icebp_gd, 0);
+	CHECK("vol 3 17.2.4 GD is off in the handler of ICEBP too", hits == 1 && at(0, ig1, 0) && !(RD_DR(7) & 0x2000));
+	resume = 1;
+	watch(0, sb_at, X, 0);
+	breaks(sti_bp, 0);
+	CHECK("vol 3 6.8.3 the shadow of STI is for interrupts alone", hits == 1 && at(0, sb_at, 1) && t.vec == END);
+	watch(0, ob_at, X, 0);
+	breaks(old_bits, 0);
+	resume = 0;
+	CHECK("vol 3 17.2.3 B0 to B3 tell this exception's, BS stays", hits == 1 && at(0, ob_at, BS | 1) && t.vec == END);
+}
+
 static void registers(void)
 {
 	run(detect, 0);
@@ -291,6 +372,11 @@ static void syscalls(void)
 	wrmsr(0xc0000084, 0);
 	steps(sysc, 3);
 	CHECK("SYSCALL with TF not masked: traps at the entry", hits >= 1 && at(0, syscall_entry, BS));
+	ssword = UDS;
+	watch(0, &ssword, RW, 1);
+	breaks(hit_sysc, 3);
+	CHECK("vol 3 6.8.3 SYSCALL: the hit of MOV SS comes in the kernel", hits == 1 && at(0, syscall_entry, 1) &&
+		t.vec == 0x42);
 	wrmsr(0xc0000084, 0x47700);
 }
 #endif
@@ -302,7 +388,9 @@ void guest_main(void)
 		single_step(k);
 		instruction(k);
 		data_points(k);
+		shadows(k);
 	}
+	shadows0();
 	registers();
 #ifdef __x86_64__
 	syscalls();
