@@ -5,6 +5,7 @@
  * zeros (AMD): SDM vol 2 "CPUID", AMD APM vol 3 "CPUID".
  */
 #include "cpu/cpu_int.h"
+#include "cpu/vendor.h"
 
 #define EXT_BASE 0x80000000u
 #define HV_BASE 0x40000000u
@@ -86,8 +87,7 @@ static void answer_dynamic(const struct cpu *cpu, uint32_t leaf, uint32_t sub, u
 			out[CPUID_EBX] = xsave_size(m, cpu->s.xcr0, true);
 		break;
 	case EXT_BASE + 1:
-		/* Intel: SYSCALL shows in 64-bit mode only. */
-		if (!cpu_is_amd(cpu) && !cpu_code64(cpu))
+		if (cpu_rule(cpu, RULE_CPUID_SYSCALL_64) && !cpu_code64(cpu))
 			set_bit(&out[CPUID_EDX], 11, false);
 		break;
 	}

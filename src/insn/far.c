@@ -9,6 +9,7 @@
  *                   |             \-> code, inner level --> far_inner_stack_raise --> frame --> far_enter
  *                   \-> task gate, TSS -------------------> task_switch_raise
  */
+#include "cpu/vendor.h"
 #include "insn/insn_int.h"
 
 bool desc_is_code64(const struct cpu *cpu, const struct desc *d)
@@ -16,11 +17,13 @@ bool desc_is_code64(const struct cpu *cpu, const struct desc *d)
 	return cpu_long_mode(cpu) && d->attr & SEGA_L;
 }
 
-/* EIP is 32 bits wide where the target is not 64-bit code: what a 64-bit offset has above is dropped, as the
- * oracle's host does (SDM vol 2 "JMP" compares tempEIP with the limit). */
+/* EIP is 32 bits wide where the target is not 64-bit code: what a 64-bit offset has above is dropped, as Intel's CPUs
+ * do (SDM vol 2 "JMP" compares tempEIP with the limit). */
 void far_check_rip_raise(struct cpu *cpu, const struct desc *d, uint64_t off, unsigned ext)
 {
-	if (desc_is_code64(cpu, d) ? !cpu_canonical(off) : (uint32_t)off > d->limit)
+	uint64_t eip = cpu_rule(cpu, RULE_FAR_RIP_64) ? off : (uint32_t)off;
+
+	if (desc_is_code64(cpu, d) ? !cpu_canonical(off) : eip > d->limit)
 		cpu_raise(cpu, EXC_GP, ext);
 }
 
@@ -296,11 +299,12 @@ static void transfer_raise(struct cpu *cpu, const struct insn *in, bool jmp)
 	uint16_t sel = (uint16_t)in->imm2;
 
 	if (in->has_mem) {
-		gla_t gla = insn_rm_linear_raise(cpu, in, in->opsize, MMU_READ);
+		unsigned size = insn_far_offset_size(cpu, in);
+		gla_t gla = insn_rm_linear_raise(cpu, in, size, MMU_READ);
 
-		off = mmu_load_raise(cpu, gla, in->opsize, MMU_READ);
-		insn_seg_linear_raise(cpu, in->seg, insn_ea(cpu, in), in->opsize + 2u, MMU_READ);
-		sel = (uint16_t)mmu_load_raise(cpu, gla + in->opsize, 2, MMU_READ);
+		off = mmu_load_raise(cpu, gla, size, MMU_READ);
+		insn_seg_linear_raise(cpu, in->seg, insn_ea(cpu, in), size + 2u, MMU_READ);
+		sel = (uint16_t)mmu_load_raise(cpu, gla + size, 2, MMU_READ);
 	}
 	if (cpu_protected(cpu))
 		transfer_protected_raise(cpu, in, sel, off, jmp);
@@ -370,6 +374,14 @@ static void ret_real_raise(struct cpu *cpu, const struct insn *in, struct pops *
 	cpu->next_rip = off;
 }
 
+/* Of a far RET to another level. */
+static uint16_t ret_stack_raise(struct cpu *cpu, const struct insn *in, struct pops *p, uint64_t *sp)
+{
+	p->sp = (p->sp + in->imm) & size_mask(p->stsize);
+	*sp = pops_next_raise(cpu, p, in->opsize);
+	return pops_sel_raise(cpu, p, in->opsize);
+}
+
 static void ret_outer_raise(struct cpu *cpu, const struct insn *in, struct pops *p, struct desc *cs, uint64_t off)
 {
 	unsigned cpl = SEL_RPL(cs->sel);
@@ -378,9 +390,9 @@ static void ret_outer_raise(struct cpu *cpu, const struct insn *in, struct pops 
 	uint64_t sp;
 	uint16_t sel;
 
-	p->sp = (p->sp + in->imm) & size_mask(p->stsize);
-	sp = pops_next_raise(cpu, p, in->opsize);
-	sel = pops_sel_raise(cpu, p, in->opsize);
+	if (cpu_rule(cpu, RULE_RETURN_READS_ALL))
+		far_check_rip_raise(cpu, cs, off, 0);
+	sel = ret_stack_raise(cpu, in, p, &sp);
 	have = far_check_outer_ss_raise(cpu, sel, cpl, code64, &ss);
 	far_check_rip_raise(cpu, cs, off, 0);
 	desc_mark_accessed_raise(cpu, cs);
@@ -401,6 +413,12 @@ void insn_ret_far(struct cpu *cpu, const struct insn *in)
 		return;
 	}
 	sel = pops_far_raise(cpu, &p, in->opsize, &off);
+	if (cpu_rule(cpu, RULE_RETURN_READS_ALL) && SEL_RPL(sel) != cpu->s.cpl) {
+		struct pops ahead = p;
+		uint64_t sp;
+
+		ret_stack_raise(cpu, in, &ahead, &sp);
+	}
 	far_check_return_cs_raise(cpu, sel, &cs);
 	if (SEL_RPL(sel) > cpu->s.cpl) {
 		ret_outer_raise(cpu, in, &p, &cs, off);

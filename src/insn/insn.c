@@ -5,7 +5,7 @@
  * Long mode has no limits, only canonical addresses (SDM vol 1 3.3.7.1).
  */
 #include "insn/insn_int.h"
-#include "cpu/cpuid.h"
+#include "cpu/vendor.h"
 
 const struct insn_desc insn_table[OP_COUNT] = {
 #define INSN(name, fn, flags) [OP_##name] = { #name, fn, flags },
@@ -90,15 +90,14 @@ bool insn_seg_ok(const struct cpu *cpu, unsigned seg, uint64_t off, size_t size,
 	return (size <= max && off <= max - size) || (seg_allows(cpu, s, kind) && insn_seg_fits(s, off, size));
 }
 
-/* #AC (SDM vol 3 6.15). Operands of more than 8 bytes are not checked but for the 10-byte ones of x87. */
+/* #AC (SDM vol 3 6.15). Intel's CPUs do not look at operands of more than 8 bytes but for the 10-byte ones of x87. */
 void insn_align_raise(struct cpu *cpu, gla_t gla, size_t size)
 {
 	size_t align = size == 10 ? 8 : size;
 
 	if (cpu->s.cpl != 3 || !(cpu->s.rflags & FL_AC) || !(cpu->s.cr0 & CR0_AM))
 		return;
-	/* Intel's CPUs do not look at vectors (SDM vol 3 6.15, table 6-7), AMD's at 16 bytes (as seen on Zen 3 and 5) */
-	if (cpu_is_amd(cpu) && (align == 16 || align == 32 || align == 64))
+	if (cpu_rule(cpu, RULE_ALIGN_VECTORS) && (align == 16 || align == 32 || align == 64))
 		align = 16;
 	else if (align > 8)
 		return;
@@ -124,6 +123,11 @@ gla_t insn_linear_raise(struct cpu *cpu, unsigned seg, uint64_t off, size_t size
 
 	insn_align_raise(cpu, gla, size);
 	return gla;
+}
+
+unsigned insn_far_offset_size(const struct cpu *cpu, const struct insn *in)
+{
+	return in->opsize == 8 && cpu_rule(cpu, RULE_FAR_POINTER_32) ? 4 : in->opsize;
 }
 
 gla_t insn_rm_linear_raise(struct cpu *cpu, const struct insn *in, size_t size, unsigned kind)

@@ -86,6 +86,8 @@ void insn_set_flags(struct cpu *cpu, uint64_t flags);
 uint64_t insn_rm_read_raise(struct cpu *cpu, const struct insn *in, unsigned size);
 void insn_rm_write_raise(struct cpu *cpu, const struct insn *in, uint64_t val, unsigned size);
 gla_t insn_rm_linear_raise(struct cpu *cpu, const struct insn *in, size_t size, unsigned kind);
+/* Bytes of the offset in in's far pointer in memory. */
+unsigned insn_far_offset_size(const struct cpu *cpu, const struct insn *in);
 /* Are [off, off+size) inside seg's limit (SDM vol 3 5.3)? */
 bool insn_seg_fits(const struct cpu_seg *seg, uint64_t off, uint64_t size);
 

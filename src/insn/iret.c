@@ -3,6 +3,7 @@
  *
  * SDM vol 2 "IRET/IRETD/IRETQ". The frame is read and everything it names is checked before the first register changes.
  */
+#include "cpu/vendor.h"
 #include "insn/insn_int.h"
 
 #define FLAGS_WIDE (FL_RF | FL_AC | FL_ID)
@@ -110,20 +111,24 @@ static uint64_t iret_flag_mask(const struct cpu *cpu, unsigned opsize)
 
 static void iret_frame_raise(struct cpu *cpu, const struct insn *in, struct pops *p, const struct iret_frame *f)
 {
-	bool outer, pop_ss, code64, have = false;
+	bool early = cpu_rule(cpu, RULE_RETURN_READS_ALL), outer, pop_ss, code64, have = false;
 	uint64_t mask = iret_flag_mask(cpu, in->opsize), sp = 0;
 	unsigned cpl = SEL_RPL(f->cs);
 	struct desc cs, ss;
 	uint16_t sel = 0;
 
-	far_check_return_cs_raise(cpu, f->cs, &cs);
-	code64 = desc_is_code64(cpu, &cs);
 	outer = cpl > cpu->s.cpl;
 	pop_ss = outer || cpu_code64(cpu); /* SDM vol 3 6.14.3: 64-bit IRET pops SS:RSP always */
-	if (pop_ss) {
+	if (early && (pop_ss || cpl != cpu->s.cpl))
 		sel = pops_far_raise(cpu, p, in->opsize, &sp);
+	far_check_return_cs_raise(cpu, f->cs, &cs);
+	if (early)
+		far_check_rip_raise(cpu, &cs, f->rip, 0);
+	if (pop_ss && !early)
+		sel = pops_far_raise(cpu, p, in->opsize, &sp);
+	code64 = desc_is_code64(cpu, &cs);
+	if (pop_ss)
 		have = far_check_outer_ss_raise(cpu, sel, cpl, code64, &ss);
-	}
 	far_check_rip_raise(cpu, &cs, f->rip, 0);
 	desc_mark_accessed_raise(cpu, &cs);
 	insn_set_flags(cpu, merge(cpu->s.rflags, f->flags, mask));

@@ -4,6 +4,7 @@
  * The order of checks is that of MOV, SDM vol 2 "MOV: Loading a segment register": table limit, privilege,
  * type, presence. Error codes carry the selector without RPL.
  */
+#include "cpu/vendor.h"
 #include "insn/insn_int.h"
 
 void seg_set(struct cpu *cpu, unsigned n, uint16_t sel, const struct desc *d)
@@ -131,13 +132,18 @@ void insn_mov_from_seg(struct cpu *cpu, const struct insn *in)
 	insn_rm_write_raise(cpu, in, cpu->s.seg[in->reg].sel, in->has_mem ? 2 : in->opsize);
 }
 
-/* A 32-bit push writes the selector by a 16-bit move: SDM vol 2 "PUSH". */
+/* Bytes that PUSH and POP touch of a slot: Intel's PUSH leaves the upper half of a dword alone (SDM vol 2 "PUSH"), its
+ * POP reads the selector. */
+static unsigned pushed_size(const struct cpu *cpu, const struct insn *in)
+{
+	return in->opsize == 4 && !cpu_rule(cpu, RULE_SEG_WHOLE_SLOT) ? 2 : in->opsize;
+}
+
 void insn_push_seg(struct cpu *cpu, const struct insn *in)
 {
 	unsigned stsize = insn_stack_size(cpu);
 	uint64_t sp = (cpu->s.gpr[RSP] - in->opsize) & size_mask(stsize);
-	/* SDM vol 2 PUSH: the upper half of a dword slot is not touched */
-	unsigned size = in->opsize == 4 ? 2 : in->opsize;
+	unsigned size = pushed_size(cpu, in);
 	gla_t gla = insn_linear_raise(cpu, SEG_SS, sp, size, MMU_WRITE);
 
 	mmu_store_raise(cpu, gla, cpu->s.seg[in->reg].sel, size, MMU_WRITE | MMU_SS);
@@ -147,9 +153,10 @@ void insn_push_seg(struct cpu *cpu, const struct insn *in)
 void insn_pop_seg(struct cpu *cpu, const struct insn *in)
 {
 	struct pops p = pops_begin(cpu);
-	uint16_t sel = (uint16_t)pops_next_raise(cpu, &p, 2); /* of a wider slot only the selector is read */
+	unsigned size = cpu_rule(cpu, RULE_SEG_WHOLE_SLOT) ? in->opsize : 2;
+	uint16_t sel = (uint16_t)pops_next_raise(cpu, &p, size);
 
-	p.sp = (p.sp + in->opsize - 2u) & size_mask(p.stsize);
+	p.sp = (p.sp + in->opsize - size) & size_mask(p.stsize);
 	seg_load_raise(cpu, in->reg, sel);
 	pops_commit(cpu, &p);
 	shadow_after_ss(cpu, in->reg);
@@ -157,6 +164,7 @@ void insn_pop_seg(struct cpu *cpu, const struct insn *in)
 
 void insn_load_far(struct cpu *cpu, const struct insn *in)
 {
+	unsigned size = insn_far_offset_size(cpu, in);
 	uint64_t ea, off;
 	uint16_t sel;
 	gla_t gla;
@@ -164,10 +172,10 @@ void insn_load_far(struct cpu *cpu, const struct insn *in)
 	if (!in->has_mem)
 		raise_ud(cpu);
 	ea = insn_ea(cpu, in);
-	gla = insn_linear_raise(cpu, in->seg, ea, in->opsize, MMU_READ);
-	off = mmu_load_raise(cpu, gla, in->opsize, MMU_READ);
-	insn_seg_linear_raise(cpu, in->seg, ea, in->opsize + 2u, MMU_READ);
-	sel = (uint16_t)mmu_load_raise(cpu, gla + in->opsize, 2, MMU_READ);
+	gla = insn_linear_raise(cpu, in->seg, ea, size, MMU_READ);
+	off = mmu_load_raise(cpu, gla, size, MMU_READ);
+	insn_seg_linear_raise(cpu, in->seg, ea, size + 2u, MMU_READ);
+	sel = (uint16_t)mmu_load_raise(cpu, gla + size, 2, MMU_READ);
 	seg_load_raise(cpu, (unsigned)in->imm, sel);
-	reg_set(cpu, in->reg, off, in->opsize);
+	reg_set(cpu, in->reg, off, size);
 }

@@ -2,10 +2,10 @@
 /* what: SYSCALL, SYSRET, SYSENTER, SYSEXIT, SWAPGS and the FS/GS base instructions
  *
  * SDM vol 2, the instructions' own pages; vol 3 5.8.7, 5.8.8. Segments are loaded with fixed values, no descriptor is
- * read. AMD also has SYSCALL outside 64-bit code and no SYSENTER in long mode (APM vol 2 6.1).
+ * read. Where AMD's CPUs do otherwise: cpu/vendor.def.
  */
 #include "insn/insn_int.h"
-#include "cpu/cpuid.h"
+#include "cpu/vendor.h"
 
 #define ATTR_CODE64 (SEGA_G | SEGA_L | SEGA_P | SEGA_S | 0xb)
 #define ATTR_CODE32 (SEGA_G | SEGA_DB | SEGA_P | SEGA_S | 0xb)
@@ -28,24 +28,31 @@ static void trap_by_new_tf(struct cpu *cpu)
 		cpu->s.pending_dbg |= 1u << 14; /* BS */
 }
 
+static void need_syscall_raise(struct cpu *cpu)
+{
+	if (!(cpu->s.efer & EFER_SCE) || !cpu_protected(cpu))
+		raise_ud(cpu);
+	if (!cpu_code64(cpu) && !cpu_rule(cpu, RULE_SYSCALL_IN_32))
+		raise_ud(cpu);
+}
+
 /* AMD's SYSCALL outside long mode: EIP from STAR[31:0], IF and VM cleared (APM vol 3 "SYSCALL"). */
 static void syscall_legacy(struct cpu *cpu, const struct insn *in)
 {
-	uint16_t sel = cpu->s.star >> 32 & 0xfffc;
+	uint16_t sel = (uint16_t)(cpu->s.star >> 32);
 
 	cpu->s.gpr[RCX] = (uint32_t)(cpu->next_rip);
 	insn_set_flags(cpu, cpu->s.rflags & ~(uint64_t)(FL_IF | FL_VM | FL_RF));
-	flat_segments(cpu, sel, (uint16_t)(sel + 8), false, 0);
+	flat_segments(cpu, sel & 0xfffc, (uint16_t)(sel + 8), false, 0);
 	cpu->next_rip = (uint32_t)cpu->s.star;
 }
 
 void insn_syscall(struct cpu *cpu, const struct insn *in)
 {
-	uint16_t sel = cpu->s.star >> 32 & 0xfffc;
+	uint16_t sel = (uint16_t)(cpu->s.star >> 32);
 	bool code64 = cpu_code64(cpu);
 
-	if (!(cpu->s.efer & EFER_SCE) || (!code64 && !cpu_is_amd(cpu)) || !cpu_protected(cpu))
-		raise_ud(cpu);
+	need_syscall_raise(cpu);
 	if (!cpu_long_mode(cpu)) {
 		syscall_legacy(cpu, in);
 		return;
@@ -53,33 +60,41 @@ void insn_syscall(struct cpu *cpu, const struct insn *in)
 	cpu->s.gpr[RCX] = cpu->next_rip;
 	cpu->s.gpr[R11] = (cpu->s.rflags | FL_FIXED) & ~(uint64_t)FL_RF;
 	insn_set_flags(cpu, cpu->s.gpr[R11] & ~cpu->s.fmask);
-	flat_segments(cpu, sel, (uint16_t)(sel + 8), true, 0);
+	flat_segments(cpu, sel & 0xfffc, (uint16_t)(sel + 8), true, 0); /* SS as STAR has it, RPL too */
 	trap_by_new_tf(cpu);
 	cpu->next_rip = code64 ? cpu->s.lstar : cpu->s.cstar;
+}
+
+static void sysret_segments(struct cpu *cpu, bool to64)
+{
+	uint16_t sel = (uint16_t)(cpu->s.star >> 48);
+	struct cpu_seg ss = cpu->s.seg[SEG_SS];
+
+	flat_segments(cpu, (uint16_t)((sel + (to64 ? 16 : 0)) | 3), (uint16_t)((sel + 8) | 3), to64, 3);
+	if (cpu_rule(cpu, RULE_SYSRET_KEEPS_SS))
+		cpu_set_seg(cpu, SEG_SS, (uint16_t)(sel + 8), ss.base, ss.limit, ss.attr);
 }
 
 void insn_sysret(struct cpu *cpu, const struct insn *in)
 {
 	bool to64 = in->opsize == 8;
-	uint16_t sel = (uint16_t)(cpu->s.star >> 48);
 
-	if (!(cpu->s.efer & EFER_SCE) || (!cpu_code64(cpu) && !cpu_is_amd(cpu)) || !cpu_protected(cpu))
-		raise_ud(cpu);
+	need_syscall_raise(cpu);
 	need_cpl0_raise(cpu);
-	if (to64 && !cpu_canonical(cpu->s.gpr[RCX]))
+	if (to64 && !cpu_canonical(cpu->s.gpr[RCX]) && !cpu_rule(cpu, RULE_SYSRET_ANY_RIP))
 		raise_gp0(cpu);
-	if (cpu_long_mode(cpu))
+	if (cpu_code64(cpu))
 		insn_set_flags(cpu, cpu->s.gpr[R11] & 0x3c7fd7);
 	else
 		insn_set_flags(cpu, cpu->s.rflags | FL_IF);
-	flat_segments(cpu, (uint16_t)((sel + (to64 ? 16 : 0)) | 3), (uint16_t)((sel + 8) | 3), to64, 3);
+	sysret_segments(cpu, to64);
 	trap_by_new_tf(cpu);
 	cpu->next_rip = to64 ? cpu->s.gpr[RCX] : (uint32_t)cpu->s.gpr[RCX];
 }
 
 static void need_sysenter_raise(struct cpu *cpu)
 {
-	if (!cpu->model->sysenter || (cpu_long_mode(cpu) && cpu_is_amd(cpu)))
+	if (!cpu->model->sysenter || (cpu_long_mode(cpu) && cpu_rule(cpu, RULE_SYSENTER_LEGACY)))
 		raise_ud(cpu);
 	if (!(cpu->s.cr0 & CR0_PE) || SEL_NULL(cpu->s.sysenter_cs))
 		raise_gp0(cpu);
@@ -104,8 +119,9 @@ void insn_sysexit(struct cpu *cpu, const struct insn *in)
 	uint64_t rip = reg_get(cpu, RDX, to64 ? 8 : 4), rsp = reg_get(cpu, RCX, to64 ? 8 : 4);
 	uint16_t sel = (uint16_t)(cpu->s.sysenter_cs + (to64 ? 32 : 16));
 
+	if (cpu->model->sysenter)
+		need_cpl0_raise(cpu); /* before AMD's #UD in long mode (seen) */
 	need_sysenter_raise(cpu);
-	need_cpl0_raise(cpu);
 	if (!cpu_canonical(rip) || !cpu_canonical(rsp))
 		raise_gp0(cpu);
 	flat_segments(cpu, sel | 3, (uint16_t)(sel + 8) | 3, to64, 3);

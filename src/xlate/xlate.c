@@ -219,7 +219,7 @@ static void *masked_operand_raise(struct cpu *cpu, gla_t gla, uint32_t desc)
 {
 	unsigned n, size = desc & DESC_SIZE;
 	uint64_t mask = needed(cpu, desc, &n);
-	if (mask)
+	if (mask && size <= 8)
 		insn_align_raise(cpu, gla, size);
 	return insn_vector_operand_raise(cpu, gla, size, size / n, mask, desc_kind(desc));
 }

@@ -67,8 +67,8 @@ static void segments(unsigned how, unsigned sel, int stays)
 			CHECK("vol 2 IRET, RET: conforming code stays, whatever its DPL", all_are(sel) &&
 				(k < 4 ? t.vec == END : t.vec == GP && t.r.ip == (ul)uses[k].at));
 		else
-			CHECK("vol 2 IRET, RET: null, and an access by it is #GP(0)", t.vec == GP && t.err == 0 && t.r.cs == UCS32 &&
-				t.r.ip == (ul)uses[k].at && all_are(0));
+			CHECK("vol 2 IRET, RET: null, and an access by it is #GP(0)", t.vec == GP && t.err == 0 &&
+				t.r.cs == UCS32 && t.r.ip == (ul)uses[k].at && all_are(0));
 	}
 }
 

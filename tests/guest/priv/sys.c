@@ -219,41 +219,15 @@ static void xcr0(void)
 	}
 }
 
-static void syscalls(void)
+static int amd(void)
 {
-	wrmsr(EFER, rdmsr(EFER) & ~1ull);
-	run(sc, 3);
-	CHECK("vol 2 SYSCALL: EFER.SCE = 0", FAULTS(UD, sc_at));
-	wrmsr(EFER, rdmsr(EFER) | 1);
-	wrmsr(STAR, 0x001b000800000000);
-	wrmsr(LSTAR, (ul)sys_entry);
-	wrmsr(FMASK, IF | CF | 0x400);
-	prepare(sc, 3);
-	in.flags |= IF | CF | ZF | 0x400;
-	go();
-	CHECK("vol 2 SYSCALL: CS, SS, RSP kept", t.vec == 0x42 && t.r.cs == KCS && t.r.ss == KDS && t.r.sp == in.sp);
-	CHECK("vol 2 SYSCALL: RCX, R11, FMASK", t.r.cx == (ul)sc_next && t.r.r11 == (2 | IF | CF | ZF | 0x400) &&
-		t.r.flags == (2 | ZF));
-	prepare(scret64, 0);
-	in.cx = (ul)landed, in.r11 = 2 | ZF | IF | ID | RF | VM;
-	go();
-	CHECK("vol 2 SYSRET: to CPL 3, 64-bit", FINE && t.r.cs == UCS64 && t.r.ss == UDS &&
-		t.r.flags == (2 | ZF | IF | ID));
-	prepare(scret64, 0);
-	in.cx = 0x800000000000;
-	go();
-	CHECK("vol 2 SYSRET: non-canonical RCX: #GP at CPL 0", FAULTS(GP, sr_at) && t.r.cs == KCS);
-	prepare(scret32, 0);
-	in.cx = (ul)compat | 0xff00000000000000, in.r11 = 2;
-	in.ax = 0x7fffffff;
-	go();
-	CHECK("vol 2 SYSRET to compatibility mode", FINE && t.r.cs == UCS32 && (u32)t.r.ax == 0x80000000);
-	run(scret64, 3);
-	CHECK("vol 2 SYSRET at CPL 3", FAULTS(GP, sr_at));
 	u32 r[4];
 	cpuid(0, 0, r);
-	if (r[1] != 0x756e6547)
-		return;
+	return r[1] != 0x756e6547;
+}
+
+static void of_intel(void)
+{
 	prepare(compat_sc, 3);
 	in.cs = UCS32;
 	go();
@@ -279,15 +253,94 @@ static void syscalls(void)
 	in.dx = 0x800000000000;
 	go();
 	CHECK("vol 2 SYSEXIT: canonical", FAULTS(GP, sx64_at));
+}
+
+/* APM vol 3, the instructions' own pages */
+static void of_amd(void)
+{
+	wrmsr(CSTAR, (ul)sys_entry32);
+	prepare(compat_sc, 3);
+	in.cs = UCS32;
+	in.flags |= IF | ZF;
+	go();
+	CHECK("APM vol 3 SYSCALL from compatibility mode: by CSTAR", t.vec == 0x43 && t.r.cs == KCS && t.r.ss == KDS &&
+		t.r.cx == (ul)compat_sc_end && t.r.r11 == (2 | IF | ZF) && t.r.flags == (2 | ZF));
+	prepare(scret32, 0);
+	in.cs = KCS32;
+	in.cx = (ul)compat;
+	in.flags |= ZF;
+	go();
+	CHECK("APM vol 3 SYSRET from compatibility mode: RFLAGS stay but IF", FINE && t.r.cs == UCS32 && t.r.flags & IF);
+	wrmsr(STAR, 0x0018000800000000);
+	prepare(scret64, 0);
+	in.cx = (ul)landed, in.r11 = 2;
+	go();
+	CHECK("APM vol 3 SYSRET: SS is STAR's, no RPL added", FINE && t.r.cs == UCS64 && t.r.ss == (UDS & ~3));
+	wrmsr(STAR, 0x001b000800000000);
+	prepare(scret32, 0);
+	in.ss = 0;
+	in.cx = (ul)compat, in.r11 = 2;
+	go();
+	CHECK("APM vol 3 SYSRET: SS that was null stays unusable: #SS(0) in 32-bit code", t.vec == SS && t.err == 0 &&
+		t.r.cs == UCS32 && t.r.ss == UDS);
+	wrmsr(0x174, KCS);
+	run(sysent, 3);
+	CHECK("APM vol 3 SYSENTER in long mode: #UD", FAULTS(UD, se_at));
+	run(sysex, 0);
+	CHECK("APM vol 3 SYSEXIT in long mode: #UD", FAULTS(UD, sx_at));
+	run(sysex, 3);
+	CHECK("APM vol 3 SYSEXIT: #GP(0) at CPL 3 first (seen)", FAULTS(GP, sx_at));
+}
+
+static void syscalls(void)
+{
+	wrmsr(EFER, rdmsr(EFER) & ~1ull);
+	run(sc, 3);
+	CHECK("vol 2 SYSCALL: EFER.SCE = 0", FAULTS(UD, sc_at));
+	wrmsr(EFER, rdmsr(EFER) | 1);
+	wrmsr(STAR, 0x001b000800000000);
+	wrmsr(LSTAR, (ul)sys_entry);
+	wrmsr(FMASK, IF | CF | 0x400);
+	prepare(sc, 3);
+	in.flags |= IF | CF | ZF | 0x400;
+	go();
+	CHECK("vol 2 SYSCALL: CS, SS, RSP kept", t.vec == 0x42 && t.r.cs == KCS && t.r.ss == KDS && t.r.sp == in.sp);
+	CHECK("vol 2 SYSCALL: RCX, R11, FMASK", t.r.cx == (ul)sc_next && t.r.r11 == (2 | IF | CF | ZF | 0x400) &&
+		t.r.flags == (2 | ZF));
+	prepare(scret64, 0);
+	in.cx = (ul)landed, in.r11 = 2 | ZF | IF | ID | RF | VM;
+	go();
+	CHECK("vol 2 SYSRET: to CPL 3, 64-bit", FINE && t.r.cs == UCS64 && t.r.ss == UDS &&
+		t.r.flags == (2 | ZF | IF | ID));
+	prepare(scret64, 0);
+	in.cx = 0x800000000000;
+	go();
+	if (amd())
+		CHECK("APM vol 3 SYSRET: non-canonical RCX: #GP at CPL 3, at that address", FAULTS(GP, in.cx) &&
+			t.r.cs == UCS64);
+	else
+		CHECK("vol 2 SYSRET: non-canonical RCX: #GP at CPL 0", FAULTS(GP, sr_at) && t.r.cs == KCS);
+	prepare(scret32, 0);
+	in.cx = (ul)compat | 0xff00000000000000, in.r11 = 2;
+	in.ax = 0x7fffffff;
+	go();
+	CHECK("vol 2 SYSRET to compatibility mode", FINE && t.r.cs == UCS32 && (u32)t.r.ax == 0x80000000);
+	run(scret64, 3);
+	CHECK("vol 2 SYSRET at CPL 3", FAULTS(GP, sr_at));
 	wrmsr(GSBASE, 0x1000);
 	wrmsr(KGSBASE, 0x2000);
 	run(swapg, 0);
 	CHECK("vol 2 SWAPGS", FINE && rdmsr(KGSBASE) != 0x2000);
 	run(swapg, 3);
 	CHECK("vol 2 SWAPGS at CPL 3", t.vec == GP);
+	if (amd())
+		of_amd();
+	else
+		of_intel();
 }
 
-static struct { u64 off; u16 sel; } __attribute__((packed)) far64;
+/* m16:64 (vol 2 CALL) and 16:32, which REX.W means on AMD (APM vol 3 CALL), at once. */
+static struct { u32 off; u16 sel, zero, sel64; } __attribute__((packed)) far64 = { 0, FREE | 3, 0, FREE | 3 };
 
 /* The lowest of n quadwords at the top of the inner stack. */
 static ul *stack0_top_slots(unsigned n)
@@ -339,11 +392,8 @@ static void modes64(void)
 	/* 16-byte call gate (vol 3 5.8.3.1) */
 	gdt[FREE >> 3] = ((ul)landed & 0xffff) | (u64)KCS << 16 | 0xecull << 40 | ((ul)landed >> 16) << 48;
 	gdt[(FREE >> 3) + 1] = (ul)landed >> 32;
-	far64.off = 0, far64.sel = FREE | 3;
 	prepare(callf64, 3);
 	in.bx = (ul)&far64;
-	far64.off = 0;
-	*(u16 *)((u8 *)&far64 + 8) = FREE | 3;
 	go();
 	CHECK("vol 3 5.8.3.1, 5.8.5.1 64-bit call gate: inner stack, SS null", FINE && t.r.cs == KCS && t.r.ss == 0 &&
 		t.r.sp == (ul)stack0_top - 32);

@@ -216,12 +216,13 @@ static void pushf_vme(void **state)
 
 static void syscall_sysret(void **state)
 {
-	/* fixed segments, RCX and R11, FMASK; SYSRET checks RCX */
+	/* fixed segments, RCX and R11, FMASK; SYSRET checks RCX, but not on AMD, where SS changes its selector alone */
 	struct bench *b = *state;
 	struct cpu_state *s = &b->cpu->s;
 	struct insn in = { .len = 2, .opsize = 8 };
 
 	go_long(b);
+	b->model->vendor = VENDOR_INTEL;
 	set_cpl(b, UCS64 | 3, UDS32 | 3);
 	s->star = (uint64_t)CS32 << 32 | (uint64_t)(UCS32 | 3) << 48;
 	s->lstar = 0xffffffff81000000;
@@ -242,6 +243,16 @@ static void syscall_sysret(void **state)
 	assert_int_equal(b->cpu->next_rip, 0x7002);
 	assert_false(run(b, insn_sysret, &in));
 	assert_raised(b, EXC_GP, 0);
+	set_cpl(b, CS64, 0);
+	s->gpr[RCX] = 1ull << 47;
+	assert_false(run(b, insn_sysret, &in));
+	assert_raised(b, EXC_GP, 0);
+	b->model->vendor = VENDOR_AMD;
+	assert_true(run(b, insn_sysret, &in));
+	assert_int_equal(b->cpu->next_rip, 1ull << 47);
+	assert_int_equal(s->cpl, 3);
+	assert_int_equal(s->seg[SEG_SS].sel, (UCS32 + 8) | 3);
+	assert_true(s->seg[SEG_SS].attr & SEGA_NULL);
 	s->efer &= ~(uint64_t)EFER_SCE;
 	assert_false(run(b, insn_syscall, &in));
 	assert_raised(b, EXC_UD, 0);

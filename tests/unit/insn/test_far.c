@@ -131,6 +131,33 @@ static void call_gate64(void **state)
 	assert_int_equal(s->gpr[RSP], STACK3);
 }
 
+static void pointer64(void **state)
+{
+	/* REX.W JMP m16:64, on AMD m16:32; what a return to an outer level reads before it looks at CS */
+	struct bench *b = *state;
+	struct insn in = { .len = 3, .opsize = 8, .has_mem = true, .seg = SEG_DS, .base = INSN_NOREG,
+		.index = INSN_NOREG, .adsize = 8, .disp = DATA };
+
+	go_long(b);
+	put_le64(b->ram + DATA, 0x4567 | (uint64_t)CS64 << 32);
+	put_le16(b->ram + DATA + 8, CS64);
+	b->model->vendor = VENDOR_INTEL;
+	assert_true(run(b, insn_jmp_far, &in));
+	assert_int_equal(b->cpu->next_rip, 0x4567 | (uint64_t)CS64 << 32);
+	b->model->vendor = VENDOR_AMD;
+	assert_true(run(b, insn_jmp_far, &in));
+	assert_int_equal(b->cpu->next_rip, 0x4567);
+	in = (struct insn){ .len = 2, .opsize = 8 };
+	put_le64(b->ram + HOLE - 16, 0x1000);
+	put_le64(b->ram + HOLE - 8, GDT_END | 3);
+	b->cpu->s.gpr[RSP] = HOLE - 16;
+	assert_false(run(b, insn_ret_far, &in));
+	assert_raised(b, EXC_PF, 0);
+	b->model->vendor = VENDOR_INTEL;
+	assert_false(run(b, insn_ret_far, &in));
+	assert_raised(b, EXC_GP, GDT_END);
+}
+
 static void to_compat(void **state)
 {
 	/* far RET from 64-bit to 32-bit code at the same level, and JMP back */
@@ -139,8 +166,12 @@ static void to_compat(void **state)
 	struct insn in = { .len = 2, .opsize = 8 };
 
 	go_long(b);
-	put_le64(b->ram + STACK0, 0x1000);
+	b->model->vendor = VENDOR_AMD; /* which looks at all of RIP */
+	put_le64(b->ram + STACK0, 0x100001000);
 	put_le64(b->ram + STACK0 + 8, CS32);
+	assert_false(run(b, insn_ret_far, &in));
+	assert_raised(b, EXC_GP, 0);
+	b->model->vendor = VENDOR_INTEL;
 	assert_true(run(b, insn_ret_far, &in));
 	assert_false(cpu_code64(b->cpu));
 	assert_int_equal(s->gpr[RSP], STACK0 + 16);
@@ -238,8 +269,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		BENCH_TEST(direct_jump), BENCH_TEST(real_call), BENCH_TEST(call_gate), BENCH_TEST(call_gate_checks),
-		BENCH_TEST(call_gate64),
-		BENCH_TEST(to_compat), BENCH_TEST(task_round_trip), BENCH_TEST(task_faults), BENCH_TEST(task_gate_event),
+		BENCH_TEST(call_gate64), BENCH_TEST(pointer64), BENCH_TEST(to_compat), BENCH_TEST(task_round_trip),
+		BENCH_TEST(task_faults), BENCH_TEST(task_gate_event),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
