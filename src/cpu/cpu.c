@@ -118,6 +118,18 @@ static void init_common(struct cpu *cpu, uint64_t cr0)
 	s->pending_dbg = 0;
 }
 
+static void reset_amd_msrs(struct cpu_state *s)
+{
+	bytes_fill(s->amd_ls_mca, 0, sizeof(s->amd_ls_mca));
+	bytes_fill(s->amd_perf, 0, sizeof(s->amd_perf));
+	bytes_fill(s->amd_iorr, 0, sizeof(s->amd_iorr));
+	bytes_fill(s->amd_top_mem, 0, sizeof(s->amd_top_mem));
+	bytes_fill(s->amd_core_cfg, 0, sizeof(s->amd_core_cfg));
+	s->amd_syscfg = s->amd_nb_cfg = s->amd_mmio_cfg = 0;
+	s->amd_hwcr = 1 << 24;     /* TscFreqSel: the TSC runs at the rate of P0 */
+	s->amd_core_cfg[9] = 1 << 1; /* DE_CFG: LFENCE serializes */
+}
+
 static void reset_msrs(struct cpu *cpu)
 {
 	struct cpu_state *s = &cpu->s;
@@ -132,6 +144,7 @@ static void reset_msrs(struct cpu *cpu)
 	bytes_fill(s->mtrr_phys, 0, sizeof(s->mtrr_phys));
 	bytes_fill(s->mtrr_fix, 0, sizeof(s->mtrr_fix));
 	s->spec_ctrl = 0;
+	reset_amd_msrs(s);
 	s->xcr0 = XCR0_X87;
 }
 
@@ -191,6 +204,8 @@ static const struct st_field cpu_state_type_fields[] = {
 	S(sysenter_cs), S(sysenter_esp), S(sysenter_eip),
 	S(tsc_aux), S(tsc_adjust), S(tsc_offset),
 	S(pat), S(misc_enable), S(mtrr_def_type), A(mtrr_phys), A(mtrr_fix),
+	A(amd_ls_mca), A(amd_perf), S(amd_syscfg), S(amd_hwcr), A(amd_iorr), A(amd_top_mem), S(amd_nb_cfg),
+	S(amd_mmio_cfg), A(amd_core_cfg),
 	A(pdpte), S(spec_ctrl), S(cpl),
 	S(halted), S(int_shadow), S(nmi_blocked), S(nmi_pending), S(shadow_ss), S(ferr), S(ignne),
 	S(pending_dbg), S(x87_ip), S(x87_dp), S(x87_cs), S(x87_ds), S(x87_op), S(x87_pad),

@@ -79,6 +79,7 @@ enum cpu_segno { SEG_ES, SEG_CS, SEG_SS, SEG_DS, SEG_FS, SEG_GS };
 #define EFER_LME (1u << 8)
 #define EFER_LMA (1u << 10)
 #define EFER_NXE (1u << 11)
+#define EFER_AIBRSE (1u << 21) /* AMD: APM vol 2 3.1.7 */
 
 /* Vectors, SDM vol 3 table 6-1 */
 enum cpu_vector {
@@ -124,6 +125,9 @@ struct cpu_state {
 	uint64_t pat, misc_enable, mtrr_def_type;
 	uint64_t mtrr_phys[16]; /* base0 mask0 ... base7 mask7 */
 	uint64_t mtrr_fix[11];
+	uint64_t amd_ls_mca[2], amd_perf[12], amd_syscfg, amd_hwcr, amd_iorr[4], amd_top_mem[2], amd_nb_cfg,
+		amd_mmio_cfg;
+	uint64_t amd_core_cfg[16]; /* C001_1020 and on; insn/msr.def */
 	uint64_t pdpte[4];      /* PAE paging: loaded by MOV CR3, SDM vol 3 4.4.1 */
 	uint64_t spec_ctrl;
 	uint8_t cpl;

@@ -40,7 +40,7 @@ enum { CPUID_EAX, CPUID_EBX, CPUID_ECX, CPUID_EDX };
 
 /* The words of CPUID that hold feature bits. */
 enum cpuid_word { CW_1_ECX, CW_1_EDX, CW_7_EBX, CW_7_ECX, CW_7_EDX, CW_71_EAX, CW_D1_EAX, CW_81_ECX, CW_81_EDX,
-	CW_COUNT };
+	CW_88_EBX, CW_821_EAX, CW_821_ECX, CW_COUNT };
 
 /* What a model is made from before leaves are written. */
 struct cpuid_plan {
@@ -53,8 +53,8 @@ struct cpuid_plan {
 	bool host_caches;            /* leaves 2, 4 and 0x80000005/6 are the host's */
 };
 
-/* Features the host has that guests can use, and those that we emulate whatever the host. */
-void cpuid_host_words(uint32_t word[CW_COUNT]);
+/* Features the host has that guests can use, and those of vendor's CPUs that we emulate whatever the host. */
+void cpuid_host_words(uint32_t word[CW_COUNT], enum cpu_vendor vendor);
 /* Fill the plan of "host". */
 void cpuid_host_plan(struct cpuid_plan *plan);
 /* Bits of words that stand for instructions the host itself must execute. */

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* what: answering CPUID from the model's table, with the few bits that follow the CPU's state
  *
- * Reachable from translated code, so no libc here. Leaves beyond the last answer as the last does (Intel) or with
- * zeros (AMD): SDM vol 2 "CPUID", AMD APM vol 3 "CPUID".
+ * Reachable from translated code, so no libc here. Leaves beyond the last answer as the last does, or with zeros
+ * (CPUID_ZERO_BEYOND in vendor.def).
  */
 #include "cpu/cpu_int.h"
 #include "cpu/vendor.h"
@@ -27,7 +27,7 @@ static uint32_t leaf_max(const struct cpu_model *m, uint32_t base)
 	return l ? l->eax : 0;
 }
 
-/* The leaf that answers for leaf. */
+/* The leaf that answers for leaf; where none does, one that no model has. */
 static uint32_t leaf_clamp(const struct cpu *cpu, uint32_t leaf)
 {
 	const struct cpu_model *m = cpu->model;
@@ -38,7 +38,9 @@ static uint32_t leaf_clamp(const struct cpu *cpu, uint32_t leaf)
 		return leaf;
 	if (cpu->s.misc_enable & MISC_ENABLE_LIMIT_CPUID && max > 3)
 		max = 3;
-	return base != 0 || leaf > max ? max : leaf;
+	if (base == 0 && leaf <= max)
+		return leaf;
+	return cpu_rule(cpu, RULE_CPUID_ZERO_BEYOND) ? UINT32_MAX : max;
 }
 
 /* Where the area ends in the standard (compact = false) and compacted format: SDM vol 1 13.4.3. */

@@ -3,7 +3,7 @@
  *
  * One vCPU, so topology says one thread in one core. The time leaves tell guests the TSC's true rate, because
  * calibration on a loaded host goes wrong: 0x15/0x16 for Linux on Intel, 0x40000010 for those that know that
- * convention.
+ * convention. AMD's CPUs do not have the former, and no guest on one asks.
  */
 #include <string.h>
 
@@ -69,12 +69,10 @@ static void caches_fixed(struct cpu_model *m, const struct cpuid_plan *plan)
 	cache_leaf(m, 3, CACHE_UNIFIED, 3, 16, 16384);
 }
 
-static void caches_host(struct cpu_model *m, const struct cpuid_plan *plan)
+static void caches_host(struct cpu_model *m)
 {
 	uint32_t out[4];
 
-	if (!is_intel(plan))
-		return;
 	cpu_host_cpuid(2, 0, out);
 	leaf_add(m, 2, out[0], out[1], out[2], out[3]);
 	for (uint32_t sub = 0; sub < 5; sub++) {
@@ -136,10 +134,10 @@ static void basic_leaves(struct cpu_model *m, const struct cpuid_plan *plan)
 	leaf_add(m, 1, plan->signature, 8u << 8 | 1u << 16, w[CW_1_ECX], w[CW_1_EDX]);
 	if (plan->max_leaf < 2)
 		return;
-	if (plan->host_caches)
-		caches_host(m, plan);
-	else
-		caches_fixed(m, plan);
+	if (is_intel(plan) && plan->host_caches)
+		caches_host(m);
+	else if (is_intel(plan))
+		caches_fixed(m, plan); /* AMD: 0x80000005, 0x80000006, 0x8000001d */
 	if (plan->max_leaf >= 6)
 		leaf_add(m, 6, B(2), 0, 0, 0); /* ARAT: the APIC timer never stops */
 	if (plan->max_leaf >= 7) {
@@ -197,6 +195,53 @@ static void xsave_leaves(struct cpu_model *m, const struct cpuid_plan *plan)
 	}
 }
 
+/* Ways by the number that stands for them: APM vol 3 "CPUID", Fn8000_0006; 0: that leaf does not say. */
+static unsigned ways_of(unsigned code)
+{
+	static const uint8_t ways[16] = { [1] = 1, [2] = 2, [3] = 3, [4] = 4, [5] = 6, [6] = 8, [8] = 16, [10] = 32,
+		[11] = 48, [12] = 64, [13] = 96, [14] = 128 };
+
+	return ways[code];
+}
+
+/* Sub-leaves of the form of Intel's leaf 4: APM vol 3 "CPUID", Fn8000_001D. */
+static uint32_t cache_leaf_amd(struct cpu_model *m, uint32_t sub, unsigned type, unsigned level, uint32_t kib,
+                               unsigned ways)
+{
+	const uint32_t out[4] = { type | level << 5 | B(8), 63 | (ways - 1) << 22, kib * 1024 / 64 / MAX(ways, 1u) - 1, 0 };
+
+	if (!kib || !ways)
+		return sub;
+	leaf_add_sub(m, 0x8000001d, sub, out);
+	return sub + 1;
+}
+
+/* The caches of leaves 0x80000005 and 0x80000006, which say the same in another way; one core with one thread. */
+static void topology_amd(struct cpu_model *m, const uint32_t l1[4], const uint32_t l2[4])
+{
+	const uint32_t none[4] = { 0 };
+	uint32_t sub = 0;
+	unsigned l3_ways = ways_of(l2[CPUID_EDX] >> 12 & 15);
+
+	sub = cache_leaf_amd(m, sub, CACHE_DATA, 1, l1[CPUID_ECX] >> 24, l1[CPUID_ECX] >> 16 & 0xff);
+	sub = cache_leaf_amd(m, sub, CACHE_CODE, 1, l1[CPUID_EDX] >> 24, l1[CPUID_EDX] >> 16 & 0xff);
+	sub = cache_leaf_amd(m, sub, CACHE_UNIFIED, 2, l2[CPUID_ECX] >> 16, ways_of(l2[CPUID_ECX] >> 12 & 15));
+	sub = cache_leaf_amd(m, sub, CACHE_UNIFIED, 3, (l2[CPUID_EDX] >> 18) * 512, l3_ways ? l3_ways : 16);
+	leaf_add_sub(m, 0x8000001d, sub, none);
+	leaf_add(m, 0x8000001e, 0, 0, 0, 0); /* APIC ID, core and node 0 */
+}
+
+static void leaves_amd(struct cpu_model *m, const struct cpuid_plan *plan, const uint32_t l1[4], const uint32_t l2[4])
+{
+	uint32_t out[4] = { 0 };
+
+	topology_amd(m, l1, l2);
+	if (plan->host_caches)
+		cpu_host_cpuid(0x8000001a, 0, out); /* hints: how wide vectors are computed */
+	leaf_add(m, 0x8000001a, out[CPUID_EAX] & 0xf, 0, 0, 0);
+	leaf_add(m, 0x80000021, plan->word[CW_821_EAX], 0, plan->word[CW_821_ECX], 0);
+}
+
 static void extended_leaves(struct cpu_model *m, const struct cpuid_plan *plan)
 {
 	/* AMD repeats these bits of leaf 1 EDX: APM vol 3 "Fn8000_0001_EDX" */
@@ -221,7 +266,9 @@ static void extended_leaves(struct cpu_model *m, const struct cpuid_plan *plan)
 	leaf_add(m, 0x80000005, out5[0], out5[1], out5[2], out5[3]);
 	leaf_add(m, 0x80000006, out6[0], out6[1], out6[2], out6[3]);
 	leaf_add(m, 0x80000007, 0, 0, 0, B(8)); /* invariant TSC */
-	leaf_add(m, 0x80000008, plan->phys_bits | 48u << 8, 0, 0, 0);
+	leaf_add(m, 0x80000008, plan->phys_bits | 48u << 8, plan->word[CW_88_EBX], 0, 0);
+	if (plan->max_ext >= 0x80000021)
+		leaves_amd(m, plan, out5, out6);
 }
 
 static void hypervisor_leaves(struct cpu_model *m, const struct cpuid_plan *plan)
@@ -311,7 +358,7 @@ void cpuid_build(struct cpu_model *m, const struct cpuid_plan *plan)
 	m->cr4_valid = cr4_of(plan);
 	m->xcr0_valid = plan_xcr0(plan);
 	m->efer_valid = (has(plan, CW_81_EDX, 11) ? EFER_SCE : 0) | (m->nx ? EFER_NXE : 0) |
-			(m->long_mode ? EFER_LME | EFER_LMA : 0);
+			(m->long_mode ? EFER_LME | EFER_LMA : 0) | (has(plan, CW_821_EAX, 8) ? EFER_AIBRSE : 0);
 	basic_leaves(m, plan);
 	if (plan->max_leaf >= 0xd)
 		xsave_leaves(m, plan);

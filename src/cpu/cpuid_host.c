@@ -7,8 +7,10 @@
  * locker; MOVDIR64B, whose second memory operand hides in a register; XSAVEOPT, whose "not modified since XRSTOR"
  * shortcut is tied to a host address, and a bounce buffer's address is that of many guest areas.
  *
- * SPEC_CTRL and ARCH_CAPABILITIES are given so that a guest chooses enhanced IBRS: one MSR write at boot, instead of
- * retpolines, which would defeat every predictor a translator has.
+ * SPEC_CTRL and ARCH_CAPABILITIES, automatic IBRS on AMD, are given so that a guest chooses these: one MSR write at
+ * boot, instead of retpolines, which would defeat every predictor a translator has. What says that a CPU is not
+ * vulnerable is given too: see IA32_ARCH_CAPABILITIES in insn/msr.def. TSC_ADJUST and the TSC deadline were Intel's
+ * first, but mean the same on any CPU that shows them, and a guest keeps better time with them.
  */
 #include <string.h>
 #include <time.h>
@@ -22,6 +24,7 @@ static const struct {
 	uint8_t sub, reg;
 	uint32_t native, emulated;
 	uint32_t avx, avx512; /* of the native: need these components in XCR0 */
+	uint32_t intel, amd;  /* emulated, for guests on that vendor's CPU */
 } words[CW_COUNT] = {
 	[CW_1_ECX] = { 1, 0, CPUID_ECX,
 		/* SSE3 PCLMUL SSSE3 FMA CX16 SSE4.1 SSE4.2 MOVBE POPCNT AES XSAVE AVX F16C RDRAND */
@@ -31,8 +34,8 @@ static const struct {
 	[CW_1_EDX] = { 1, 0, CPUID_EDX,
 		/* FPU TSC CX8 CMOV CLFSH MMX FXSR SSE SSE2 */
 		B(0) | B(4) | B(8) | B(15) | B(19) | B(23) | B(24) | B(25) | B(26),
-		/* DE PSE MSR PAE MCE APIC SEP MTRR PGE MCA PAT PSE36 SS */
-		B(2) | B(3) | B(5) | B(6) | B(7) | B(9) | B(11) | B(12) | B(13) | B(14) | B(16) | B(17) | B(27), 0, 0 },
+		/* DE PSE MSR PAE MCE APIC SEP MTRR PGE MCA PAT PSE36; SS */
+		B(2) | B(3) | B(5) | B(6) | B(7) | B(9) | B(11) | B(12) | B(13) | B(14) | B(16) | B(17), 0, 0, B(27), 0 },
 	[CW_7_EBX] = { 7, 0, CPUID_EBX,
 		/* BMI1 AVX2 FDP_EXCPTN_ONLY BMI2 ERMS no-FCS-FDS F DQ RDSEED ADX IFMA CLFLUSHOPT CLWB CD SHA BW VL */
 		B(3) | B(5) | B(6) | B(8) | B(9) | B(13) | B(16) | B(17) | B(18) | B(19) | B(21) | B(23) | B(24) | B(28) |
@@ -46,8 +49,7 @@ static const struct {
 		B(9) | B(10), B(1) | B(6) | B(11) | B(12) | B(14) },
 	[CW_7_EDX] = { 7, 0, CPUID_EDX,
 		B(4) | B(8) | B(14) | B(23), /* FSRM VP2INTERSECT SERIALIZE FP16 */
-		B(26) | B(29),               /* SPEC_CTRL ARCH_CAPABILITIES */
-		0, B(8) | B(23) },
+		0, 0, B(8) | B(23), B(26) | B(29), 0 }, /* SPEC_CTRL ARCH_CAPABILITIES */
 	[CW_71_EAX] = { 7, 1, CPUID_EAX,
 		B(4) | B(5) | B(10) | B(11) | B(12), /* AVX-VNNI BF16 FZRM FSRS FSRC */
 		0, B(4), B(5) },
@@ -55,10 +57,15 @@ static const struct {
 	[CW_81_ECX] = { 0x80000001, 0, CPUID_ECX,
 		/* LAHF LZCNT SSE4A misaligned PREFETCHW XOP FMA4 TBM */
 		B(0) | B(5) | B(6) | B(7) | B(8) | B(11) | B(16) | B(21),
-		0, B(11) | B(16), 0 },
+		0, B(11) | B(16), 0, 0, B(22) | B(23) }, /* topology extensions, core performance counters */
 	[CW_81_EDX] = { 0x80000001, 0, CPUID_EDX,
 		B(22) | B(30) | B(31),                  /* MMXEXT 3DNOWEXT 3DNOW */
 		B(11) | B(20) | B(26) | B(27) | B(29), 0, 0 }, /* SYSCALL NX 1G RDTSCP LM */
+	/* error pointers always; IBPB IBRS STIBP, SSB_NO BTC_NO IBPB_RET */
+	[CW_88_EBX] = { 0x80000008, 0, CPUID_EBX, B(2), 0, 0, 0, 0, B(12) | B(14) | B(15) | B(26) | B(29) | B(30) },
+	/* FSRS FSRC; LFENCE serializes, null selectors clear the base, automatic IBRS, SRSO_NO */
+	[CW_821_EAX] = { 0x80000021, 0, CPUID_EAX, B(10) | B(11), 0, 0, 0, 0, B(2) | B(6) | B(8) | B(29) },
+	[CW_821_ECX] = { 0x80000021, 0, CPUID_ECX, 0, 0, 0, 0, 0, B(1) | B(2) }, /* TSA_SQ_NO TSA_L1_NO */
 };
 
 static bool leaf_exists(uint32_t leaf)
@@ -74,7 +81,7 @@ uint32_t cpuid_native_bits(enum cpuid_word w)
 	return words[w].native;
 }
 
-void cpuid_host_words(uint32_t word[CW_COUNT])
+void cpuid_host_words(uint32_t word[CW_COUNT], enum cpu_vendor vendor)
 {
 	uint64_t xcr0 = cpu_host_xcr0();
 
@@ -84,6 +91,7 @@ void cpuid_host_words(uint32_t word[CW_COUNT])
 		if (leaf_exists(words[w].leaf))
 			cpu_host_cpuid(words[w].leaf, words[w].sub, out);
 		word[w] = (out[words[w].reg] & words[w].native) | words[w].emulated;
+		word[w] |= vendor == VENDOR_AMD ? words[w].amd : words[w].intel;
 		if (!(xcr0 & XCR0_AVX))
 			word[w] &= ~(words[w].avx | words[w].avx512);
 		if ((xcr0 & XCR0_AVX512) != XCR0_AVX512)
@@ -126,9 +134,9 @@ void cpuid_host_plan(struct cpuid_plan *plan)
 	host_brand(plan->brand);
 	cpu_host_cpuid(1, 0, out);
 	plan->signature = out[CPUID_EAX] & 0x0fff3fff;
-	plan->max_leaf = 0x16;
-	plan->max_ext = 0x80000008;
-	cpuid_host_words(plan->word);
+	plan->max_leaf = plan->vendor == VENDOR_AMD ? 0xd : 0x16;
+	plan->max_ext = plan->vendor == VENDOR_AMD ? 0x80000021 : 0x80000008;
+	cpuid_host_words(plan->word, plan->vendor);
 	plan->phys_bits = 40;
 	if (leaf_exists(0x80000008)) {
 		cpu_host_cpuid(0x80000008, 0, out);

@@ -92,10 +92,11 @@ static const struct model_row *row_find(const char *name)
 static int row_check(const struct model_row *row, struct err *err)
 {
 	static const char *const where[CW_COUNT] = { "1:ECX", "1:EDX", "7:EBX", "7:ECX", "7:EDX", "7.1:EAX", "0xd.1:EAX",
-						     "0x80000001:ECX", "0x80000001:EDX" };
+						     "0x80000001:ECX", "0x80000001:EDX", "0x80000008:EBX",
+						     "0x80000021:EAX", "0x80000021:ECX" };
 	uint32_t word[CW_COUNT];
 
-	cpuid_host_words(word);
+	cpuid_host_words(word, VENDOR_INTEL);
 	for (unsigned w = 0; w < CW_COUNT; w++) {
 		uint32_t lacks = row->word[w] & cpuid_native_bits(w) & ~word[w];
 

@@ -2,7 +2,7 @@
 /* what: CPUID, the time stamp and performance counters, RDPID, HLT, MONITOR
  */
 #include "insn/insn_int.h"
-#include "cpu/cpuid.h"
+#include "cpu/vendor.h"
 
 #define LEAF1_EDX_APIC (1u << 9)
 #define MSR_APIC_BASE 0x1b
@@ -55,9 +55,19 @@ void insn_rdtscp(struct cpu *cpu, const struct insn *in)
 }
 
 /* No counters are offered (CPUID leaf 0xa is empty), so every index is out of range. */
+/* On AMD as many counters as there are MSRs for (msr.def), of 48 bits; on Intel none, as leaf 0AH says. */
 void insn_rdpmc(struct cpu *cpu, const struct insn *in)
 {
-	raise_gp0(cpu);
+	uint32_t n = (uint32_t)cpu->s.gpr[RCX];
+	uint64_t val;
+
+	if (!cpu_rule(cpu, RULE_CORE_COUNTERS) || n >= ARRAY_LEN(cpu->s.amd_perf) / 2)
+		raise_gp0(cpu);
+	if (cpu->s.cpl && !(cpu->s.cr4 & CR4_PCE))
+		raise_gp0(cpu);
+	val = cpu->s.amd_perf[2 * n + 1];
+	cpu->s.gpr[RAX] = (uint32_t)val;
+	cpu->s.gpr[RDX] = val >> 32 & 0xffff;
 }
 
 void insn_rdpid(struct cpu *cpu, const struct insn *in)

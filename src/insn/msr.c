@@ -12,12 +12,13 @@
 
 enum msr_need {
 	NEED_ANY, NEED_LM, NEED_EFER, NEED_SEP, NEED_RDTSCP, NEED_SPEC_CTRL, NEED_L1D_FLUSH, NEED_ARCH_CAP, NEED_TSC_ADJUST,
-	NEED_PAT, NEED_MTRR, NEED_MCA, NEED_INTEL, NEED_AMD,
+	NEED_PRED_CMD, NEED_PAT, NEED_MTRR, NEED_MCA, NEED_INTEL, NEED_AMD,
 };
 enum { IGNORE, ZERO, NEVER, COMMAND };
 
 struct msr {
 	uint32_t number;
+	uint16_t count; /* numbers in a row, members in a row; 0: one */
 	uint16_t off;   /* in cpu_state; 0: none */
 	uint8_t need;
 	uint8_t on_write;
@@ -25,6 +26,7 @@ struct msr {
 	uint64_t (*read)(struct cpu *cpu);
 	bool (*write)(struct cpu *cpu, uint64_t val);          /* false: #GP */
 	bool (*check)(const struct cpu *cpu, uint64_t val);
+	uint64_t (*hidden)(const struct cpu *cpu);             /* bits that read as 0 and stay; NULL: none */
 	const char *name;
 };
 
@@ -63,8 +65,18 @@ static bool mtrr_type_ok(uint64_t type)
 	return type < 7 && 0x73u >> type & 1;
 }
 
+#define SYSCFG_MTRR_FIX_DRAM_MOD_EN (1u << 19)
+#define MTRR_RD_WR_MEM 0x1818181818181818ull
+
+/* AMD: RdMem and WrMem are there for firmware that says so; APM vol 2 7.9.1, PPR MSR0000_0250. Not set on Intel. */
+static uint64_t mtrr_hidden(const struct cpu *cpu)
+{
+	return cpu->s.amd_syscfg & SYSCFG_MTRR_FIX_DRAM_MOD_EN ? 0 : MTRR_RD_WR_MEM;
+}
+
 static bool mtrr_types_ok(const struct cpu *cpu, uint64_t val)
 {
+	val &= ~MTRR_RD_WR_MEM | mtrr_hidden(cpu);
 	for (unsigned i = 0; i < 64; i += 8)
 		if (!mtrr_type_ok(val >> i & 0xff))
 			return false;
@@ -165,25 +177,21 @@ static uint64_t rd_platform_info(struct cpu *cpu)
 	return (cpu->model->tsc_hz / 100000000 & 0xff) << 8;
 }
 
+/* The same, for one to eight active cores. */
+static uint64_t rd_turbo_ratio(struct cpu *cpu)
+{
+	return (cpu->model->tsc_hz / 100000000 & 0xff) * 0x0101010101010101;
+}
+
 static bool wr_never(struct cpu *cpu, uint64_t val)
 {
 	return false;
 }
 
-static const struct msr msrs[] = {
-#define MSR_RW(num, nm, needs, rd, wr) { .number = num, .name = #nm, .need = NEED_##needs, .read = rd, .write = wr },
-#define MSR_FIELD(num, nm, needs, member, chk) \
-	{ .number = num, .name = #nm, .need = NEED_##needs, .off = offsetof(struct cpu_state, member), .check = chk },
-#define MSR_CONST(num, nm, needs, val, wr) \
-	{ .number = num, .name = #nm, .need = NEED_##needs, .value = val, .on_write = wr },
-#define MSR_COMMAND(num, nm, needs, bits) \
-	{ .number = num, .name = #nm, .need = NEED_##needs, .value = bits, .on_write = COMMAND },
-#include "insn/msr.def"
-#undef MSR_RW
-#undef MSR_FIELD
-#undef MSR_COMMAND
-#undef MSR_CONST
-};
+static bool wr_ignored(struct cpu *cpu, uint64_t val)
+{
+	return true;
+}
 
 static const struct cpuid_leaf *model_leaf(const struct cpu_model *m, uint32_t leaf)
 {
@@ -195,7 +203,59 @@ static const struct cpuid_leaf *model_leaf(const struct cpu_model *m, uint32_t l
 	return &none;
 }
 
-/* CPUID bits: SDM vol 2 "CPUID", tables 3-8 to 3-11. */
+/* Eight of the brand string's characters. */
+static uint64_t brand(const struct cpu *cpu, unsigned n)
+{
+	const struct cpuid_leaf *l = model_leaf(cpu->model, 0x80000002 + n / 2);
+
+	return n & 1 ? l->ecx | (uint64_t)l->edx << 32 : l->eax | (uint64_t)l->ebx << 32;
+}
+
+#define RD_BRAND(n) static uint64_t rd_brand##n(struct cpu *cpu) { return brand(cpu, n); }
+RD_BRAND(0) RD_BRAND(1) RD_BRAND(2) RD_BRAND(3) RD_BRAND(4) RD_BRAND(5)
+
+/* Writing these two changes what CPUID says; a guest that takes a feature away so leaves it alone by itself. */
+static uint64_t rd_features(struct cpu *cpu)
+{
+	const struct cpuid_leaf *l = model_leaf(cpu->model, 1);
+
+	return l->edx | (uint64_t)l->ecx << 32;
+}
+
+static uint64_t rd_ext_features(struct cpu *cpu)
+{
+	const struct cpuid_leaf *l = model_leaf(cpu->model, 0x80000001);
+
+	return l->edx | (uint64_t)l->ecx << 32;
+}
+
+static const struct msr msrs[] = {
+#define MSR_RW(num, nm, needs, rd, wr) { .number = num, .name = #nm, .need = NEED_##needs, .read = rd, .write = wr },
+#define MSR_FIELD(num, nm, needs, member, chk) \
+	{ .number = num, .name = #nm, .need = NEED_##needs, .off = offsetof(struct cpu_state, member), .check = chk },
+#define MSR_FIELDS(num, n, nm, needs, member, chk) \
+	{ .number = num, .count = n, .name = #nm, .need = NEED_##needs, .off = offsetof(struct cpu_state, member), \
+	  .check = chk },
+#define MSR_HIDING(num, n, nm, needs, member, chk, hid) \
+	{ .number = num, .count = n, .name = #nm, .need = NEED_##needs, .off = offsetof(struct cpu_state, member), \
+	  .check = chk, .hidden = hid },
+#define MSR_CONST(num, nm, needs, val, wr) \
+	{ .number = num, .name = #nm, .need = NEED_##needs, .value = val, .on_write = wr },
+#define MSR_CONSTS(num, n, nm, needs, val, wr) \
+	{ .number = num, .count = n, .name = #nm, .need = NEED_##needs, .value = val, .on_write = wr },
+#define MSR_COMMAND(num, nm, needs, bits) \
+	{ .number = num, .name = #nm, .need = NEED_##needs, .value = bits, .on_write = COMMAND },
+#include "insn/msr.def"
+#undef MSR_RW
+#undef MSR_FIELD
+#undef MSR_FIELDS
+#undef MSR_HIDING
+#undef MSR_COMMAND
+#undef MSR_CONST
+#undef MSR_CONSTS
+};
+
+/* CPUID bits: SDM vol 2 "CPUID", tables 3-8 to 3-11; APM vol 3 appendix E. */
 static bool msr_there(const struct cpu *cpu, unsigned need)
 {
 	const struct cpu_model *m = cpu->model;
@@ -210,7 +270,9 @@ static bool msr_there(const struct cpu *cpu, unsigned need)
 	case NEED_RDTSCP:
 		return m->rdtscp || model_leaf(m, 7)->ecx >> 22 & 1;
 	case NEED_SPEC_CTRL:
-		return model_leaf(m, 7)->edx >> 26 & 1;
+		return cpu_is_amd(cpu) ? model_leaf(m, 0x80000008)->ebx >> 14 & 1 : model_leaf(m, 7)->edx >> 26 & 1;
+	case NEED_PRED_CMD:
+		return cpu_is_amd(cpu) ? model_leaf(m, 0x80000008)->ebx >> 12 & 1 : model_leaf(m, 7)->edx >> 26 & 1;
 	case NEED_L1D_FLUSH:
 		return model_leaf(m, 7)->edx >> 28 & 1;
 	case NEED_ARCH_CAP:
@@ -234,7 +296,7 @@ static bool msr_there(const struct cpu *cpu, unsigned need)
 static const struct msr *msr_find(const struct cpu *cpu, uint32_t number)
 {
 	for (unsigned i = 0; i < ARRAY_LEN(msrs); i++)
-		if (msrs[i].number == number && msr_there(cpu, msrs[i].need))
+		if (number - msrs[i].number < MAX(msrs[i].count, 1) && msr_there(cpu, msrs[i].need))
 			return &msrs[i];
 	return NULL;
 }
@@ -244,9 +306,14 @@ static bool msr_is_apics(uint32_t number)
 	return number == MSR_APIC_BASE || number == MSR_TSC_DEADLINE || (number >= 0x800 && number <= 0x8ff);
 }
 
-static uint64_t *msr_member(struct cpu *cpu, const struct msr *m)
+static uint64_t *msr_member(struct cpu *cpu, const struct msr *m, uint32_t number)
 {
-	return (uint64_t *)((uint8_t *)&cpu->s + m->off);
+	return (uint64_t *)((uint8_t *)&cpu->s + m->off) + (number - m->number);
+}
+
+static uint64_t msr_hidden(const struct cpu *cpu, const struct msr *m)
+{
+	return m->hidden ? m->hidden(cpu) : 0;
 }
 
 bool msr_read(struct cpu *cpu, uint32_t number, uint64_t *val)
@@ -260,7 +327,7 @@ bool msr_read(struct cpu *cpu, uint32_t number, uint64_t *val)
 	m = msr_find(cpu, number);
 	if (!m || m->on_write == COMMAND)
 		return false;
-	*val = m->read ? m->read(cpu) : m->off ? *msr_member(cpu, m) : m->value;
+	*val = m->read ? m->read(cpu) : m->off ? *msr_member(cpu, m, number) & ~msr_hidden(cpu, m) : m->value;
 	return true;
 }
 
@@ -280,6 +347,7 @@ static bool written_ok(const struct msr *m, uint64_t val)
 bool msr_write(struct cpu *cpu, uint32_t number, uint64_t val)
 {
 	const struct msr *m;
+	uint64_t *to, hidden;
 
 	if (msr_is_apics(number)) {
 		stats_enter(&cpu->stats, PHASE_DEVICE);
@@ -296,7 +364,9 @@ bool msr_write(struct cpu *cpu, uint32_t number, uint64_t val)
 		return written_ok(m, val);
 	if (!m->check(cpu, val))
 		return false;
-	*msr_member(cpu, m) = val;
+	to = msr_member(cpu, m, number);
+	hidden = msr_hidden(cpu, m);
+	*to = (*to & hidden) | (val & ~hidden);
 	return true;
 }
 

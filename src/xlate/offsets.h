@@ -5,17 +5,17 @@
 
 #define OFF_RSP 40 /* CPU_RSP; the others count from there */
 #define OFF_RIP 128
-#define OFF_TMP 840
+#define OFF_TMP 1160
 #define OFF_LEFT_AT (OFF_TMP + 24)
-#define OFF_HOST_FLAGS 872
-#define OFF_HOST_PC 880
-#define OFF_HOST_RSP 888
-#define OFF_BOUNCE_LEN 1080
-#define OFF_NEAR_LIVE 1096
-#define OFF_NEAR_BUDGET 1104
-#define OFF_KEPT 1112
-#define OFF_NEAR 1560
-#define OFF_TLB 3480
+#define OFF_HOST_FLAGS 1192
+#define OFF_HOST_PC 1200
+#define OFF_HOST_RSP 1208
+#define OFF_BOUNCE_LEN 1400
+#define OFF_NEAR_LIVE 1416
+#define OFF_NEAR_BUDGET 1424
+#define OFF_KEPT 1432
+#define OFF_NEAR 1880
+#define OFF_TLB 3800
 #define OFF_RMAX (OFF_TLB + 6 * (TLB_MASK + 1) * TLBE_BYTES)
 #define OFF_WMAX (OFF_RMAX + 48)
 #define OFF_SEG 144

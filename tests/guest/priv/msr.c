@@ -180,7 +180,7 @@ static void absent(void)
 	cpuid(0xd, 1, r);
 	if (!feature(1, ECX, 26) || !(r[0] >> 3 & 1))
 		CHECK("vol 1 13.2 no XSAVES, no IA32_XSS", NONE(0xda0));
-	if (!feature(7, EDX, 26))
+	if (!feature(7, EDX, 26) && !feature(0x80000008, EBX, 14))
 		CHECK("vol 4 no IA32_SPEC_CTRL", NONE(0x48));
 	if (!feature(7, EDX, 29))
 		CHECK("vol 4 no IA32_ARCH_CAPABILITIES", NONE(0x10a));
@@ -225,6 +225,107 @@ static void commands(void)
 			put(0x10b, 1) && put(0x10b, 0) && REFUSED(0x10b, 2) && REFUSED(0x10b, 1ull << 32));
 	else
 		CHECK("vol 4 no L1D_FLUSH, no IA32_FLUSH_CMD", NONE(0x10b));
+}
+
+/* RdMem and WrMem of fixed MTRRs are there while SYSCFG says so (APM vol 2 7.9.1, PPR MSR0000_0250). */
+static void fixed_dram(void)
+{
+	enum { SYSCFG = 0xc0010010, MOD_EN = 1 << 19, DRAM_EN = 1 << 18, FIX = 0x26f };
+	const u64 both = 0x1e1e1e1e1e1e1e1e, types = 0x0606060606060606;
+	get(FIX);
+	u64 old = now;
+	CHECK("APM vol 2 7.9.1 MtrrFixDramModEn = 0: no RdMem, WrMem", put(SYSCFG, DRAM_EN) && put(FIX, types) &&
+		REFUSED(FIX, both) && REFUSED(FIX, 8) && get(FIX) && now == types);
+	CHECK("APM vol 2 7.9.1 MtrrFixDramModEn = 1: they can be written", put(SYSCFG, DRAM_EN | MOD_EN) && get(SYSCFG) &&
+		now == (DRAM_EN | MOD_EN) && put(FIX, both) && get(FIX) && now == both && REFUSED(FIX, 0x20));
+	CHECK("APM vol 2 7.9.1 hidden: read as 0, a write leaves them", put(SYSCFG, DRAM_EN) && get(FIX) && now == types &&
+		put(FIX, 0) && put(SYSCFG, MOD_EN) && get(FIX) && now == (both & ~types));
+	put(FIX, old);
+	put(SYSCFG, 0);
+}
+
+static void counters(void)
+{
+	for (u32 k = 0; k < 12; k++) {
+		u64 v = 0x123400000000 + k;
+		CHECK("APM vol 2 13.2.1 a counter holds what is written", put(0xc0010200 + k, v) && get(0xc0010200 + k) &&
+			now == v);
+		u32 old = (k & 1 ? 0xc0010004 : 0xc0010000) + k / 2;
+		if (k < 8)
+			CHECK("APM vol 2 13.2.1 the first four have two numbers", get(old) && now == v && put(old, k) &&
+				get(0xc0010200 + k) && now == k);
+	}
+	ul cr4 = RD_CR(4);
+	put(0xc0010203, 0xabcd12345678);
+	for (unsigned k = 0; k < 3; k++) {
+		WR_CR(4, k == 2 ? cr4 | 0x100 : cr4 & ~0x100ul);
+		prepare(pmc, k ? 3 : 0);
+		in.cx = 1;
+		go();
+		stage = k;
+		CHECK("APM vol 3 RDPMC: at CPL 0 or with CR4.PCE", k == 1 ? FAULTS(pmc_at) : FINE &&
+			(u32)t.r.ax == 0x12345678 && (u32)t.r.dx == 0xabcd);
+	}
+	WR_CR(4, cr4);
+	prepare(pmc, 0);
+	in.cx = 6;
+	go();
+	CHECK("APM vol 3 RDPMC: six counters", FAULTS(pmc_at));
+}
+
+/* Registers that every AMD CPU of the last decade has, and kernels read and write without looking whether they can. */
+static void of_amd(void)
+{
+	static const u32 held[] = { 0, 0xc0010015, 0xc0010016, 0xc0010017, 0xc0010018, 0xc0010019, 0xc001001a, 0xc001001d,
+		0xc001001f, 0xc0011020, 0xc0011021, 0xc0011022, 0xc0011029 };
+	static const u32 there[] = { 1, 0x2a, 0x8b, 0x179, 0x1d9, 0x1db, 0xc0010022, 0xc0010055, 0xc0010058, 0xc0010061,
+		0xc0010062, 0xc0010063, 0xc0010064, 0xc001006b, 0xc0010071, 0xc0010074, 0xc0010111, 0xc0010112, 0xc0010113,
+		0xc0010114, 0xc0010140, 0xc0010141, 0xc0011004, 0xc0011005, 0xc001102a };
+	static const u32 intels[] = { 0x17, 0x3a, 0x79, 0xcd, 0xce, 0x10a, 0x140, 0x198, 0x19c, 0x1a0, 0x1a2, 0x1fc };
+	u32 r[4];
+	for (unsigned k = 0; k < sizeof(held) / sizeof(*held); k++) {
+		get(held[k]);
+		u64 old = now;
+		CHECK("APM vol 2 appendix A: holds what is written", put(held[k], old ^ 0x4000) && get(held[k]) &&
+			now == (old ^ 0x4000) && put(held[k], old));
+	}
+	for (unsigned k = 0; k < sizeof(there) / sizeof(*there); k++)
+		CHECK("APM vol 2 appendix A: can be read, and written as it was", get(there[k]) &&
+			(there[k] == 0x179 || put(there[k], now)));
+	for (unsigned k = 0; k < sizeof(intels) / sizeof(*intels); k++)
+		CHECK("SDM vol 4: Intel's alone", NONE(intels[k]));
+	CHECK("APM vol 2 appendix A PATCH_LOADER: write-only", !get(0xc0010020) && FAULTS(rd_at) && put(0xc0010020, 0));
+	CHECK("APM vol 2 appendix A DE_CFG: LFENCE serializes", get(0xc0011029) && now & 2);
+	CHECK("APM vol 2 appendix A HWCR: the TSC runs as P0 does", get(0xc0010015) && now >> 24 & 1);
+	cpuid(0x80000003, 0, r);
+	CHECK("PPR MSRC001_0030: the name string", get(0xc0010032) && now == (r[0] | (u64)r[1] << 32));
+	cpuid(1, 0, r);
+	CHECK("PPR MSRC001_1004: CPUID's bits", get(0xc0011004) && (u32)now == r[3]);
+	if (feature(0x80000021, EAX, 8))
+		CHECK("APM vol 2 3.1.7 EFER.AIBRSE", get(0xc0000080) && put(0xc0000080, now | 1 << 21) && get(0xc0000080) &&
+			now >> 21 & 1 && put(0xc0000080, now & ~(1ull << 21)));
+	counters();
+	fixed_dram();
+}
+
+static void of_intel(void)
+{
+	static const u32 there[] = { 0, 1, 0x17, 0x2a, 0x8b, 0x1a0, 0x1d9 };
+	for (unsigned k = 0; k < sizeof(there) / sizeof(*there); k++)
+		CHECK("vol 4 table 2-2: can be read", get(there[k]));
+	CHECK("vol 4 IA32_BIOS_UPDT_TRIG: write-only", !get(0x79) && FAULTS(rd_at) && put(0x79, 0));
+	CHECK("AMD's alone", NONE(0xc0010010) && NONE(0xc0010200) && NONE(0xc0011029));
+	CHECK("vol 3 11.11.2.2 no RdMem, WrMem", REFUSED(0x26f, 0x1e));
+}
+
+static void vendors(void)
+{
+	u32 r[4];
+	cpuid(0, 0, r);
+	if (r[1] == 0x756e6547)
+		of_intel();
+	else
+		of_amd();
 }
 
 static void apic_base(void)
@@ -299,6 +400,7 @@ void guest_main(void)
 	mtrrs();
 	absent();
 	commands();
+	vendors();
 	apic_base();
 	x2apic();
 }

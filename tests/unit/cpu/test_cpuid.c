@@ -70,6 +70,51 @@ static void host(void **state)
 	assert_false(model->cr4_valid & (1u << 12 | 1u << 13 | 1u << 22)); /* LA57 VMXE PKE */
 }
 
+static uint32_t all_of(uint32_t leaf)
+{
+	ask(leaf, 0);
+	return out[0] | out[1] | out[2] | out[3];
+}
+
+static void amd(void **state)
+{
+	/* What AMD's CPUs have, and nothing that only Intel's have: leaves, bits of features, MSRs behind them. */
+	use(NULL);
+	if (model->vendor != VENDOR_AMD)
+		skip();
+	ask(0, 0);
+	assert_memory_equal(&out[1], "Auth", 4);
+	assert_int_equal(out[0], 0xd);
+	assert_false(all_of(2) | all_of(4) | all_of(0xa) | all_of(0x15) | all_of(0x16));
+	ask(1, 0);
+	assert_false(out[3] & 1u << 27); /* self-snoop */
+	ask(7, 0);
+	assert_false(out[3] & (1u << 26 | 1u << 27 | 1u << 29)); /* SPEC_CTRL STIBP ARCH_CAPABILITIES */
+	ask(0x80000000, 0);
+	assert_int_equal(out[0], 0x80000021);
+	ask(0x80000001, 0);
+	/* SVM IBS SKINIT WDT LWP MWAITX */
+	assert_false(out[2] & (1u << 2 | 1u << 10 | 1u << 12 | 1u << 13 | 1u << 15 | 1u << 29));
+	assert_int_equal(out[2] >> 22 & 3, 3); /* topology, counters */
+	assert_int_equal(out[3] & 0x0183f3ff, model->leaf[1].edx & 0x0183f3ff);
+	ask(0x80000008, 0);
+	assert_false(out[1] & (1u << 0 | 1u << 4 | 1u << 25)); /* CLZERO RDPRU VIRT_SSBD */
+	assert_true(out[1] & 1u << 12); /* IBPB */
+	assert_int_equal(out[2], 0);
+	assert_false(all_of(0x8000000a) | all_of(0x8000001f) | all_of(0x8000001e));
+	ask(0x80000021, 0);
+	assert_true(out[0] & 1u << 8 && model->efer_valid & EFER_AIBRSE);
+	for (unsigned sub = 0; sub < 5; sub++) {
+		ask(0x8000001d, sub);
+		if (!(out[0] & 31))
+			break;
+		assert_int_equal(out[0] >> 14, 0); /* shared with nobody */
+		assert_true(out[2] != UINT32_MAX);
+	}
+	ask(0x8000001d, 1);
+	assert_int_equal(out[0] & 31, 2);
+}
+
 static void xsave(void **state)
 {
 	/* Leaf 0xd: sizes follow XCR0; OSXSAVE follows CR4. */
@@ -100,23 +145,24 @@ static void tsc(void **state)
 
 	use(NULL);
 	assert_true(model->tsc_hz > 100000000 && model->tsc_hz < 20000000000);
+	ask(0x40000010, 0);
+	assert_int_equal(out[0], model->tsc_hz / 1000);
+	ask(0x40000000, 0);
+	assert_memory_equal(&out[1], "ring", 4);
+	use("x86-64-v1");
 	ask(0x15, 0);
 	assert_true((uint64_t)(out[2] / 1000) * out[1] <= UINT32_MAX);
 	khz = out[2] / 1000 * out[1] / out[0];
 	assert_in_range(khz, model->tsc_hz / 1000 - model->tsc_hz / 500000000 - 1,
 	                model->tsc_hz / 1000 + model->tsc_hz / 500000000 + 1);
-	ask(0x40000010, 0);
-	assert_int_equal(out[0], model->tsc_hz / 1000);
-	ask(0x40000000, 0);
-	assert_memory_equal(&out[1], "ring", 4);
 }
 
 static void limits(void **state)
 {
-	/* Leaves beyond the last answer as the last. */
+	/* Leaves beyond the last answer as the last, on AMD's CPUs with zeros. */
 	uint32_t last[4];
 
-	use(NULL);
+	use("x86-64-v1");
 	ask(0, 0);
 	ask(out[0], 0);
 	memcpy(last, out, sizeof(last));
@@ -124,6 +170,9 @@ static void limits(void **state)
 	assert_memory_equal(last, out, sizeof(last));
 	ask(0x90000000, 0);
 	assert_memory_equal(last, out, sizeof(last));
+	model->vendor = VENDOR_AMD;
+	assert_false(all_of(0x77) | all_of(0x90000000) | all_of(0x80000009) | all_of(0x40000011));
+	model->vendor = VENDOR_INTEL;
 	cpu->s.misc_enable |= 1u << 22;
 	ask(4, 0);
 	assert_int_equal(out[0], 0);
@@ -175,6 +224,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(host, setup, teardown),
+		cmocka_unit_test_setup_teardown(amd, setup, teardown),
 		cmocka_unit_test_setup_teardown(xsave, setup, teardown),
 		cmocka_unit_test_setup_teardown(tsc, setup, teardown),
 		cmocka_unit_test_setup_teardown(limits, setup, teardown),
