@@ -247,6 +247,7 @@ static void extended_leaves(struct cpu_model *m, const struct cpuid_plan *plan)
 	/* AMD repeats these bits of leaf 1 EDX: APM vol 3 "Fn8000_0001_EDX" */
 	const uint32_t amd_copy = 0x0183f3ff;
 	uint32_t edx = plan->word[CW_81_EDX], out5[4] = { 0 }, out6[4] = { 0, 0, 0x01006040, 0 };
+	static const uint32_t opteron5[4] = { 0xff08ff08, 0xff20ff20, 0x40020140, 0x40020140 }, opteron6 = 0x04008140;
 
 	if (!plan->max_ext)
 		return;
@@ -262,6 +263,9 @@ static void extended_leaves(struct cpu_model *m, const struct cpuid_plan *plan)
 	if (plan->host_caches) {
 		cpu_host_cpuid(0x80000005, 0, out5);
 		cpu_host_cpuid(0x80000006, 0, out6);
+	} else if (!is_intel(plan)) {
+		memcpy(out5, opteron5, sizeof(out5)); /* 64 KiB each; 1 MiB, 16 ways */
+		out6[CPUID_ECX] = opteron6;
 	}
 	leaf_add(m, 0x80000005, out5[0], out5[1], out5[2], out5[3]);
 	leaf_add(m, 0x80000006, out6[0], out6[1], out6[2], out6[3]);

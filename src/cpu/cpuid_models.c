@@ -36,12 +36,16 @@ static const struct model_row {
 	uint32_t signature, max_leaf, max_ext;
 	uint8_t phys_bits;
 	uint32_t word[CW_COUNT];
+	enum cpu_vendor vendor;
 } rows[] = {
 	{ "486", "Intel 486 DX4: no TSC, no large pages", "", 0x480, 1, 0, 32, { [CW_1_EDX] = EDX_486 } },
 	{ "pentium", "Intel Pentium", "", 0x52c, 1, 0, 32, { [CW_1_EDX] = EDX_P5 } },
 	{ "pentium3", "Intel Pentium III: PAE, SSE", "", 0x686, 2, 0, 36, { [CW_1_EDX] = EDX_P3 } },
 	{ "core2", "Intel Core 2: 64 bits, SSSE3", "Intel(R) Core(TM)2 CPU", 0x6fb, 6, 0x80000008, 36,
 	  { [CW_1_EDX] = EDX_64, [CW_1_ECX] = B(0) | B(9) | B(13) | B(31), [CW_81_EDX] = EXT_64, [CW_81_ECX] = B(0) } },
+	{ "opteron", "AMD Opteron: 64 bits, SSE3", "AMD Opteron(tm) Processor", 0x40f12, 1, 0x80000008, 40,
+	  { [CW_1_EDX] = EDX_64 & ~B(27), [CW_1_ECX] = B(0) | B(13) | B(31), [CW_81_EDX] = EXT_64 | B(27),
+	    [CW_81_ECX] = B(0) }, VENDOR_AMD },
 	{ "x86-64-v1", "64 bits, SSE2", "ring3 x86-64-v1", 0x6fb, 0x16, 0x80000008, 40,
 	  { [CW_1_EDX] = EDX_64, [CW_1_ECX] = ECX_EMU, [CW_7_EBX] = EBX_EMU, [CW_7_ECX] = ECX7_EMU, [CW_7_EDX] = EDX7_EMU,
 	    [CW_81_EDX] = EXT_V } },
@@ -62,6 +66,7 @@ static const struct cpuid_model_name names[] = {
 	{ "pentium", "Intel Pentium" },
 	{ "pentium3", "Intel Pentium III: PAE, SSE" },
 	{ "core2", "Intel Core 2: 64 bits, SSSE3" },
+	{ "opteron", "AMD Opteron: 64 bits, SSE3" },
 	{ "x86-64-v1", "64 bits, SSE2" },
 	{ "x86-64-v2", "v1, SSE4.2, POPCNT, CMPXCHG16B" },
 	{ "x86-64-v3", "v2, AVX2, BMI2, FMA, MOVBE" },
@@ -113,7 +118,7 @@ static void row_plan(const struct model_row *row, struct cpuid_plan *plan)
 
 	cpuid_host_plan(&host);
 	memset(plan, 0, sizeof(*plan));
-	plan->vendor = VENDOR_INTEL;
+	plan->vendor = row->vendor;
 	memcpy(plan->brand, row->brand, strlen(row->brand));
 	plan->signature = row->signature;
 	plan->max_leaf = row->max_leaf;
@@ -134,7 +139,7 @@ static int plan_make(const char *name, struct cpuid_plan *plan, struct err *err)
 	row = row_find(name);
 	if (!row)
 		return err_set(err, -EINVAL,
-		               "no CPU model \"%.40s\"; there are host, 486, pentium, pentium3, core2, x86-64-v1 to v4",
+		               "no CPU model \"%.40s\"; there are host, 486, pentium, pentium3, core2, opteron, x86-64-v1 to v4",
 			       name);
 	ret = row_check(row, err);
 	if (ret < 0)

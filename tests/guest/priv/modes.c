@@ -113,7 +113,7 @@ static void efer(void)
 		msr(EFER, 0x800) == (int)feature(0x80000001, 3, 20) &&
 	      msr(EFER, 0x100) == (int)feature(0x80000001, 3, 29));
 	for (unsigned b = 1; b < 64; b++)
-		if (b != 8 && b != 10 && b != 11)
+		if (b != 8 && b != 10 && b != 11 && !(b == 21 && feature(0x80000021, 0, 8))) /* AIBRSE: APM vol 2 3.1.7 */
 			CHECK("vol 3 2.2.1 reserved bits of EFER", msr(EFER, 1ull << b) == 0);
 	msr(EFER, 0x400);
 	CHECK("vol 3 2.2.1 LMA cannot be written", !(rdmsr(EFER) & 0x400));

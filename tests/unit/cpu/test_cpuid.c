@@ -70,6 +70,22 @@ static void host(void **state)
 	assert_false(model->cr4_valid & (1u << 12 | 1u << 13 | 1u << 22)); /* LA57 VMXE PKE */
 }
 
+static void opteron(void **state)
+{
+	/* An AMD CPU on any host: vendor, signature in both leaves, no leaf of Intel's, caches. */
+	use("opteron");
+	assert_int_equal(model->vendor, VENDOR_AMD);
+	ask(0x80000000, 0);
+	assert_memory_equal(&out[1], "Auth", 4);
+	ask(0x80000001, 0);
+	assert_int_equal(out[0], 0x40f12);
+	assert_int_equal(out[3] & 0x0183f3ff, model->leaf[1].edx & 0x0183f3ff);
+	ask(4, 0);
+	assert_false(out[0] | out[1] | out[2] | out[3]);
+	ask(0x80000006, 0);
+	assert_int_equal(out[2] >> 16, 1024);
+}
+
 static uint32_t all_of(uint32_t leaf)
 {
 	ask(leaf, 0);
@@ -225,6 +241,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(host, setup, teardown),
 		cmocka_unit_test_setup_teardown(amd, setup, teardown),
+		cmocka_unit_test_setup_teardown(opteron, setup, teardown),
 		cmocka_unit_test_setup_teardown(xsave, setup, teardown),
 		cmocka_unit_test_setup_teardown(tsc, setup, teardown),
 		cmocka_unit_test_setup_teardown(limits, setup, teardown),
