@@ -9,7 +9,7 @@
  *
  * I1  thri is set whenever THR became empty after the last IIR read or THR write; on a write the line falls and
  *     rises again, so that an edge-triggered controller sees each one.
- * I2  The interrupt reaches the bus only while OUT2 is on and loopback is off, as the PC wires it.
+ * I2  The interrupt reaches the bus whenever loopback is off, whatever OUT2 says (update_irq() tells why).
  *
  * Source: National PC16550D datasheet (TL/C/8652).
  */
@@ -98,9 +98,10 @@ static uint8_t pending(const struct uart *u)
 
 static void update_irq(struct uart *u)
 {
-	bool wired = (u->s.mcr & (MCR_OUT2 | MCR_LOOP)) == MCR_OUT2;
-
-	wire_set(&u->cfg.irq, wired && pending(u) != IIR_NONE);
+	/* PC cards gate the line with OUT2, a buffer on the card and no part of the chip; clones and other monitors have no
+	 * such gate, and small systems never set OUT2. A system that does wants the interrupt as well: who wants none
+	 * clears IER. In loopback the outputs are inactive on every board. */
+	wire_set(&u->cfg.irq, !(u->s.mcr & MCR_LOOP) && pending(u) != IIR_NONE);
 }
 
 /* --- receiver --- */
