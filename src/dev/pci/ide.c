@@ -416,18 +416,23 @@ static void diagnostic(struct ide_channel *ch)
 	ch->s.active = 0;
 	for (unsigned i = 0; i < 2; i++)
 		ide_set_signature(&ch->drive[i]);
-	raise_irq(ch);
+	if (ch->drive[0].present || ch->drive[1].present)
+		raise_irq(ch);
 }
 
 /* --- the registers --- */
 
+/* ATA/ATAPI-6 9.16.1: alone on its channel, device 0 answers for device 1: a disk with its own registers but for
+ * status, which reads 0; a PACKET device with 0 everywhere. */
 static uint8_t reg_read(struct ide_channel *ch, unsigned reg)
 {
 	const struct ide_drive *d = &ch->drive[ch->s.selected];
 	bool hob = ch->s.control & CONTROL_HOB;
 
+	if (!d->present && reg != 7 && !ch->drive[0].unit.cdrom)
+		d = &ch->drive[0];
 	if (!d->present)
-		return 0; /* the other drive answers for it with status 0; an empty channel reads the same */
+		return 0;
 	switch (reg) {
 	case 1:
 		return d->s->error;

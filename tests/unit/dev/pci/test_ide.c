@@ -217,14 +217,42 @@ static void unknown_commands(void **state)
 
 static void absent_drive(void **state)
 {
-	/* A drive that is not there reads 0 everywhere and takes no command. */
-	out(pc, IDE + 6, 0xf0, 1);
-	assert_int_equal(status(IDE), 0);
-	out(pc, IDE + 2, 0x55, 1);
-	assert_int_equal(in(pc, IDE + 2, 1), 0);
-	out(pc, IDE + 7, 0xec, 1);
+	/* ATA/ATAPI-6 9.16.1: device 0, alone, answers for device 1 with its registers, but status 0 and no command. */
+	uint8_t data[512];
+
+	command(IDE, 0x20, 1, 100); /* beyond the end: error IDNF in device 0 */
+	assert_int_equal(status(IDE), 0x51);
+	out(pc, IDE + 6, 0xf3, 1);
 	assert_int_equal(status(IDE), 0);
 	assert_int_equal(in(pc, CTL, 1), 0);
+	assert_int_equal(in(pc, IDE + 1, 1), 0x10);
+	assert_int_equal(in(pc, IDE + 6, 1), 0xf3);
+	for (unsigned reg = 2; reg < 6; reg++) {
+		out(pc, (uint16_t)(IDE + reg), 0x50 + reg, 1);
+		assert_int_equal(in(pc, (uint16_t)(IDE + reg), 1), 0x50 + reg);
+	}
+	out(pc, IDE + 3, 0x99, 1);
+	out(pc, CTL, 0x80, 1); /* HOB: what was there before */
+	assert_int_equal(in(pc, IDE + 3, 1), 0x53);
+	for (unsigned cmd = 0; cmd < 256; cmd++) {
+		if (cmd == 0x90)
+			continue;
+		out(pc, IDE + 7, cmd, 1);
+		loop_step(pc->loop, 0);
+		assert_int_equal(status(IDE) | in(pc, CTL, 1), 0);
+		assert_false(pc->line[14]);
+	}
+	out(pc, IDE + 6, 0xa0, 1);
+	assert_int_equal(status(IDE), 0x51); /* as its own command left it */
+	out(pc, IDE + 6, 0xb0, 1);
+	out(pc, IDE + 7, 0x90, 1); /* EXECUTE DEVICE DIAGNOSTIC is for both */
+	assert_true(pc->line[14]);
+	assert_int_equal(status(IDE), 0x50);
+	assert_int_equal(in(pc, IDE + 1, 4), 0x00010101);
+	command(IDE, 0x20, 1, 7);
+	loop_step(pc->loop, 0);
+	read_data(IDE, data, 512);
+	assert_int_equal(data[0], 8);
 }
 
 static void software_reset(void **state)
@@ -267,6 +295,41 @@ static void interrupt_disable(void **state)
 	assert_true(pc->line[14]);
 	assert_int_equal(in(pc, CTL, 1), 0x58); /* alternate status does not clear it */
 	assert_true(pc->line[14]);
+}
+
+static void all_registers_zero(struct small_pc *m, uint16_t base)
+{
+	for (uint16_t reg = 1; reg < 6; reg++)
+		out(m, base + reg, 0x55, 1);
+	out(m, base + 7, 0xec, 1);
+	for (uint16_t reg = 1; reg < 8; reg++)
+		assert_int_equal(in(m, base + reg, 1), 0);
+	assert_int_equal(in(m, base + 0x206, 1), 0);
+}
+
+static void nobody_answers(void **state)
+{
+	/* A lone PACKET device answers 0 for device 1 (ATA/ATAPI-6 9.16.1); so does a channel without drives, which does
+	 * not interrupt for EXECUTE DEVICE DIAGNOSTIC either. */
+	struct small_pc *bare = small_pc_new();
+	struct piix_ide_config cfg = { .mem = bare->mem, .bus = bare->bus, .states = bare->states };
+	struct piix_ide *lone;
+
+	cfg.unit[1][0] = (struct ide_unit){ .cdrom = true };
+	cfg.irq[0] = piix3_irq_input(bare->piix3, 14);
+	cfg.irq[1] = piix3_irq_input(bare->piix3, 15);
+	lone = piix_ide_new(&cfg);
+	for (unsigned unit = 0; unit < 2; unit++) {
+		out(bare, IDE + 6, 0xa0 | unit << 4, 1);
+		out(bare, IDE + 7, 0x90, 1);
+		out(bare, IDE + 6, 0xa0 | unit << 4, 1);
+		all_registers_zero(bare, IDE);
+	}
+	out(bare, 0x176, 0xb0, 1);
+	all_registers_zero(bare, 0x170);
+	assert_int_equal(bare->edges[14] + bare->edges[15], 0);
+	piix_ide_free(lone);
+	small_pc_free(bare);
 }
 
 static void set_prd(uint32_t table, unsigned i, uint32_t addr, uint32_t len, bool last)
@@ -600,7 +663,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 		T(identify), T(pio_read), T(pio_dwords), T(pio_write), T(multiple), T(addresses), T(unknown_commands),
-		T(absent_drive), T(software_reset), T(diagnostic), T(interrupt_disable), T(dma_read), T(dma_write),
+		T(absent_drive), T(nobody_answers), T(software_reset), T(diagnostic), T(interrupt_disable), T(dma_read), T(dma_write),
 		T(dma_errors), T(tiny_regions), T(flush), T(busy_ignores_commands), T(cd_identify), T(cd_read),
 		T(cd_byte_limit), T(cd_dma), T(cd_sense), T(cd_replies), T(cd_tray), T(device_reset), T(random_pokes),
 		T(coverage),
