@@ -4,8 +4,10 @@
  *   line --edge or level (ELCR)--> IRR --IMR, priority against ISR--> INT --INTA--> ISR --EOI--> gone
  *   slave INT --> line 2 of the master
  *
- * I1  edge holds requests latched by a rising line and stays when the line falls again: chips here may
- *     pulse their wire, and a guest that was slow loses nothing. Level requests are the line itself.
+ * I1  edge holds requests latched by a rising line, until the acknowledge or until the line falls. The INT that such a
+ *     line has raised stays all the same, by dropped, and the acknowledge then finds no request: the default input 7 of
+ *     "Edge and Level Triggered Modes". So chips here hold their lines up as the hardware's do, and never pulse them.
+ *     Level requests are the line itself.
  * I2  After every change update() runs, so the outputs always follow from the state.
  *
  * ICW3 is taken but not used: the PC's cascade is soldered to input 2. 8080 mode (ICW4 bit 0 clear) does
@@ -32,6 +34,7 @@ enum { INIT_DONE, INIT_ICW2, INIT_ICW3, INIT_ICW4 };
 
 struct pic_chip {
 	uint8_t lines, edge, imr, isr, elcr;
+	uint8_t dropped;     /* edges that raised INT and are gone */
 	uint8_t vector;      /* ICW2, upper five bits */
 	uint8_t lowest;      /* input that has the lowest priority now */
 	uint8_t init;        /* INIT_*: which ICW comes next */
@@ -52,7 +55,8 @@ static const char *pic_chip_check(const void *state)
 
 static const struct st_field pic_chip_type_fields[] = {
 	ST(struct pic_chip, lines), ST(struct pic_chip, edge), ST(struct pic_chip, imr), ST(struct pic_chip, isr),
-	ST(struct pic_chip, elcr), ST(struct pic_chip, vector), ST(struct pic_chip, lowest), ST(struct pic_chip, init),
+	ST(struct pic_chip, elcr), ST(struct pic_chip, dropped), ST(struct pic_chip, vector), ST(struct pic_chip, lowest),
+	ST(struct pic_chip, init),
 	ST(struct pic_chip, want_icw4), ST(struct pic_chip, single), ST(struct pic_chip, aeoi), ST(struct pic_chip, sfnm),
 	ST(struct pic_chip, rotate_aeoi), ST(struct pic_chip, special_mask), ST(struct pic_chip, read_isr),
 	ST(struct pic_chip, poll),
@@ -91,11 +95,11 @@ static unsigned input_of(const struct pic_chip *c, unsigned rank)
 	return (c->lowest + 1 + rank) & 7;
 }
 
-/* The input whose request passes mask and priority, or -1. */
-static int winner(const struct pic_chip *c, bool master)
+/* The input of these that passes mask and priority, or -1. */
+static int winner(const struct pic_chip *c, uint8_t inputs, bool master)
 {
 	uint8_t busy = c->isr;
-	unsigned rank = rank_of(c, requests(c) & (uint8_t)~c->imr);
+	unsigned rank = rank_of(c, inputs & (uint8_t)~c->imr);
 
 	if (c->special_mask)
 		busy &= (uint8_t)~c->imr;
@@ -104,23 +108,32 @@ static int winner(const struct pic_chip *c, bool master)
 	return rank < rank_of(c, busy) ? (int)input_of(c, rank) : -1;
 }
 
-static void chip_line(struct pic_chip *c, unsigned n, bool level)
+/* The input that raises INT, or -1. */
+static int asserting(const struct pic_chip *c, bool master)
+{
+	return winner(c, requests(c) | c->dropped, master);
+}
+
+static void chip_line(struct pic_chip *c, unsigned n, bool level, bool master)
 {
 	uint8_t bit = (uint8_t)(1u << n);
 
 	if (level && !(c->lines & bit))
 		c->edge |= bit;
+	if (!level && c->edge & ~c->elcr & bit && asserting(c, master) == (int)n)
+		c->dropped |= bit;
 	c->lines = level ? c->lines | bit : c->lines & (uint8_t)~bit;
+	c->edge &= c->lines;
 }
 
 static void update(struct pic *p)
 {
-	bool cascade = winner(&p->s.chip[1], false) >= 0, intr;
+	struct pic_chip *m = &p->s.chip[0];
+	bool intr;
 
-	chip_line(&p->s.chip[0], CASCADE, cascade);
-	if (!cascade)
-		p->s.chip[0].edge &= (uint8_t)~(1u << CASCADE); /* nothing behind it any more */
-	intr = winner(&p->s.chip[0], true) >= 0;
+	chip_line(m, CASCADE, asserting(&p->s.chip[1], false) >= 0, true);
+	m->dropped &= (uint8_t)~(1u << CASCADE); /* the slave itself holds what it raised */
+	intr = asserting(m, true) >= 0;
 	if (intr != p->intr) {
 		p->intr = intr;
 		wire_set(&p->cfg.intr, intr);
@@ -130,10 +143,16 @@ static void update(struct pic *p)
 void pic_set_irq(void *opaque, int irq, bool level)
 {
 	struct pic *p = opaque;
+	struct pic_chip *c = &p->s.chip[irq >> 3 & 1];
+	uint8_t bit = (uint8_t)(1u << (irq & 7));
 
 	if (irq < 0 || irq > 15 || irq == (int)CASCADE)
 		return;
-	chip_line(&p->s.chip[irq >> 3], irq & 7, level);
+	if (level && c->dropped & bit) { /* a new request is a new edge of INT, for a local APIC that takes it so */
+		c->dropped &= (uint8_t)~bit;
+		update(p);
+	}
+	chip_line(c, irq & 7, level, irq < 8);
 	update(p);
 }
 
@@ -144,32 +163,36 @@ bool pic_pending(const struct pic *p)
 
 /* --- acknowledge and end of interrupt --- */
 
-static void take(struct pic_chip *c, unsigned n)
+/* INTA: the request of highest priority goes into service; -1: there is none any more. */
+static int chip_ack(struct pic_chip *c, bool master)
 {
+	int n = winner(c, requests(c), master);
+
+	c->dropped = 0;
+	if (n < 0)
+		return n;
 	c->edge &= (uint8_t)~(1u << n);
 	if (!c->aeoi)
 		c->isr |= (uint8_t)(1u << n);
 	else if (c->rotate_aeoi)
 		c->lowest = (uint8_t)n;
+	return n;
+}
+
+static int vector_of(const struct pic_chip *c, int n)
+{
+	return c->vector | (n < 0 ? (int)SPURIOUS : n);
 }
 
 int pic_ack(struct pic *p)
 {
 	struct pic_chip *m = &p->s.chip[0], *s = &p->s.chip[1];
-	int n = winner(m, true), vector;
+	int n = chip_ack(m, true), vector = vector_of(m, n);
 
-	if (n < 0)
-		return (int)(m->vector | SPURIOUS);
-	take(m, (unsigned)n);
-	vector = (int)(m->vector | (unsigned)n);
 	if (n == (int)CASCADE) {
-		int k = winner(s, false);
-
-		vector = s->vector | (k < 0 ? (int)SPURIOUS : k);
-		if (k >= 0)
-			take(s, (unsigned)k);
+		vector = vector_of(s, chip_ack(s, false));
 		/* INTA lowers the slave's INT; a further request raises it again, which the master sees as an edge. */
-		chip_line(m, CASCADE, false);
+		chip_line(m, CASCADE, false, true);
 	}
 	update(p);
 	return vector;
@@ -190,6 +213,12 @@ static void eoi(struct pic_chip *c, uint8_t ocw2)
 	c->isr &= (uint8_t)~(1u << n);
 	if (ocw2 & OCW2_R)
 		c->lowest = (uint8_t)n;
+}
+
+static void write_ocw1(struct pic_chip *c, uint8_t val)
+{
+	c->imr = val;
+	c->dropped &= (uint8_t)~val;
 }
 
 static void write_ocw2(struct pic_chip *c, uint8_t val)
@@ -247,7 +276,7 @@ static void chip_write(struct pic_chip *c, unsigned a0, uint8_t val)
 	if (a0 && c->init != INIT_DONE)
 		write_icw(c, val);
 	else if (a0)
-		c->imr = val;
+		write_ocw1(c, val);
 	else if (val & ICW1_INIT)
 		write_icw1(c, val);
 	else if (val & OCW3_SELECT)
@@ -258,13 +287,10 @@ static void chip_write(struct pic_chip *c, unsigned a0, uint8_t val)
 
 static uint8_t chip_poll(struct pic_chip *c, bool master)
 {
-	int n = winner(c, master);
+	int n = chip_ack(c, master);
 
 	c->poll = false;
-	if (n < 0)
-		return SPURIOUS;
-	take(c, (unsigned)n);
-	return (uint8_t)(POLL_PENDING | n);
+	return n < 0 ? SPURIOUS : (uint8_t)(POLL_PENDING | n);
 }
 
 static uint8_t chip_read(struct pic_chip *c, unsigned a0, bool master)
@@ -343,7 +369,7 @@ static void pic_loaded(void *opaque)
 {
 	struct pic *p = opaque;
 
-	p->intr = winner(&p->s.chip[0], true) >= 0;
+	p->intr = asserting(&p->s.chip[0], true) >= 0;
 	wire_set(&p->cfg.intr, p->intr);
 }
 

@@ -100,9 +100,14 @@ static uint8_t pin_of(const struct hpet *h, unsigned n)
 	return h->cfg.route_cap >> route & 1 ? (uint8_t)route : NO_PIN;
 }
 
+static bool is_legacy(uint8_t pin)
+{
+	return pin >= PIN_LEGACY && pin < PIN_LEGACY + 2;
+}
+
 static void drive(struct hpet *h, uint8_t pin, bool level)
 {
-	if (pin >= PIN_LEGACY && pin < PIN_LEGACY + 2)
+	if (is_legacy(pin))
 		wire_set(&h->cfg.legacy[pin - PIN_LEGACY], level);
 	else if (pin < 32)
 		wire_set(&h->cfg.irq[pin], level);
@@ -112,8 +117,8 @@ static void update_line(struct hpet_timer *t)
 {
 	struct hpet *h = t->h;
 	uint64_t conf = h->s.t[t->n].conf;
-	bool level = (conf & TN_LEVEL) && (conf & TN_INT_ENB) && (h->s.isr >> t->n & 1);
 	uint8_t pin = pin_of(h, t->n);
+	bool up = conf & TN_LEVEL ? h->s.isr >> t->n & 1 : t->line && is_legacy(pin), level = up && (conf & TN_INT_ENB);
 
 	if (t->line && (!level || pin != t->pin))
 		drive(h, t->pin, false);
@@ -123,6 +128,8 @@ static void update_line(struct hpet_timer *t)
 	t->pin = pin;
 }
 
+/* An edge: a pulse. On lines 0 and 8 it lasts until the next one, because an 8259 wants the line up until it is
+ * acknowledged. */
 static void interrupt(struct hpet_timer *t)
 {
 	struct hpet *h = t->h;
@@ -133,8 +140,12 @@ static void interrupt(struct hpet_timer *t)
 		h->s.isr |= 1ull << t->n;
 		update_line(t);
 	} else if (conf & TN_INT_ENB) {
-		drive(h, pin, true);
 		drive(h, pin, false);
+		drive(h, pin, true);
+		t->pin = pin;
+		t->line = is_legacy(pin);
+		if (!t->line)
+			drive(h, pin, false);
 	}
 }
 

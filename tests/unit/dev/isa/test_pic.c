@@ -8,9 +8,11 @@ static struct loop *loop;
 static struct mem *mem;
 static struct pic *pic;
 static bool intr;
+static unsigned falls;
 
 static void on_intr(void *opaque, int n, bool level)
 {
+	falls += intr && !level;
 	intr = level;
 }
 
@@ -59,21 +61,22 @@ static int teardown(void **state)
 	return 0;
 }
 
-static void pulse(int irq)
+/* An edge; the line stays up. */
+static void edge(int irq)
 {
-	pic_set_irq(pic, irq, true);
 	pic_set_irq(pic, irq, false);
+	pic_set_irq(pic, irq, true);
 }
 
 static void vectors(void **state)
 {
 	/* A request gives ICW2's base plus its input; the slave's come through input 2 and need two EOIs. */
-	pulse(1);
+	edge(1);
 	assert_true(intr);
 	assert_int_equal(pic_ack(pic), 0x21);
 	assert_false(intr);
 	out(0x20, 0x20);
-	pulse(12);
+	edge(12);
 	assert_int_equal(pic_ack(pic), 0x2c);
 	out(0x20, 0x0b);
 	assert_int_equal(in(0x20), 0x04);
@@ -87,11 +90,11 @@ static void vectors(void **state)
 static void priority(void **state)
 {
 	/* Fully nested: only a higher request interrupts one in service; the rest wait for its EOI. */
-	pulse(3);
+	edge(3);
 	assert_int_equal(pic_ack(pic), 0x23);
-	pulse(4);
+	edge(4);
 	assert_false(intr);
-	pulse(1);
+	edge(1);
 	assert_int_equal(pic_ack(pic), 0x21);
 	out(0x20, 0x20);
 	assert_false(intr);
@@ -104,7 +107,7 @@ static void masks(void **state)
 	/* IMR holds a request back but keeps it. */
 	out(0x21, 0x02);
 	assert_int_equal(in(0x21), 0x02);
-	pulse(1);
+	edge(1);
 	assert_false(intr);
 	assert_int_equal(in(0x20), 0x02);
 	out(0x21, 0);
@@ -122,18 +125,18 @@ static void spurious(void **state)
 static void rotation(void **state)
 {
 	/* Rotate on non-specific EOI makes the level just served the lowest; set priority does it by number. */
-	pulse(2 + 1);
+	edge(2 + 1);
 	pic_ack(pic);
 	out(0x20, 0xa0);
-	pic_set_irq(pic, 3, true);
-	pic_set_irq(pic, 4, true);
+	edge(3);
+	edge(4);
 	assert_int_equal(pic_ack(pic), 0x24);
 	out(0x20, 0x20);
 	assert_int_equal(pic_ack(pic), 0x23);
 	out(0x20, 0x20);
 	out(0x20, 0xc4);
-	pulse(0);
-	pulse(5);
+	edge(0);
+	edge(5);
 	assert_int_equal(pic_ack(pic), 0x25);
 }
 
@@ -141,12 +144,12 @@ static void auto_eoi(void **state)
 {
 	/* AEOI leaves nothing in service. */
 	init_chips(3, 3);
-	pulse(10);
+	edge(10);
 	assert_int_equal(pic_ack(pic), 0x2a);
 	out(0x20, 0x0b);
 	assert_int_equal(in(0x20), 0);
-	pulse(10);
-	pulse(11);
+	edge(10);
+	edge(11);
 	assert_int_equal(pic_ack(pic), 0x2a);
 	assert_true(intr);
 	assert_int_equal(pic_ack(pic), 0x2b);
@@ -155,10 +158,10 @@ static void auto_eoi(void **state)
 static void special_mask(void **state)
 {
 	/* In special mask mode a masked level in service does not hold back lower ones. */
-	pulse(3);
+	edge(3);
 	pic_ack(pic);
 	out(0x21, 0x08);
-	pulse(6);
+	edge(6);
 	assert_false(intr);
 	out(0x20, 0x68);
 	assert_true(intr);
@@ -167,7 +170,7 @@ static void special_mask(void **state)
 	out(0x20, 0x0b);
 	assert_int_equal(in(0x20), 0x08);
 	out(0x20, 0x48);
-	pulse(6);
+	edge(6);
 	assert_false(intr);
 }
 
@@ -176,7 +179,7 @@ static void poll(void **state)
 	/* A poll read acts as the acknowledge and tells the input. */
 	out(0x20, 0x0c);
 	assert_int_equal(in(0x20) & 0x80, 0);
-	pulse(5);
+	edge(5);
 	out(0x20, 0x0c);
 	assert_int_equal(in(0x20), 0x85);
 	assert_false(intr);
@@ -204,8 +207,8 @@ static void level_triggered(void **state)
 static void slave_again(void **state)
 {
 	/* A second slave request that waits behind the first reaches the CPU after the EOIs. */
-	pulse(14);
-	pulse(15);
+	edge(14);
+	edge(15);
 	assert_int_equal(pic_ack(pic), 0x2e);
 	assert_false(intr);
 	out(0xa0, 0x20);
@@ -215,12 +218,83 @@ static void slave_again(void **state)
 	assert_int_equal(pic_ack(pic), 0x2f);
 }
 
+/* Nothing is in service. */
+static void assert_idle(uint8_t master_isr)
+{
+	out(0x20, 0x0b);
+	assert_int_equal(in(0x20), master_isr);
+	out(0xa0, 0x0b);
+	assert_int_equal(in(0xa0), 0);
+}
+
+static void dropped_edge(void **state)
+{
+	/* "Edge and Level Triggered Modes": a line that falls before the acknowledge leaves INT and the default input 7, of
+	 * the slave with the master's input 2 in service, and no request. */
+	edge(4);
+	pic_set_irq(pic, 4, false);
+	assert_int_equal(in(0x20), 0); /* IRR */
+	assert_true(intr);
+	assert_int_equal(pic_ack(pic), 0x27);
+	assert_false(intr);
+	assert_idle(0);
+	edge(12);
+	pic_set_irq(pic, 12, false);
+	assert_true(intr);
+	assert_int_equal(pic_ack(pic), 0x2f);
+	assert_false(intr);
+	assert_idle(0x04);
+	out(0x20, 0x20);
+	assert_idle(0);
+	edge(12); /* and all works on */
+	assert_int_equal(pic_ack(pic), 0x2c);
+}
+
+static void dropped_and_others(void **state)
+{
+	/* What is still requested when the acknowledge comes is served, of whatever priority; a dropped request that had not
+	 * raised INT, or that is masked, leaves nothing. */
+	edge(3);
+	edge(6);
+	pic_set_irq(pic, 3, false);
+	assert_int_equal(pic_ack(pic), 0x26);
+	out(0x20, 0x20);
+	assert_false(intr);
+	edge(1);
+	edge(5);
+	pic_set_irq(pic, 5, false);
+	assert_int_equal(pic_ack(pic), 0x21);
+	edge(5);
+	pic_set_irq(pic, 5, false);
+	out(0x20, 0x20);
+	assert_false(intr);
+	edge(5);
+	pic_set_irq(pic, 5, false);
+	assert_true(intr);
+	out(0x21, 0x20);
+	assert_false(intr);
+	out(0x21, 0);
+	assert_false(intr);
+	edge(5);
+	pic_set_irq(pic, 5, false);
+	out(0x20, 0x0c); /* a poll finds nothing */
+	assert_int_equal(in(0x20) & 0x80, 0);
+	assert_false(intr);
+	edge(5);
+	pic_set_irq(pic, 5, false);
+	falls = 0;
+	edge(5); /* comes again: INT has an edge of its own for it, and the acknowledge its vector */
+	assert_int_equal(falls, 1);
+	assert_true(intr);
+	assert_int_equal(pic_ack(pic), 0x25);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		T(vectors), T(priority), T(masks), T(spurious), T(rotation), T(auto_eoi), T(special_mask), T(poll),
-		T(level_triggered), T(slave_again),
+		T(level_triggered), T(slave_again), T(dropped_edge), T(dropped_and_others),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -187,6 +187,14 @@ static void test_legacy(void **state)
 	loop_step(loop, 2000);
 	assert_int_equal(edges[32], 1);
 	assert_int_equal(edges[33], 1);
+	/* An 8259 takes an edge only if the line stays up; its timer lowers it when it stops, or leaves the line. */
+	assert_true(level[32] && level[33]);
+	wr(0x100, 0);
+	assert_false(level[32]);
+	wr(0x10, 1);
+	assert_false(legacy);
+	assert_false(level[33]);
+	wr(0x10, 3);
 	hpet_reset(hpet);
 	assert_false(legacy);
 }
