@@ -229,8 +229,8 @@ static void assert_idle(uint8_t master_isr)
 
 static void dropped_edge(void **state)
 {
-	/* "Edge and Level Triggered Modes": a line that falls before the acknowledge leaves INT and the default input 7, of
-	 * the slave with the master's input 2 in service, and no request. */
+	/* "Edge and Level Triggered Modes": a line that falls before the acknowledge leaves INT and the default input 7
+	 * (15: with the master's input 2 in service), and no request. */
 	edge(4);
 	pic_set_irq(pic, 4, false);
 	assert_int_equal(in(0x20), 0); /* IRR */
@@ -252,8 +252,8 @@ static void dropped_edge(void **state)
 
 static void dropped_and_others(void **state)
 {
-	/* What is still requested when the acknowledge comes is served, of whatever priority; a dropped request that had not
-	 * raised INT, or that is masked, leaves nothing. */
+	/* What is still requested when the acknowledge comes is served, of whatever priority; a dropped request that had
+	 * not raised INT, or that is masked, leaves nothing. */
 	edge(3);
 	edge(6);
 	pic_set_irq(pic, 3, false);

@@ -663,8 +663,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 		T(identify), T(pio_read), T(pio_dwords), T(pio_write), T(multiple), T(addresses), T(unknown_commands),
-		T(absent_drive), T(nobody_answers), T(software_reset), T(diagnostic), T(interrupt_disable), T(dma_read), T(dma_write),
-		T(dma_errors), T(tiny_regions), T(flush), T(busy_ignores_commands), T(cd_identify), T(cd_read),
+		T(absent_drive), T(nobody_answers), T(software_reset), T(diagnostic), T(interrupt_disable), T(dma_read),
+		T(dma_write), T(dma_errors), T(tiny_regions), T(flush), T(busy_ignores_commands), T(cd_identify), T(cd_read),
 		T(cd_byte_limit), T(cd_dma), T(cd_sense), T(cd_replies), T(cd_tray), T(device_reset), T(random_pokes),
 		T(coverage),
 	};
