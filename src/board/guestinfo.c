@@ -21,7 +21,7 @@ static void build_acpi(const struct pc *pc, struct acpi_tables *t)
 	acpi_build(t, &(struct acpi_config){
 		.pci_low = (uint32_t)MAX(mem_ram_below4g(pc->mem), MIB(128)),
 		.ncpus = 1,
-		.floppy = pc->cfg.floppy != NULL,
+		.floppy = pc->cfg.nfloppies,
 		.pm_base = PIIX4_PM_BASE,
 		.smi_cmd = PIIX4_PM_SMI_CMD,
 		.acpi_enable = PIIX4_PM_ACPI_ENABLE,
@@ -81,6 +81,15 @@ static void publish_tables(struct pc *pc)
 	fwcfg_add_file(pc->fwcfg, "etc/smbios/smbios-tables", smbios.tables, smbios.len);
 }
 
+/* AT Technical Reference, "Equipment Byte": bit 0 drives there, bits 7:6 how many less one; coprocessor, pointing
+ * device. */
+static uint32_t equipment(const struct pc *pc)
+{
+	unsigned n = pc->cfg.nfloppies;
+
+	return 0x06 | (n ? 1 | (n - 1) << 6 : 0);
+}
+
 /* seabios src/hw/rtc.h and src/boot.c: the CMOS bytes it reads. */
 static void fill_cmos(struct pc *pc, const char *order)
 {
@@ -93,8 +102,8 @@ static void fill_cmos(struct pc *pc, const char *order)
 		{ 0x17, ext }, { 0x18, ext >> 8 }, { 0x30, ext }, { 0x31, ext >> 8 },
 		{ 0x34, above16m }, { 0x35, above16m >> 8 },
 		{ 0x5b, (uint32_t)high }, { 0x5c, (uint32_t)(high >> 8) }, { 0x5d, (uint32_t)(high >> 16) },
-		{ 0x14, 0x06 | (pc->cfg.floppy ? 1 : 0) }, /* equipment: FPU, mouse port, floppy */
-		{ 0x5f, 0 },                               /* CPUs less one */
+		{ 0x14, equipment(pc) },
+		{ 0x5f, 0 }, /* CPUs less one */
 	};
 
 	for (unsigned i = 0; i < ARRAY_LEN(bytes); i++)

@@ -7,6 +7,7 @@
 #include "vcpu/vcpu.h"
 
 #define PC_DISKS_MAX 8
+#define PC_FLOPPIES_MAX 2
 #define PC_SERIALS_MAX 4
 #define PC_MEMORY_MIN MIB(4)
 #define PC_DEBUG_EXIT_PORT 0xf4
@@ -30,7 +31,9 @@ struct pc_config {
 	const char *firmware; /* NULL: SeaBIOS where the distribution has it */
 	struct pc_disk disk[PC_DISKS_MAX];
 	unsigned ndisks;
-	const char *cdrom, *floppy;
+	const char *cdrom;
+	const char *floppy[PC_FLOPPIES_MAX]; /* images in drives A and B; NULL: a drive without a disk */
+	unsigned nfloppies;   /* drives that CMOS and ACPI tell of */
 	const char *boot;     /* letters: a floppy, c disks, d CD-ROM; NULL: "cda" */
 	const char *serial[PC_SERIALS_MAX];
 	unsigned nserials;

@@ -20,12 +20,13 @@ struct storage {
 	struct storage_disk disk[PC_DISKS_MAX];
 	const struct chip_disk *row[PC_DISKS_MAX];
 	unsigned ndisks;
-	struct block *cdrom, *floppy;
+	struct block *cdrom, *floppy[PC_FLOPPIES_MAX];
 	char cdrom_path[64];
 	struct ide_unit unit[2][2];
 	struct piix_ide *ide;
 	struct fdc *fdc;
-	bool with_cdrom, with_floppy;
+	bool with_cdrom;
+	unsigned nfloppies;
 };
 
 static struct block *open_image(struct pc *pc, const char *path, const char *format, bool readonly, bool snapshot,
@@ -58,14 +59,18 @@ static int open_removables(struct storage *st, struct pc *pc, struct err *err)
 		if (!st->cdrom)
 			return err_prefix(err, -EINVAL, "--cdrom");
 	}
-	if (pc->cfg.floppy) {
+	for (unsigned i = 0; i < pc->cfg.nfloppies; i++) {
+		const char *path = pc->cfg.floppy[i];
+
+		if (!path)
+			continue;
 		/* a file we may not write is a write-protected floppy */
-		st->floppy = open_image(pc, pc->cfg.floppy, NULL, access(pc->cfg.floppy, W_OK) != 0, false, err);
-		if (!st->floppy)
+		st->floppy[i] = open_image(pc, path, NULL, access(path, W_OK) != 0, false, err);
+		if (!st->floppy[i])
 			return err_prefix(err, -EINVAL, "--floppy");
 	}
 	st->with_cdrom = st->cdrom != NULL;
-	st->with_floppy = st->floppy != NULL;
+	st->nfloppies = pc->cfg.nfloppies;
 	return 0;
 }
 
@@ -125,7 +130,7 @@ static void make_controllers(struct storage *st, struct pc *pc)
 	st->ide = piix_ide_new(&ide);
 	st->fdc = fdc_new(&(struct fdc_config){
 		.states = pc->states, .loop = pc->loop, .mem = pc->mem, .dma = pc->dma, .irq6 = piix3_irq_input(pc->piix3, 6),
-		.present = { st->with_floppy }, .disk = { st->floppy },
+		.in_cmos = { st->nfloppies > 0, st->nfloppies > 1 }, .disk = { st->floppy[0], st->floppy[1] },
 	});
 }
 
@@ -156,7 +161,8 @@ void storage_close(struct storage *st)
 	for (unsigned i = 0; i < st->ndisks; i++)
 		block_close(st->disk[i].blk);
 	block_close(st->cdrom);
-	block_close(st->floppy);
+	for (unsigned i = 0; i < PC_FLOPPIES_MAX; i++)
+		block_close(st->floppy[i]);
 }
 
 void storage_free(struct storage *st)
@@ -183,7 +189,7 @@ void storage_boot_order(const struct storage *st, const char *order, char *buf, 
 {
 	*buf = 0;
 	for (; *order; order++) {
-		if (*order == 'a' && st->with_floppy)
+		if (*order == 'a' && st->nfloppies)
 			add_path(buf, len, "/pci@i0cf8/isa@1/fdc@03f0/floppy@0");
 		else if (*order == 'd')
 			add_path(buf, len, st->cdrom_path);

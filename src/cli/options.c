@@ -145,7 +145,13 @@ static int set_cdrom(struct run_options *o, const char *arg, struct err *err)
 
 static int set_floppy(struct run_options *o, const char *arg, struct err *err)
 {
-	o->pc.floppy = arg;
+	if (o->pc.nfloppies == PC_FLOPPIES_MAX)
+		return err_set(err, -EINVAL, "more than %d floppy drives: there are A and B", PC_FLOPPIES_MAX);
+	if (!strcmp(arg, "none"))
+		arg = NULL;
+	if (arg && o->pc.nfloppies && o->pc.floppy[0] && !strcmp(o->pc.floppy[0], arg))
+		return err_set(err, -EINVAL, "'%s' is given twice: two drives cannot share a file", arg);
+	o->pc.floppy[o->pc.nfloppies++] = arg;
 	return 0;
 }
 

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""what: what SeaBIOS boots by its own code: GRUB from CD and floppy, memtest86+ from a disk."""
+"""what: what SeaBIOS does by its own code: GRUB from CD and floppy, memtest86+ from a disk, two floppy drives."""
 
 import re
 
 import archive
 import disk
-from cases import FULL, case
+from cases import FULL, QUICK, case
 from machine import ESCAPES, POWERED_OFF
 
 MEMTEST_CFG = """serial --unit=0 --speed=115200
@@ -44,6 +44,24 @@ def grub_floppy(test):
     """Proof 3: the floppy image of grub-rescue-pc boots through the floppy controller to GRUB's prompt."""
     machine = test.screen("--memory", "128M", "--boot", "a", "--floppy", grub_image("grub-rescue-floppy.img"))
     judge_grub(machine, "fd0")
+
+
+WAY_OUT = 1         # status (0 << 1) | 1 of the debug port
+
+
+@case("floppies", QUICK, 15)
+def floppies(test):
+    """--floppy twice: SeaBIOS, CMOS and equipment byte know both drives, B is read; without a disk its reads end."""
+    first, second = test.folder / "a.img", test.folder / "b.img"
+    for image, sectors in ((first, test.assemble("floppies").read_bytes()), (second, bytes(512) + b": on B\0")):
+        image.write_bytes(sectors.ljust(1440 << 10, b"\0"))
+    for drives, told in (([first], r"equipment 2[67] CMOS 40, 07 drives 01 B ends with (?!00)\w\w\r\n"),
+                         ([first, second], r"equipment 6[67] CMOS 44, 47 drives 02 B ends with 00: on B\r\n"),
+                         ([first, "none"], r"equipment 6[67] CMOS 44, 47 drives 02 B ends with (?!00)\w\w\r\n")):
+        options = [word for drive in drives for word in ("--floppy", drive)]
+        machine = test.machine("--memory", "64M", "--boot", "a", "--debug-exit", *options)
+        machine.expect(told, 30)
+        machine.must_end(WAY_OUT)
 
 
 def memtest_disk():

@@ -37,7 +37,8 @@ static int setup(void **state, const char *cpu, bool stepped)
 	cfg.disk[0] = (struct pc_disk){ .path = path[FILE_IDE], .format = "raw", .interface = "ide" };
 	cfg.disk[1] = (struct pc_disk){ .path = path[FILE_VIRTIO], .format = "raw", .interface = "virtio" };
 	cfg.cdrom = path[FILE_CDROM];
-	cfg.floppy = path[FILE_FLOPPY];
+	cfg.floppy[0] = path[FILE_FLOPPY];
+	cfg.nfloppies = 1;
 	cfg.serial[0] = "none";
 	b->pc = pc_new(&cfg, &err);
 	if (!b->pc)

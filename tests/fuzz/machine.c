@@ -36,7 +36,8 @@ void fuzz_machine_make(struct fuzz_machine *m)
 	cfg.disk[0] = (struct pc_disk){ .path = m->disk[0].path, .format = "raw", .interface = "ide" };
 	cfg.disk[1] = (struct pc_disk){ .path = m->disk[1].path, .format = "raw", .interface = "virtio" };
 	cfg.cdrom = m->cdrom.path;
-	cfg.floppy = m->floppy.path;
+	cfg.floppy[0] = m->floppy.path;
+	cfg.nfloppies = 1;
 	m->pc = pc_new(&cfg, &err);
 	if (!m->pc)
 		log_at(LOG_ERROR, "%s", err.msg);

@@ -4,12 +4,18 @@
  *   command bytes --> fifo --all there--> execute --+--> result bytes in fifo (--> read out) --> command phase
  *                                                   +--> data (fdc_data.c), seeks, READ ID: later, with IRQ 6
  *
- * Seeks, resets and READ ID end DELAY_NS after they began: an interrupt inside the very OUT that asked for it
- * finds drivers that are not waiting yet.
+ * Seeks, resets, READ ID and what fails before the disk is asked end DELAY_NS after they began: an interrupt inside the
+ * very OUT that asked for it finds drivers that are not waiting yet.
+ *
+ * Drives 0 and 1 are always on the cable, with a disk or without; CMOS may not tell of them. An empty drive steps and
+ * finds track 0. What needs an address mark (all data commands, READ ID) ends with MA without a disk, with the motor
+ * off, and on drives 2 and 3: an 82077AA waits for an index pulse there until it is reset, and not every driver does.
  *
  * I1  phase says who owns the FIFO: the guest writes in FDC_COMMAND, reads in FDC_RESULT, and neither in FDC_EXECUTION.
- * I2  pos <= len <= sizeof(fifo).
+ * I2  In FDC_COMMAND pos = len is less than the bytes of the command begun; in FDC_RESULT pos < len <= sizeof(fifo).
  * I3  A reset forgets all: commands, pending events, and the transfer under way.
+ * I4  The next interrupt ends reset_sense: drivers that sense once after a reset, not for each of the four drives (as
+ *     Linux 0.11), would take what is left for the end of their next seek.
  *
  * Source: Intel 82077AA datasheet (290166).
  */
@@ -27,44 +33,25 @@ enum {
 	DSR_RESET = 0x80,
 	DIR_CHANGED = 0x80,
 	ST3_ALWAYS = 0x28, ST3_TRACK0 = 0x10, ST3_PROTECTED = 0x40,
-	EVENT_SEEK = 0x01, EVENT_RESET = 0x10, EVENT_READ_ID = 0x20, /* EVENT_SEEK << drive */
+	EVENT_SEEK = 0x01, EVENT_RESET = 0x10, EVENT_READ_ID = 0x20, EVENT_RESULT = 0x40, /* EVENT_SEEK << drive */
 	CONFIG_DEFAULT = 0x20, VERSION_82077 = 0x90,
 	CMOS_TYPE_1440 = 4, CMOS_TYPE_2880 = 5,
 	MAX_TRACK = 83,
 };
 
-static const char *fdc_check(const void *state)
-{
-	const struct fdc_state *s = state;
-
-	if (s->pos > s->len || s->len > sizeof(s->fifo) || s->phase > FDC_RESULT || s->reset_sense > 4)
-		return "floppy controller phase or FIFO out of range";
-	return NULL;
-}
-
-static const struct st_field fdc_drive_type_fields[] = {
-	ST(struct fdc_drive_state, track), ST(struct fdc_drive_state, st0), ST(struct fdc_drive_state, sense),
-	ST(struct fdc_drive_state, changed),
-};
-static ST_TYPE(fdc_drive_type, struct fdc_drive_state, 1, NULL);
-static const struct st_field fdc_type_fields[] = {
-	ST_SUBS(struct fdc_state, drive, &fdc_drive_type), ST_ARRAY(struct fdc_state, fifo), ST(struct fdc_state, pos),
-	ST(struct fdc_state, len), ST(struct fdc_state, phase), ST(struct fdc_state, dor), ST(struct fdc_state, tdr),
-	ST(struct fdc_state, rate), ST(struct fdc_state, srt_hut), ST(struct fdc_state, hlt_nd), ST(struct fdc_state, eot),
-	ST(struct fdc_state, config), ST(struct fdc_state, pretrk), ST(struct fdc_state, perpendicular),
-	ST(struct fdc_state, reset_sense), ST(struct fdc_state, events), ST(struct fdc_state, lock),
-	ST(struct fdc_state, irq),
-};
-static ST_TYPE(fdc_type, struct fdc_state, 1, fdc_check);
-
 struct block *fdc_disk(const struct fdc *f, unsigned drive)
 {
-	return drive < FDC_DRIVES && f->cfg.present[drive] ? f->cfg.disk[drive] : NULL;
+	return drive < FDC_DRIVES ? f->cfg.disk[drive] : NULL;
 }
 
-static bool drive_present(const struct fdc *f, unsigned drive)
+static bool motor_on(const struct fdc *f, unsigned drive)
 {
-	return drive < FDC_DRIVES && f->cfg.present[drive];
+	return f->s.dor & 0x10u << drive;
+}
+
+struct block *fdc_spinning_disk(const struct fdc *f, unsigned drive)
+{
+	return motor_on(f, drive) ? fdc_disk(f, drive) : NULL;
 }
 
 /* --- interrupt and phases --- */
@@ -78,6 +65,13 @@ static void set_irq(struct fdc *f, bool on)
 {
 	f->s.irq = on;
 	update_irq(f);
+}
+
+/* Something has happened that SENSE INTERRUPT or a result tells of. */
+static void interrupt(struct fdc *f)
+{
+	f->s.reset_sense = 0; /* I4 */
+	set_irq(f, true);
 }
 
 static void enter_command(struct fdc *f)
@@ -105,18 +99,6 @@ static void result1(struct fdc *f, uint8_t byte)
 	enter_result(f, 1);
 }
 
-void fdc_data_result(struct fdc *f, uint8_t st0, uint8_t st1, uint8_t st2, const uint8_t chrn[4])
-{
-	uint8_t *out = f->s.fifo;
-
-	memmove(&out[3], chrn, 4);
-	out[0] = st0;
-	out[1] = st1;
-	out[2] = st2;
-	enter_result(f, 7);
-	set_irq(f, true);
-}
-
 /* --- delayed events --- */
 
 static void later(struct fdc *f, uint8_t event)
@@ -125,10 +107,39 @@ static void later(struct fdc *f, uint8_t event)
 	loop_timer_set(&f->timer, loop_now(f->cfg.loop) + DELAY_NS);
 }
 
+static void data_end(struct fdc *f)
+{
+	enter_result(f, 7);
+	interrupt(f);
+}
+
+void fdc_data_result(struct fdc *f, uint8_t st0, uint8_t st1, uint8_t st2, const uint8_t chrn[4])
+{
+	uint8_t *out = f->s.fifo;
+
+	memmove(&out[3], chrn, 4);
+	out[0] = st0;
+	out[1] = st1;
+	out[2] = st2;
+	if (f->starting)
+		later(f, EVENT_RESULT);
+	else
+		data_end(f);
+}
+
 static void seek_end(struct fdc *f, unsigned drive)
 {
 	f->s.drive[drive].sense = true;
-	set_irq(f, true);
+	interrupt(f);
+}
+
+/* "Drive Polling": all drives seem to have become ready, once. The POLL bit outlives a reset under LOCK only. */
+static void reset_end(struct fdc *f)
+{
+	if (f->s.config & CONFIG_POLL)
+		return;
+	interrupt(f);
+	f->s.reset_sense = 4;
 }
 
 static void fire(void *opaque)
@@ -141,12 +152,12 @@ static void fire(void *opaque)
 		if (events & EVENT_SEEK << i)
 			seek_end(f, i);
 	}
-	if (events & EVENT_RESET) {
-		f->s.reset_sense = 4;
-		set_irq(f, true);
-	}
+	if (events & EVENT_RESET)
+		reset_end(f);
 	if (events & EVENT_READ_ID)
 		fdc_data_read_id(f);
+	if (events & EVENT_RESULT)
+		data_end(f);
 }
 
 /* --- reset --- */
@@ -208,7 +219,7 @@ static void do_seek(struct fdc *f, unsigned track, uint8_t st0)
 
 static void do_recalibrate(struct fdc *f)
 {
-	bool present = drive_present(f, f->s.fifo[1] & ST0_DRIVE);
+	bool present = (f->s.fifo[1] & ST0_DRIVE) < FDC_DRIVES;
 
 	f->s.fifo[1] &= ST0_DRIVE;
 	/* Without a drive track 0 is never found. */
@@ -260,7 +271,7 @@ static void do_sense_drive(struct fdc *f)
 	struct block *disk = fdc_disk(f, drive);
 	uint8_t st3 = ST3_ALWAYS | (f->s.fifo[1] & (ST0_DRIVE | ST0_HEAD));
 
-	if (drive_present(f, drive) && f->s.drive[drive].track == 0)
+	if (drive < FDC_DRIVES && f->s.drive[drive].track == 0)
 		st3 |= ST3_TRACK0;
 	if (disk && block_readonly(disk))
 		st3 |= ST3_PROTECTED;
@@ -321,7 +332,9 @@ static void do_read_id(struct fdc *f)
 static void do_data(struct fdc *f)
 {
 	f->s.phase = FDC_EXECUTION;
+	f->starting = true;
 	fdc_data_start(f);
+	f->starting = false;
 }
 
 /* --- the command table --- */
@@ -367,7 +380,7 @@ static void write_fifo(struct fdc *f, uint8_t val)
 {
 	const struct command *cmd;
 
-	if (f->s.phase != FDC_COMMAND || !(f->s.dor & DOR_NOT_RESET))
+	if (f->s.phase != FDC_COMMAND || !(f->s.dor & DOR_NOT_RESET) || f->s.pos >= sizeof(f->s.fifo))
 		return;
 	f->s.fifo[f->s.pos++] = val;
 	f->s.len = f->s.pos;
@@ -382,7 +395,7 @@ static uint8_t read_fifo(struct fdc *f)
 {
 	uint8_t val;
 
-	if (f->s.phase != FDC_RESULT)
+	if (f->s.phase != FDC_RESULT || f->s.pos >= f->s.len)
 		return 0;
 	if (f->s.pos == 0 && f->s.len == 7) /* the interrupt of a data command ends with its first result byte */
 		set_irq(f, false);
@@ -415,7 +428,7 @@ static uint8_t read_dir(const struct fdc *f)
 	unsigned drive = f->s.dor & 3;
 
 	/* Only a selected drive whose motor runs drives the line. */
-	if (!drive_present(f, drive) || !(f->s.dor & 0x10u << drive))
+	if (drive >= FDC_DRIVES || !motor_on(f, drive))
 		return 0;
 	return f->s.drive[drive].changed || !fdc_disk(f, drive) ? DIR_CHANGED : 0;
 }
@@ -474,7 +487,7 @@ static unsigned cmos_type(const struct fdc *f, unsigned drive)
 {
 	const struct block *disk = fdc_disk(f, drive);
 
-	if (!drive_present(f, drive))
+	if (!f->cfg.in_cmos[drive])
 		return 0;
 	return disk && fdc_geometry(disk).spt == FDC_MAX_SPT ? CMOS_TYPE_2880 : CMOS_TYPE_1440;
 }
@@ -519,13 +532,54 @@ void fdc_reset(struct fdc *f)
 		f->s.drive[i].changed = true;
 }
 
+/* I1, I2: whether the FIFO holds what the phase says. */
+static bool fifo_fits(const struct fdc_state *s)
+{
+	const struct command *cmd = find_command(s->fifo[0]);
+
+	switch (s->phase) {
+	case FDC_COMMAND:
+		return s->pos == s->len && (!s->pos || (cmd && s->pos < cmd->bytes));
+	case FDC_EXECUTION:
+		if (s->events & EVENT_RESULT)
+			return true;
+		return cmd && (cmd->run == do_data || cmd->run == do_read_id) && s->pos == cmd->bytes && s->len == s->pos;
+	case FDC_RESULT:
+		return s->pos < s->len && s->len <= sizeof(s->fifo);
+	default:
+		return false;
+	}
+}
+
+static const char *fdc_check(const void *state)
+{
+	const struct fdc_state *s = state;
+
+	return !fifo_fits(s) || s->reset_sense > 4 ? "floppy controller phase or FIFO out of range" : NULL;
+}
+
+static const struct st_field fdc_drive_type_fields[] = {
+	ST(struct fdc_drive_state, track), ST(struct fdc_drive_state, st0), ST(struct fdc_drive_state, sense),
+	ST(struct fdc_drive_state, changed),
+};
+static ST_TYPE(fdc_drive_type, struct fdc_drive_state, 1, NULL);
+static const struct st_field fdc_type_fields[] = {
+	ST_SUBS(struct fdc_state, drive, &fdc_drive_type), ST_ARRAY(struct fdc_state, fifo), ST(struct fdc_state, pos),
+	ST(struct fdc_state, len), ST(struct fdc_state, phase), ST(struct fdc_state, dor), ST(struct fdc_state, tdr),
+	ST(struct fdc_state, rate), ST(struct fdc_state, srt_hut), ST(struct fdc_state, hlt_nd), ST(struct fdc_state, eot),
+	ST(struct fdc_state, config), ST(struct fdc_state, pretrk), ST(struct fdc_state, perpendicular),
+	ST(struct fdc_state, reset_sense), ST(struct fdc_state, events), ST(struct fdc_state, lock),
+	ST(struct fdc_state, irq),
+};
+static ST_TYPE(fdc_type, struct fdc_state, 1, fdc_check);
+
 /* A transfer is not part of the state: its command ends with an error, and the driver asks again. */
 static void fdc_loaded(void *opaque)
 {
 	struct fdc *f = opaque;
 
 	fdc_data_cancel(f);
-	if (f->s.phase == FDC_EXECUTION && !(f->s.events & EVENT_READ_ID))
+	if (f->s.phase == FDC_EXECUTION && !(f->s.events & (EVENT_READ_ID | EVENT_RESULT)))
 		fdc_data_result(f, ST0_ABNORMAL | (f->s.fifo[1] & 7), ST1_OR, 0, &f->s.fifo[2]);
 	if (f->s.events)
 		later(f, 0);

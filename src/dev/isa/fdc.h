@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* what: the 82077AA floppy controller with up to two 3.5" drives on disk images */
+/* what: the 82077AA floppy controller with two 3.5" drives for disk images */
 #ifndef DEV_ISA_FDC_H
 #define DEV_ISA_FDC_H
 
@@ -19,7 +19,7 @@ struct fdc_config {
 	struct mem *mem;             /* may be NULL: no ports */
 	struct dma *dma;             /* channel 2 */
 	struct wire irq6;
-	bool present[FDC_DRIVES];    /* a 1.44M drive is there, with or without a disk */
+	bool in_cmos[FDC_DRIVES];    /* the drive has a type in CMOS; without, systems take it for missing */
 	struct block *disk[FDC_DRIVES]; /* not owned; NULL: empty */
 };
 

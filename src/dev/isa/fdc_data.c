@@ -97,6 +97,15 @@ static void advance(struct fdc *f, unsigned sectors)
 	}
 }
 
+/* The guest wants to move the data itself. We do not do that: it is an overrun. */
+static bool without_dma(const struct fdc *f)
+{
+	if (!(f->s.hlt_nd & SPECIFY_ND))
+		return false;
+	guest_log("floppy: transfers without DMA are not supported");
+	return true;
+}
+
 /* --- the request to the disk --- */
 
 /* What DMA's part of it says about the end of a command. */
@@ -212,7 +221,7 @@ static void start_format(struct fdc *f, struct block *disk, const struct fdc_geo
 		fail(f, ST1_ND, 0);
 		return;
 	}
-	if (!dma_transfer(f->cfg.dma, FDC_CHANNEL, ids, 4 * sectors, DMA_FROM_MEMORY, &tc)) {
+	if (without_dma(f) || !dma_transfer(f->cfg.dma, FDC_CHANNEL, ids, 4 * sectors, DMA_FROM_MEMORY, &tc)) {
 		fail(f, ST1_OR, 0);
 		return;
 	}
@@ -239,7 +248,7 @@ void fdc_data_read_id(struct fdc *f)
 	uint8_t *c = f->s.fifo, chrn[4] = { f->s.drive[unit(f) & 3].track, unit(f) >> 2, 1, 2 };
 
 	memcpy(&c[2], chrn, sizeof(chrn));
-	if (readable(f, fdc_disk(f, unit(f) & 3)))
+	if (readable(f, fdc_spinning_disk(f, unit(f) & 3)))
 		finish(f, 0, 0, 0);
 	else
 		fail(f, ST1_MA, 0);
@@ -262,8 +271,7 @@ static void start_rw(struct fdc *f, struct block *disk, const struct fdc_geometr
 	} else if (command(f) == CMD_VERIFY) {
 		advance(f, sectors);
 		finish(f, 0, 0, 0);
-	} else if (f->s.hlt_nd & SPECIFY_ND) {
-		guest_log("floppy: transfers without DMA are not supported");
+	} else if (without_dma(f)) {
 		fail(f, ST1_OR, 0);
 	} else if (is_write(f)) {
 		start_write(f, disk, position(f, geo), sectors);
@@ -274,7 +282,7 @@ static void start_rw(struct fdc *f, struct block *disk, const struct fdc_geometr
 
 void fdc_data_start(struct fdc *f)
 {
-	struct block *disk = fdc_disk(f, unit(f) & 3);
+	struct block *disk = fdc_spinning_disk(f, unit(f) & 3);
 	struct fdc_geometry geo;
 
 	if (f->io) {

@@ -13,7 +13,7 @@ enum {
 	CMD_MT = 0x80, CMD_MASK = 0x1f,
 	CMD_READ_TRACK = 0x02, CMD_WRITE = 0x05, CMD_READ = 0x06, CMD_WRITE_DELETED = 0x09, CMD_READ_ID = 0x0a,
 	CMD_READ_DELETED = 0x0c, CMD_FORMAT = 0x0d, CMD_VERIFY = 0x16,
-	CONFIG_EIS = 0x40,
+	CONFIG_EIS = 0x40, CONFIG_POLL = 0x10,
 	SPECIFY_ND = 0x01,
 };
 
@@ -59,12 +59,14 @@ struct fdc {
 	struct mem_ports ports[2];
 	struct fdc_io *io;     /* under way, or NULL */
 	bool waiting;          /* the command in the FIFO starts when io is done */
+	bool starting;         /* its last byte is being written */
 };
 
 struct fdc_geometry { uint8_t tracks, spt, rate; };
 
-/* NULL: no disk in the drive (or no drive). */
+/* NULL: no disk in the drive (or no drive); and no disk that turns. */
 struct block *fdc_disk(const struct fdc *f, unsigned drive);
+struct block *fdc_spinning_disk(const struct fdc *f, unsigned drive);
 struct fdc_geometry fdc_geometry(const struct block *disk);
 /* Begin READ, WRITE, FORMAT, VERIFY or READ ID with the command in the FIFO. Ends in fdc_data_result. */
 void fdc_data_start(struct fdc *f);
@@ -72,7 +74,7 @@ void fdc_data_start(struct fdc *f);
 void fdc_data_cancel(struct fdc *f);
 /* READ ID, when the "disk has turned". */
 void fdc_data_read_id(struct fdc *f);
-/* Enter the result phase with the seven bytes of a data command and interrupt. */
+/* Enter the result phase, at once or soon, with the seven bytes of a data command and interrupt. */
 void fdc_data_result(struct fdc *f, uint8_t st0, uint8_t st1, uint8_t st2, const uint8_t chrn[4]);
 
 #endif

@@ -105,6 +105,26 @@ static void console_takes_one_stream(void **state)
 	options_free(&o);
 }
 
+static void floppies_fill_two_drives(void **state)
+{
+	/* --floppy names the disk of the next drive, A first; none is a drive without one; there is no third. */
+	struct run_options o;
+	struct err err;
+
+	assert_int_equal(PARSE(&o, &err, "--floppy", "a.img"), 0);
+	assert_int_equal(o.pc.nfloppies, 1);
+	assert_string_equal(o.pc.floppy[0], "a.img");
+	options_free(&o);
+	assert_int_equal(PARSE(&o, &err, "--floppy", "none", "--floppy", "b.img"), 0);
+	assert_int_equal(o.pc.nfloppies, 2);
+	assert_null(o.pc.floppy[0]);
+	assert_string_equal(o.pc.floppy[1], "b.img");
+	options_free(&o);
+	assert_int_not_equal(PARSE(&o, &err, "--floppy", "a", "--floppy", "b", "--floppy", "c"), 0);
+	assert_non_null(strstr(err.msg, "A and B"));
+	options_free(&o);
+}
+
 static void sizes_have_units(void **state)
 {
 	/* A size is a number with K, M, G or T; anything else is told, nothing overflows. */
@@ -138,6 +158,7 @@ static void wrong_options_are_told(void **state)
 		{ { "--disk", "a,interface=scsi" }, "virtio" },
 		{ { "--disk", "a", "--disk", "a" }, "twice" },
 		{ { "--kernel", "a", "--kernel", "b" }, "twice" },
+		{ { "--floppy", "a", "--floppy", "a" }, "twice" },
 		{ { "--initrd", "a" }, "--kernel" },
 		{ { "--serial", "tcp:1" }, "unix:PATH" },
 		{ { "--timeout", "soon" }, "seconds" },
@@ -162,6 +183,7 @@ int main(void)
 		cmocka_unit_test(optional_argument_comes_with_equals),
 		cmocka_unit_test(debugcon_has_port_and_file),
 		cmocka_unit_test(console_takes_one_stream),
+		cmocka_unit_test(floppies_fill_two_drives),
 		cmocka_unit_test(sizes_have_units),
 		cmocka_unit_test(wrong_options_are_told),
 	};

@@ -114,7 +114,7 @@ static void noise(void **state)
 		.irq = irq });
 	struct dma *dma = dma_new(&(struct dma_config){ .mem = mem });
 	struct fdc *fdc = fdc_new(&(struct fdc_config){ .loop = loop, .mem = mem, .dma = dma, .irq6 = irq,
-		.present = { true } });
+		.in_cmos = { true } });
 
 	srand(3);
 	for (int i = 0; i < 300000; i++) {
