@@ -75,6 +75,23 @@ static uint32_t data_path(const struct vga *v, uint8_t val)
 	}
 }
 
+/* "Miscellaneous, Chain Odd/Even": the odd maps are selected when A0 is 1, the even ones when it is 0, whatever the
+ * sequencer's memory mode (writes) and the graphics mode (reads) say; those two need not agree. */
+static bool odd_even_chained(const struct vga_state *s)
+{
+	return s->gr[GR_MISC] & 2;
+}
+
+static bool odd_even_write(const struct vga_state *s)
+{
+	return !(s->seq[SEQ_MEM_MODE] & 4) || odd_even_chained(s);
+}
+
+static bool odd_even_read(const struct vga_state *s)
+{
+	return s->gr[GR_MODE] & 0x10 || odd_even_chained(s);
+}
+
 static void planar_write(struct vga *v, uint32_t off, uint8_t val)
 {
 	uint8_t mode = v->s.seq[SEQ_MEM_MODE], planes = v->s.seq[SEQ_MAP_MASK];
@@ -83,7 +100,7 @@ static void planar_write(struct vga *v, uint32_t off, uint8_t val)
 	if (mode & 8) { /* chain-4 */
 		planes &= 1 << (off & 3);
 		off >>= 2;
-	} else if (!(mode & 4)) { /* odd/even */
+	} else if (odd_even_write(&v->s)) {
 		planes &= off & 1 ? 0xa : 0x5;
 		off >>= 1;
 	}
@@ -100,7 +117,7 @@ static uint8_t planar_read(struct vga *v, uint32_t off)
 	if (v->s.seq[SEQ_MEM_MODE] & 8) {
 		plane = off & 3;
 		off >>= 2;
-	} else if (gr[GR_MODE] & 0x10) {
+	} else if (odd_even_read(&v->s)) {
 		plane = (plane & 2) | (off & 1);
 		off >>= 1;
 	}
@@ -185,7 +202,7 @@ static enum vga_access access_mode(const struct vga_state *s)
 		return VGA_PLANAR;
 	if ((mode & 8) && planes == 0xf)
 		return VGA_LINEAR;
-	if (!(mode & 0xc) && (s->gr[GR_MODE] & 0x10) && planes == 3 && !(s->gr[GR_READ_MAP] & 2))
+	if (!(mode & 8) && odd_even_write(s) && odd_even_read(s) && planes == 3 && !(s->gr[GR_READ_MAP] & 2))
 		return VGA_TEXT;
 	return VGA_PLANAR;
 }

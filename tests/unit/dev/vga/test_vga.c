@@ -333,6 +333,44 @@ static void test_read_modes(void **state)
 	assert_int_equal(peek(0xa0000), 0xff);
 }
 
+/* Address bit 0 chooses between even and odd maps for writes by sequencer 4 bit 2 clear, for reads by graphics 5 bit 4,
+ * and for both by graphics 6 bit 1, also where those say sequential. */
+static void test_odd_even(void **state)
+{
+	static const struct { uint8_t seq4, gr5, gr6; bool write, read; } modes[] = {
+		{ 6, 0x00, 5, false, false }, { 2, 0x00, 5, true, false }, { 6, 0x10, 5, false, true },
+		{ 6, 0x00, 7, true, true }, { 2, 0x10, 7, true, true },
+	};
+	uint8_t *v = vga_vram(vga);
+
+	for (unsigned planes = 3; planes < 16; planes += 12) { /* a text screen's, which has a way of its own, and all */
+		uint32_t kept = planes == 3 ? 0xffff0000 : 0;
+
+		for (unsigned i = 0; i < ARRAY_LEN(modes); i++) {
+			planar();
+			reg(0x3c4, 2, (uint8_t)planes);
+			reg(0x3c4, 4, modes[i].seq4);
+			reg(0x3ce, 5, modes[i].gr5);
+			reg(0x3ce, 6, modes[i].gr6);
+			memset(v, 0xff, 64);
+			poke(0xa0004, 0x44);
+			poke(0xa0005, 0x55);
+			assert_int_equal(get_le32(v + 8), modes[i].write ? 0x55445544 | kept : 0xffffffff);
+			assert_int_equal(get_le32(v + 16), modes[i].write ? 0xffffffff : 0x44444444 | kept);
+			assert_int_equal(get_le32(v + 20), modes[i].write ? 0xffffffff : 0x55555555 | kept);
+			put_le32(v + 8, 0x0d0c0b0a);
+			put_le32(v + 16, 0x1d1c1b1a);
+			put_le32(v + 20, 0x2d2c2b2a);
+			reg(0x3ce, 4, 0);
+			assert_int_equal(peek(0xa0004), modes[i].read ? 0x0a : 0x1a);
+			assert_int_equal(peek(0xa0005), modes[i].read ? 0x0b : 0x2a);
+			reg(0x3ce, 4, 2);
+			assert_int_equal(peek(0xa0004), modes[i].read ? 0x0c : 0x1c);
+			assert_int_equal(peek(0xa0005), modes[i].read ? 0x0d : 0x2c);
+		}
+	}
+}
+
 /* Mode 13h is plain memory that the vCPU may map; leaving it takes the mapping away. */
 static void test_chain4(void **state)
 {
@@ -514,6 +552,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_write_mode0, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_write_modes, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_read_modes, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_odd_even, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_chain4, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_vbe, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_vbe_bank, setup, teardown),
