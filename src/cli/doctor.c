@@ -41,7 +41,7 @@ static void report_cpu(void)
 	say(b & bit_AVX2, "AVX2", b & bit_AVX2 ? "guests may use it" : "guests will not see it");
 	say(b & bit_AVX512F, "AVX-512", b & bit_AVX512F ? "guests may use it" : "guests will not see it");
 	say(vcpu_windows_possible(), "windows", vcpu_windows_possible() ? "user memory is reached without checks" :
-	    "user code runs slower: they need BMI2, and Linux 5.9 for FSGSBASE");
+	    "user code runs slower: they need BMI2");
 }
 
 /* The code cache is one memory seen twice: written here, executed there. Try it with `mov eax, 42; ret`. */

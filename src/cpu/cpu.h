@@ -415,6 +415,7 @@ struct cpu {
 	uint8_t loader_strikes;
 	uint64_t window_wanted;  /* page that user code faulted on, 0: none; and whose it was */
 	uint32_t window_wanted_ctx;
+	uint64_t window_gs;      /* the host's GS base, 0: not known */
 	uint8_t *window_none;    /* as large as a slot: where addresses of slots without a window end */
 	struct cpu_wnear { uint64_t slot, bias; } wnear[NEAR_SIZE]; /* the slot last used through a base register */
 	uint64_t wbias[NEAR_SIZE]; /* biases that several accesses of a block share (xlate/windowed.c) */

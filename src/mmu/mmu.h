@@ -67,6 +67,8 @@ enum mmu_window_use { WINDOW_LATER, WINDOW_ALWAYS, WINDOW_NEVER };
 /* After mmu_init. */
 void mmu_window_init(struct cpu *cpu, enum mmu_window_use use);
 void mmu_window_fini(struct cpu *cpu);
+/* Another thread of the host runs the CPU from now on. */
+void mmu_window_thread(struct cpu *cpu);
 static inline bool mmu_window_on(const struct cpu *cpu)
 {
 	const struct cpu_window *w = &cpu->window[cpu->ctx];

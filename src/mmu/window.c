@@ -24,8 +24,11 @@
  * I4  A context without bit k in its filter has no page whose address hashes to k; without bit k in large[], no part of
  *     a large page in a region that hashes to k.
  */
+#include <asm/prctl.h>
 #include <errno.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "mmu/mmu_int.h"
 
@@ -86,13 +89,16 @@ static void forget_near(struct cpu *cpu)
 		cpu->wnear[k].slot = UINT64_MAX;
 }
 
-/* Host GS base: where the window of slot 0 is, or would be, for 32-bit code. */
-static void set_gs(const struct cpu *cpu)
+/* Host GS base: where the window of slot 0 is, or would be, for 32-bit code. By a system call, as not every host lets
+ * WRGSBASE run; who runs 64-bit code alone never makes it. */
+static void set_gs(struct cpu *cpu)
 {
 	uint64_t base = unborn(cpu, 0) ? (uint64_t)cpu->window_none : cpu->bias[0];
 
-	if (cpu->window_use != WINDOW_NEVER)
-		__asm__ volatile("wrgsbase %0" : : "r"(base));
+	if (cpu_code64(cpu) || base == cpu->window_gs || cpu->window_use == WINDOW_NEVER)
+		return;
+	must(syscall(SYS_arch_prctl, ARCH_SET_GS, base) == 0);
+	cpu->window_gs = base;
 }
 
 static void set_biases(struct cpu *cpu, const struct cpu_window *w, bool in)
@@ -256,8 +262,7 @@ void mmu_window_enter(struct cpu *cpu)
 {
 	struct cpu_window *w = &cpu->window[cpu->ctx];
 
-	if (!cpu_code64(cpu))
-		set_gs(cpu);
+	set_gs(cpu);
 	if (w->view == cpu->view)
 		return;
 	clear(cpu, w);
@@ -523,6 +528,13 @@ void mmu_window_init(struct cpu *cpu, enum mmu_window_use use)
 	forget_near(cpu);
 	for (unsigned k = 0; k < ARRAY_LEN(cpu->bias); k++)
 		cpu->bias[k] = unborn_bias(cpu, k);
+	mmu_window_thread(cpu);
+}
+
+void mmu_window_thread(struct cpu *cpu)
+{
+	cpu->window_gs = 0;
+	cpu->mode_dirty = true;
 }
 
 void mmu_window_fini(struct cpu *cpu)

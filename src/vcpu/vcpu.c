@@ -7,13 +7,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/auxv.h>
 
 #include "vcpu/vcpu_int.h"
-
-#ifndef HWCAP2_FSGSBASE
-#define HWCAP2_FSGSBASE 2 /* <asm/hwcap2.h> */
-#endif
 
 void vcpu_triple_fault(struct vcpu *v)
 {
@@ -62,10 +57,10 @@ static void code_written(void *opaque, uint64_t off, uint64_t len)
 	vcpu_request(v, REQ_CODE);
 }
 
-/* Their code uses SHRX, and WRGSBASE, which Linux allows since 5.9. */
+/* Their code uses SHRX. */
 bool vcpu_windows_possible(void)
 {
-	return __builtin_cpu_supports("bmi2") && getauxval(AT_HWCAP2) & HWCAP2_FSGSBASE;
+	return __builtin_cpu_supports("bmi2");
 }
 
 static enum mmu_window_use window_use(enum vcpu_mode mode)

@@ -137,6 +137,7 @@ int xlate_thread_init(struct xlate *x, struct err *err)
 		return err_set(err, -errno, "cannot set up a signal stack");
 	alt_stack = p;
 	current = x;
+	mmu_window_thread(x->cpu);
 	for (unsigned k = 0; k < ARRAY_LEN(sigs); k++)
 		if (sigaction(sigs[k], &sa, NULL) < 0)
 			return err_set(err, -errno, "cannot handle signal %d", sigs[k]);
