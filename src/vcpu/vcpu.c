@@ -134,8 +134,8 @@ static void *thread_main(void *arg)
 
 int vcpu_start(struct vcpu *v, struct err *err)
 {
-	/* After a stop: what was asked of the joined thread is void, but code may have changed meanwhile. */
-	__atomic_fetch_and(&v->cpu->request, ~(uint32_t)(REQ_STOP | REQ_CODE), __ATOMIC_SEQ_CST);
+	/* After a stop: mappings and, by REQ_CODE, code may have changed meanwhile. */
+	__atomic_fetch_and(&v->cpu->request, ~(uint32_t)REQ_STOP, __ATOMIC_SEQ_CST);
 	__atomic_fetch_or(&v->cpu->request, (uint32_t)REQ_FLUSH, __ATOMIC_SEQ_CST);
 	v->have_event = v->delivering = v->joined = false;
 	cpu_derive(v->cpu);

@@ -8,7 +8,7 @@ import sys
 from cases import FULL, QUICK, case
 from machine import BAD_INPUT, HOST, POWERED_OFF, RESET, STUCK, TIMEOUT, TRIPLE_FAULT
 
-DEBUG_EXIT_5 = 11
+DEBUG_EXIT_1, DEBUG_EXIT_5 = 3, 11
 GARBAGE_RUNS = 6
 STORM_RUNS, MODULE_SIZE = 4, 2 << 20
 
@@ -30,6 +30,13 @@ def triple_fault_no_reboot(test):
     machine.expect("ring3: faulting", 30)
     machine.must_end(TRIPLE_FAULT)
     machine.must(b"ip" in machine.errors.lower(), "the guest's state is not reported")
+
+
+@case("reset-reloads-code", QUICK, 5)
+def reset_reloads_code(test):
+    """Code that a reset has loaded anew runs as it was loaded, whatever was translated before."""
+    machine = test.machine("--memory", "64M", "--debug-exit", "--kernel", test.assemble("reload"))
+    machine.must_end(DEBUG_EXIT_1)
 
 
 def multiboot_garbage(rng, folder):
