@@ -13,6 +13,7 @@ AREAS = ["instructions", "privileged semantics", "processor", "devices", "virtua
 BY_NAME = [(re.compile(pattern), area, part) for pattern, area, part in (
     (r"(?:insn-)?oracle", "instructions", "oracle"),
     (r"unit-insn-(.*)", "instructions", r"\1"),
+    (r"guest-fuzz.*", "fuzzing", "guests"),
     (r"guest-(.*)-(?:32|64)(?:-windows)?", "privileged semantics", r"\1"),
     (r"unit-(?:cpu|mmu)-(.*)", "processor", r"\1"),
     (r"(?:unit-dev|device)-(.*)", "devices", r"\1"),
@@ -29,6 +30,7 @@ PRINTED = [re.compile(pattern, re.M) for pattern in (
     r"^(\d+) checks, (\d+) failed",                                   # tests/guest/priv
     r"^(\d+) cases, \d+ instructions: (\d+) mismatches",              # tests/insn
     r"Done (\d+) runs in",                                            # tests/fuzz, libFuzzer's words
+    r"^\d+ cases, (\d+) lives: (\d+) failures",                      # tests/guestfuzz
     r"^(\d+) (?:files|objects) checked, (\d+) breaches")]             # tools/check-*.py
 
 

@@ -1,10 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""what: the fuzz targets of tests/fuzz, each for a few seconds; their corpora hold what was found before."""
+"""what: the fuzz targets of tests/fuzz, each for a few seconds; their corpora hold what was found before.
 
+Guests out of random numbers (tests/guestfuzz) have a CPU-hour for each mode in the long suite, with a seed of its own
+each time; RING3_GUESTFUZZ_CPU sets the seconds.
+"""
+
+import os
 import shutil
 import subprocess
 
-from cases import FULL, TREE, Skip, case
+from cases import FULL, LONG, TREE, Skip, case
 from machine import Failure
 
 
@@ -26,5 +31,22 @@ def fuzz_case(target):
     return run
 
 
+def guest_case(mode):
+    def run(test):
+        env = dict(os.environ, GUESTFUZZ_MODE=mode, GUESTFUZZ_CPU=os.environ.get("RING3_GUESTFUZZ_CPU", "3600"))
+        done = subprocess.run([TREE / "build/tests/guestfuzz/guestfuzz"], stdin=subprocess.DEVNULL, env=env,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
+                              check=False)
+        test.said = done.stdout
+        (test.logs / f"{test.name}.log").write_text(done.stdout)
+        if done.returncode:
+            raise Failure(done.stdout[-3000:])
+    run.__doc__ = f"Issue 14: no guest in mode {mode}, whatever it does, ends ring3 or keeps it from stopping."
+    return run
+
+
+for _mode in ("real", "unreal", "prot16", "prot32", "paged32", "pae32", "long64", "compat32", "compat16", "v86",
+              "user16", "user32", "userpae", "user64", "usercompat"):
+    case(f"guest-fuzz-{_mode}", suite=LONG, weight=3600)(guest_case(_mode))
 for _target in ("options", "kernel", "image", "devices", "virtio", "xlate"):
     case(f"fuzz-{_target}", suite=FULL, weight=60)(fuzz_case(_target))

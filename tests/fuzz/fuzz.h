@@ -52,6 +52,9 @@ struct fuzz_machine {
 	struct fuzz_file firmware, disk[2], cdrom, floppy;
 };
 void fuzz_machine_make(struct fuzz_machine *m);
+/* The same with another CPU, mode or clock: memory and drives of cfg are not looked at. Needs board/pc.h. */
+struct pc_config;
+void fuzz_machine_make_as(struct fuzz_machine *m, struct pc_config cfg);
 void fuzz_machine_free(struct fuzz_machine *m);
 
 #endif

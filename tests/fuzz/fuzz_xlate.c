@@ -2,8 +2,7 @@
 /* what: fuzz target: any bytes as guest code in any mode, decoded, translated and run by the real run loop
  *
  * What counts as a finding, besides a crash or must(): a host fault in translated code that no guest instruction may
- * cause (fault_sig.c ends the process), a host system call made by translated code (a seccomp filter on its addresses),
- * a TLB entry that points outside guest RAM, anything but guest RAM in a window, RAM guard pages that changed.
+ * cause (fault_sig.c ends the process), and what confined.h looks for.
  *
  * A thread ends each run after a millisecond; halted machines and triple faults end theirs at once. The faults'
  * handlers displace libFuzzer's, so the input is kept in the file FUZZ_LAST.
@@ -11,23 +10,16 @@
  * Guest-physical layout: 0x0000 real-mode IVT, 0x1000 GDT, 0x2000 IDT, 0x3000 TSS, 0x4000 page tables, 0x10000 code,
  * 0x20000 data and stacks.
  */
-#include <linux/audit.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <pthread.h>
-#include <stdio.h>
-#include <sys/mman.h>
-#include <sys/prctl.h>
-#include <sys/stat.h>
 #include <time.h>
 
+#include "confined.h"
 #include "fuzz.h"
 #include "vcpu/vcpu_int.h"
 #include "xlate/xlate_int.h"
 
 enum { RAM = 1 << 20, GDT = 0x1000, IDT = 0x2000, TSS = 0x3000, TABLES = 0x4000, CODE = 0x10000, DATA = 0x20000,
 	STACK = 0x28000, MMIO = 0xfe000000 };
-#define WINDOW_SIZE (1ull << CPU_SLOT_SHIFT) /* mmu/window.c */
 /* Selectors of the GDT made below; the data segments follow the code segments of their kind. */
 enum { CS64 = 0x08, CS32 = 0x10, CS16 = 0x18, DS = 0x20, CS64U = 0x2b, CS32U = 0x33, CS16U = 0x3b, DSU = 0x43,
 	DS16 = 0x48, DOWN = 0x50, TR = 0x58 };
@@ -82,25 +74,6 @@ static void on_triple_fault(void *opaque)
 	vcpu_request_stop(((struct target *)opaque)->vcpu);
 }
 
-/* Any system call whose instruction lies in the code cache is an escape. */
-static void forbid_syscalls(const uint8_t *rx)
-{
-	uint64_t from = (uint64_t)(uintptr_t)rx, to = from + CODE_SIZE;
-	struct sock_filter f[] = {
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, instruction_pointer) + 4),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)(from >> 32), 0, 3),
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, instruction_pointer)),
-		BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, (uint32_t)from, 0, 1),
-		BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, (uint32_t)to, 0, 1),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
-	};
-
-	/* a cache across a 4 GiB border is not watched: the filter compares halves */
-	if (from >> 32 == to >> 32 && !prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
-		prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &(struct sock_fprog){ ARRAY_LEN(f), f });
-}
-
 static struct target *target_new(void)
 {
 	struct target *t = xalloc(sizeof(*t));
@@ -125,7 +98,7 @@ static struct target *target_new(void)
 	t->cpu = vcpu_cpu(t->vcpu);
 	must(xlate_thread_init(t->vcpu->xlate, &err) == 0);
 	must(pthread_create(&thread, NULL, stopper, t) == 0);
-	forbid_syscalls(t->vcpu->xlate->rx);
+	confined_forbid_syscalls(t->vcpu);
 	return t;
 }
 
@@ -296,67 +269,6 @@ static void set_state(struct target *t, struct input *in)
 	cpu_derive(t->cpu);
 }
 
-/* Whatever the guest did, what translated code may reach is guest RAM, and a flush will find the entry (I1 of
- * mmu/tlb.c). */
-static void check_tlb(const struct target *t)
-{
-	const struct cpu_tlbe *e = &t->cpu->tlb[0][0][0];
-	const struct cpu_tlb_used *used = t->cpu->tlb_used;
-
-	for (unsigned k = 0; k < TLB_ALL; k++) {
-		bool valid = (e[k].tag >> 12 & (TLB_SIZE - 1)) == k % TLB_SIZE;
-		uint64_t off = e[k].host - (uint64_t)(uintptr_t)t->ram;
-
-		must(valid == ((used[0].bits[k / 64] | used[1].bits[k / 64]) >> k % 64 & 1));
-		must(!valid || (off < RAM && !(off & 4095)));
-	}
-}
-
-static uint64_t overlap(uint64_t first, uint64_t last, const uint8_t *at, uint64_t guard)
-{
-	uint64_t window = (uint64_t)(uintptr_t)at, from = MAX(first, window - guard);
-	uint64_t to = MIN(last, window + WINDOW_SIZE + guard);
-
-	return from < to ? to - from : 0;
-}
-
-/* Bytes of [first, last) that lie in windows, or in guards of that size. */
-static uint64_t in_windows(const struct target *t, uint64_t first, uint64_t last, uint64_t guard)
-{
-	uint64_t sum = overlap(first, last, t->cpu->window_none, guard);
-
-	for (unsigned c = 0; c < CPU_CTX; c++)
-		for (unsigned k = 0; k < WINDOW_SLOTS && t->cpu->window[c].host[k]; k++)
-			sum += overlap(first, last, t->cpu->window[c].host[k], guard);
-	return sum;
-}
-
-/* I1 of mmu/window.c, as the host has it: guest RAM or nothing, and no hole where something else may come to lie. */
-static void check_windows(const struct target *t)
-{
-	FILE *f = fopen("/proc/self/maps", "r");
-	unsigned long long first, last, offset, inode, covered = 0;
-	char line[512], perms[5];
-	struct stat ram;
-
-	must(f && fstat(mem_ram_fd(t->mem), &ram) == 0);
-	while (fgets(line, sizeof(line), f)) {
-		must(sscanf(line, "%llx-%llx %4s %llx %*s %llu", &first, &last, perms, &offset, &inode) == 5);
-		uint64_t size = in_windows(t, first, last, WINDOW_GUARD);
-
-		if (!size)
-			continue;
-		covered += size;
-		if (!memcmp(perms, "---", 3))
-			continue;
-		must(perms[2] == '-' && inode == ram.st_ino && offset + last - first <= RAM);
-		must(!overlap(first, last, t->cpu->window_none, 0) && size == in_windows(t, first, last, 0));
-	}
-	fclose(f);
-	must(covered == in_windows(t, 0, UINT64_MAX, WINDOW_GUARD));
-	must(!t->cpu->stats.count[STAT_ASTRAY]);
-}
-
 static void run(struct target *t, const uint8_t *code, size_t len)
 {
 	t->vcpu->have_event = t->vcpu->delivering = false;
@@ -385,8 +297,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	memset(t->ram, 0, RAM);
 	set_state(t, &in);
 	run(t, in.p, MIN(in.left, 4096));
-	check_tlb(t);
-	if (t->windows)
-		check_windows(t);
+	confined_check(t->cpu, t->mem);
 	return 0;
 }

@@ -23,15 +23,17 @@ static void make_files(struct fuzz_machine *m)
 	fuzz_file_make(&m->floppy, NULL, 0, KIB(1440));
 }
 
-void fuzz_machine_make(struct fuzz_machine *m)
+void fuzz_machine_make_as(struct fuzz_machine *m, struct pc_config cfg)
 {
 	struct err err = { "" };
-	struct pc_config cfg = {
-		.memory = MIB(4), .cpu = "x86-64-v1", .ndisks = 2, .stepped = true, .console = "file:/dev/null",
-		.debug_exit = true, .debug_exit_port = 0xf4, .quit_fd = -1,
-	};
 
 	make_files(m);
+	cfg.memory = MIB(4);
+	cfg.ndisks = 2;
+	cfg.console = "file:/dev/null";
+	cfg.debug_exit = true;
+	cfg.debug_exit_port = 0xf4;
+	cfg.quit_fd = -1;
 	cfg.firmware = m->firmware.path;
 	cfg.disk[0] = (struct pc_disk){ .path = m->disk[0].path, .format = "raw", .interface = "ide" };
 	cfg.disk[1] = (struct pc_disk){ .path = m->disk[1].path, .format = "raw", .interface = "virtio" };
@@ -42,6 +44,11 @@ void fuzz_machine_make(struct fuzz_machine *m)
 	if (!m->pc)
 		log_at(LOG_ERROR, "%s", err.msg);
 	must(m->pc);
+}
+
+void fuzz_machine_make(struct fuzz_machine *m)
+{
+	fuzz_machine_make_as(m, (struct pc_config){ .cpu = "x86-64-v1", .stepped = true });
 }
 
 void fuzz_machine_free(struct fuzz_machine *m)
