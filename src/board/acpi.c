@@ -269,18 +269,19 @@ static void build_rsdp(struct acpi_tables *t, uint32_t rsdt, uint32_t xsdt)
 
 void acpi_build(struct acpi_tables *t, const struct acpi_config *cfg)
 {
-	uint32_t facs, dsdt, rsdt, xsdt, tables[3];
+	uint32_t facs, dsdt, rsdt, xsdt, tables[3], n = 0;
 
 	memset(t, 0, sizeof(*t));
 	cmd_allocate(t, rsdp_file, 16, ZONE_FSEG);
 	cmd_allocate(t, tables_file, 64, ZONE_HIGH);
 	facs = build_facs(t);
 	dsdt = build_dsdt(t, cfg);
-	tables[0] = build_fadt(t, cfg, facs, dsdt);
-	tables[1] = build_madt(t, cfg);
-	tables[2] = build_hpet(t);
-	rsdt = build_root(t, "RSDT", 4, tables, 3);
-	xsdt = build_root(t, "XSDT", 8, tables, 3);
+	tables[n++] = build_fadt(t, cfg, facs, dsdt);
+	if (cfg->apic)
+		tables[n++] = build_madt(t, cfg);
+	tables[n++] = build_hpet(t);
+	rsdt = build_root(t, "RSDT", 4, tables, n);
+	xsdt = build_root(t, "XSDT", 8, tables, n);
 	build_rsdp(t, rsdt, xsdt);
 }
 

@@ -26,6 +26,7 @@ struct acpi_tables {
 struct acpi_config {
 	uint32_t pci_low;  /* start of the PCI memory window: end of RAM below 4 GiB */
 	unsigned ncpus;
+	bool apic;         /* the CPUs have local APICs: else there is no MADT */
 	bool floppy;
 	uint16_t pm_base;  /* ports of the power management function */
 	uint8_t smi_cmd;   /* port that switches ACPI mode on and off; 0: always on */

@@ -21,6 +21,7 @@ static void build_acpi(const struct pc *pc, struct acpi_tables *t)
 	acpi_build(t, &(struct acpi_config){
 		.pci_low = (uint32_t)MAX(mem_ram_below4g(pc->mem), MIB(128)),
 		.ncpus = 1,
+		.apic = pc->model->apic,
 		.floppy = pc->cfg.nfloppies,
 		.pm_base = PIIX4_PM_BASE,
 		.smi_cmd = PIIX4_PM_SMI_CMD,

@@ -69,7 +69,7 @@ void pc_report_halted(struct pc *pc)
 {
 	char state[4096];
 
-	if (pc->halt_reported || lapic_wakes(pc->lapic) || ioapic_wakes(pc->ioapic))
+	if (pc->halt_reported || (pc->lapic && (lapic_wakes(pc->lapic) || ioapic_wakes(pc->ioapic))))
 		return;
 	pc->halt_reported = true;
 	vcpu_dump(pc->vcpu, state, sizeof(state));

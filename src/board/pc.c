@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* what: the PC's data sheet: memory map, list of chips, wiring
  *
- *   0000_0000  RAM, up to 3.5 GiB        PIT PS/2 RTC UARTs FDC IDE ---+   +--> 8259 pair ---> LINT0 of the local APIC
- *   000a_0000  VGA window                                              v   |
+ *   0000_0000  RAM, up to 3.5 GiB        PIT PS/2 RTC UARTs FDC IDE ---+   +--> 8259 pair ---> LINT0 of the local APIC,
+ *   000a_0000  VGA window                                              v   |                   or INTR of a CPU without
  *   000c_0000  RAM or ROM (82441FX PAM)                         PIIX3 ISA lines 0-15
  *   (end)      PCI memory up to febf_ffff                              ^   |
  *   fec0_0000  IO-APIC                   PCI INTA-D --> PIRQA-D -------+   +--> IO-APIC 0-15 (line 0 at input 2)
@@ -114,12 +114,13 @@ static void cpu_halted(void *opaque)
 
 static int make_vcpu(struct pc *pc, struct err *err)
 {
+	bool apic = pc->model->apic;
 	const struct cpu_hooks hooks = {
 		.opaque = pc,
-		.get_tpr = pc_get_tpr,
-		.set_tpr = pc_set_tpr,
-		.apic_rdmsr = pc_apic_rdmsr,
-		.apic_wrmsr = pc_apic_wrmsr,
+		.get_tpr = apic ? pc_get_tpr : NULL,
+		.set_tpr = apic ? pc_set_tpr : NULL,
+		.apic_rdmsr = apic ? pc_apic_rdmsr : NULL,
+		.apic_wrmsr = apic ? pc_apic_wrmsr : NULL,
 		.ferr = cpu_ferr,
 	};
 
@@ -131,10 +132,9 @@ static int make_vcpu(struct pc *pc, struct err *err)
 	return pc->vcpu ? 0 : -EIO;
 }
 
-static void make_interrupt_chips(struct pc *pc)
+static struct lapic *make_lapic(struct pc *pc)
 {
-	pc->lapic_bus = lapic_bus_new(pc->mem);
-	pc->lapic = lapic_new(&(struct lapic_config){
+	return lapic_new(&(struct lapic_config){
 		.loop = pc->loop,
 		.set = pc->states,
 		.bus = pc->lapic_bus,
@@ -150,9 +150,20 @@ static void make_interrupt_chips(struct pc *pc)
 		.tsc_to_ns = pc->model->tsc_deadline ? pc_tsc_to_ns : NULL,
 		.tsc_opaque = pc,
 	});
+}
+
+/* A CPU without an APIC has the INTR pin instead, and the messages of the IO-APIC reach nobody. */
+static void make_interrupt_chips(struct pc *pc)
+{
+	struct wire intr = { pc_intr_line, pc, 0 };
+
+	pc->lapic_bus = lapic_bus_new(pc->mem);
+	if (pc->model->apic) {
+		pc->lapic = make_lapic(pc);
+		intr = (struct wire){ lapic_set_lint, pc->lapic, 0 };
+	}
 	pc->ioapic = ioapic_new(&(struct ioapic_config){ .set = pc->states, .mem = pc->mem, .bus = pc->lapic_bus });
-	pc->pic = pic_new(&(struct pic_config){ .states = pc->states, .mem = pc->mem,
-		.intr = { lapic_set_lint, pc->lapic, 0 } });
+	pc->pic = pic_new(&(struct pic_config){ .states = pc->states, .mem = pc->mem, .intr = intr });
 }
 
 static void make_chipset(struct pc *pc)
@@ -332,7 +343,8 @@ void pc_reset_chips(struct pc *pc)
 	piix4_pm_reset(pc->pm);
 	pic_reset(pc->pic);
 	ioapic_reset(pc->ioapic);
-	lapic_reset(pc->lapic);
+	if (pc->lapic)
+		lapic_reset(pc->lapic);
 	pit_reset(pc->pit);
 	rtc_reset(pc->rtc);
 	hpet_reset(pc->hpet);

@@ -65,7 +65,7 @@ struct pc {
 	struct uart *uart[PC_SERIALS_MAX];
 	struct fwcfg *fwcfg;
 	struct lapic_bus *lapic_bus;
-	struct lapic *lapic;
+	struct lapic *lapic;   /* NULL: the CPU has none */
 	struct ioapic *ioapic;
 	struct hpet *hpet;
 	struct vga *vga;

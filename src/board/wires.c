@@ -129,7 +129,7 @@ int pc_ack(void *opaque)
 {
 	struct pc *pc = opaque;
 
-	return lapic_ack(pc->lapic);
+	return pc->lapic ? lapic_ack(pc->lapic) : pic_ack(pc->pic);
 }
 
 int pc_extint_ack(void *opaque)

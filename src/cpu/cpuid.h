@@ -24,8 +24,8 @@ struct cpu_model {
 	uint64_t cr4_valid;   /* bits a guest may set */
 	uint64_t xcr0_valid;  /* 0: no XSAVE */
 	uint64_t efer_valid;
-	bool long_mode, nx, pcid, invpcid, smap, x2apic, tsc_deadline, rdtscp, rdpid, fsgsbase, umip, page1g, pse, pae,
-		pge, sysenter, cmpxchg16b, xsave, avx, avx512,
+	bool apic, long_mode, nx, pcid, invpcid, smap, x2apic, tsc_deadline, rdtscp, rdpid, fsgsbase, umip, page1g, pse,
+		pae, pge, sysenter, cmpxchg16b, xsave, avx, avx512,
 		no_fcs; /* x87 selectors read 0 */
 	/* CPUID.0DH: components of XSAVE areas, and EAX of sub-leaf 1 */
 	struct { uint32_t size, offset; bool aligned; } component[8];

@@ -294,6 +294,7 @@ static bool has(const struct cpuid_plan *plan, enum cpuid_word w, unsigned bit)
 
 static void set_flags(struct cpu_model *m, const struct cpuid_plan *plan)
 {
+	m->apic = has(plan, CW_1_EDX, 9);
 	m->long_mode = has(plan, CW_81_EDX, 29);
 	m->nx = has(plan, CW_81_EDX, 20);
 	m->rdtscp = has(plan, CW_81_EDX, 27);

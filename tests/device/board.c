@@ -141,7 +141,7 @@ int board_ack(struct board *b)
 	int vector;
 
 	loop_lock(b->pc->loop);
-	vector = lapic_ack(b->pc->lapic);
+	vector = pc_ack(b->pc);
 	loop_unlock(b->pc->loop);
 	return vector;
 }

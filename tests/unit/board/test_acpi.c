@@ -7,8 +7,8 @@
 
 #define AT 0x3fff0000u
 
-static const struct acpi_config config = { .pci_low = 0x40000000, .ncpus = 1, .floppy = true, .pm_base = 0x600,
-	.smi_cmd = 0xb2 };
+static const struct acpi_config config = { .pci_low = 0x40000000, .ncpus = 1, .apic = true, .floppy = true,
+	.pm_base = 0x600, .smi_cmd = 0xb2 };
 
 static uint8_t sum(const uint8_t *p, uint32_t len)
 {
@@ -58,6 +58,21 @@ static void root_pointer_leads_to_all_tables(void **state)
 	assert_int_equal(get_le32(fadt + 40), get_le64(fadt + 140));
 }
 
+static void no_apic_no_madt(void **state)
+{
+	/* ACPI 5.2.12: the MADT describes APICs; a CPU without one leaves it out, and the other tables stay. */
+	struct acpi_config c = config;
+	static struct acpi_tables t;
+
+	c.apic = false;
+	acpi_build(&t, &c);
+	acpi_relocate(&t, AT);
+	const uint8_t *rsdt = table(&t, get_le32(t.rsdp + 16), "RSDT");
+	assert_int_equal(get_le32(rsdt + 4), 36 + 2 * 4);
+	table(&t, get_le32(rsdt + 36), "FACP");
+	table(&t, get_le32(rsdt + 40), "HPET");
+}
+
 static void dsdt_constants_are_patched(void **state)
 {
 	/* board/dsdt.asl: PLOW is the end of low RAM, FSTA says whether there is a floppy drive. */
@@ -103,6 +118,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(root_pointer_leads_to_all_tables),
+		cmocka_unit_test(no_apic_no_madt),
 		cmocka_unit_test(dsdt_constants_are_patched),
 		cmocka_unit_test(smbios_walks_to_its_end),
 	};
