@@ -8,7 +8,7 @@ set -eu
 build="gcc libc6-dev pkg-config meson ninja-build libzydis-dev acpica-tools seabios"
 guest="python3 apt dpkg tar ca-certificates debian-archive-keyring"
 test="clang libclang-rt-14-dev clang-tidy cppcheck libcmocka-dev nasm debootstrap fakeroot e2fsprogs grub-common"
-test="$test util-linux mount openssl wget"
+test="$test util-linux mount openssl wget ovmf"
 bench="qemu-system-x86"
 
 usage() {

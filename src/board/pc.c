@@ -381,6 +381,18 @@ static int load_start(struct pc *pc, struct err *err)
 	return firmware_load(&pc->firmware, cfg->firmware, err);
 }
 
+/* All of RAM must have an address. */
+static int check_width(const struct pc *pc, struct err *err)
+{
+	uint64_t top = mem_ram_above4g(pc->mem) ? GIB(4) + mem_ram_above4g(pc->mem) : mem_ram_below4g(pc->mem);
+
+	if (top - 1 < 1ull << pc->model->phys_bits)
+		return 0;
+	return err_set(err, -EINVAL, "--memory: so much RAM needs more than the %u bits that physical addresses have on "
+	               "CPU model %s%s", pc->model->phys_bits, pc->model->name,
+	               pc->model->long_mode ? ": give --cpu MODEL,phys-bits=N" : "");
+}
+
 struct pc *pc_new(const struct pc_config *cfg, struct err *err)
 {
 	struct pc *pc = xalloc(sizeof(*pc));
@@ -395,7 +407,7 @@ struct pc *pc_new(const struct pc_config *cfg, struct err *err)
 	pc->loop = cfg->stepped ? loop_new_stepped() : loop_new(err);
 	pc->states = state_set_new();
 	pc->mem = pc->loop ? mem_new(pc->loop, cfg->memory, PC_RAM_LOW_MAX, err) : NULL;
-	if (!pc->mem || (pc->kernel && guestinfo_check_kernel(pc, err)))
+	if (!pc->mem || check_width(pc, err) || (pc->kernel && guestinfo_check_kernel(pc, err)))
 		goto fail;
 	pc->storage = storage_open(pc, err);
 	if (!pc->storage || make_vcpu(pc, err))

@@ -39,10 +39,10 @@ static inline bool cpu_is_amd(const struct cpu *cpu)
 	return cpu->model && cpu->model->vendor == VENDOR_AMD;
 }
 
-/* name: NULL or "host" (the host less what cannot be virtualized), "x86-64-v1".."x86-64-v4", "486", "pentium",
- * "pentium3", "core2", "opteron", "max" = host. Refuses models with features the host lacks. Caller frees with free().
- */
-struct cpu_model *cpuid_model_new(const char *name, struct err *err);
+/* spec: NULL or "host" (the host less what cannot be virtualized), "x86-64-v1".."x86-64-v4", "486", "pentium",
+ * "pentium3", "core2", "opteron", "max" = host. Behind it may stand ",phys-bits=N". Refuses models with features the
+ * host lacks. Caller frees with free(). */
+struct cpu_model *cpuid_model_new(const char *spec, struct err *err);
 /* NULL-terminated list of names with one-line descriptions, for --help. */
 struct cpuid_model_name { const char *name, *what; };
 const struct cpuid_model_name *cpuid_model_names(void);

@@ -18,6 +18,9 @@
 #include "cpu/cpu_int.h"
 
 #define B(n) (1u << (n))
+/* Enough for 1 TiB of RAM and its PCI window. Not the host's 46 or 48: OVMF with a 32-bit PEI (OVMF_CODE_4M.fd) maps
+ * all that CPUID announces before it says a word, looking up settings for each gigabyte: 90 s at 48 bits. */
+#define PHYS_BITS_DEFAULT 40u
 
 static const struct {
 	uint32_t leaf;
@@ -137,10 +140,10 @@ void cpuid_host_plan(struct cpuid_plan *plan)
 	plan->max_leaf = plan->vendor == VENDOR_AMD ? 0xd : 0x16;
 	plan->max_ext = plan->vendor == VENDOR_AMD ? 0x80000021 : 0x80000008;
 	cpuid_host_words(plan->word, plan->vendor);
-	plan->phys_bits = 40;
+	plan->phys_bits = PHYS_BITS_DEFAULT;
 	if (leaf_exists(0x80000008)) {
 		cpu_host_cpuid(0x80000008, 0, out);
-		plan->phys_bits = (uint8_t)MIN(MAX(out[CPUID_EAX] & 0xff, 36u), 52u);
+		plan->phys_bits = (uint8_t)MIN(MAX(out[CPUID_EAX] & 0xff, 36u), PHYS_BITS_DEFAULT);
 	}
 	plan->host_caches = true;
 }

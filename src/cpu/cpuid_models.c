@@ -4,12 +4,15 @@
  * "host" is what the host has. The others are the same everywhere: old CPUs for old guests, and the psABI's levels for
  * guests that move between hosts. A level holds just its instructions, plus what we emulate and costs nothing.
  */
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "cpu/cpu_int.h"
 
 #define B(n) (1u << (n))
+#define PHYS_BITS_MIN 36
+#define PHYS_BITS_MAX 52 /* SDM vol 3 4.1.4 */
 
 /* Leaf 1 EDX. VME is missing everywhere: CR4.VME is not implemented. */
 #define EDX_486 (B(0)) /* FPU */
@@ -81,7 +84,7 @@ const struct cpuid_model_name *cpuid_model_names(void)
 
 static bool is_host(const char *name)
 {
-	return !name || !strcmp(name, "host") || !strcmp(name, "max");
+	return !strcmp(name, "host") || !strcmp(name, "max");
 }
 
 static const struct model_row *row_find(const char *name)
@@ -127,6 +130,35 @@ static void row_plan(const struct model_row *row, struct cpuid_plan *plan)
 	plan->phys_bits = MIN(row->phys_bits, host.phys_bits);
 }
 
+/* SDM vol 3 4.1.4: without CPUID.80000008H the width is fixed, 36 bits with PAE and 32 else; AMD APM vol 3 likewise. */
+static int set_phys_bits(const char *text, struct cpuid_plan *plan, struct err *err)
+{
+	char *end;
+	unsigned long n = strtoul(text, &end, 10);
+
+	if (!isdigit((unsigned char)*text) || *end || n < PHYS_BITS_MIN || n > PHYS_BITS_MAX)
+		return err_set(err, -EINVAL, "phys-bits=%.40s: give a number from %d to %d", text, PHYS_BITS_MIN,
+			       PHYS_BITS_MAX);
+	if (plan->max_ext < 0x80000008)
+		return err_set(err, -EINVAL, "phys-bits: this CPU model has a fixed width of %u bits", plan->phys_bits);
+	plan->phys_bits = (uint8_t)n;
+	return 0;
+}
+
+/* What follows the model's name. */
+static int set_properties(char *list, struct cpuid_plan *plan, struct err *err)
+{
+	char *property;
+
+	while ((property = strsep(&list, ","))) {
+		if (strncmp(property, "phys-bits=", 10))
+			return err_set(err, -EINVAL, "CPU property \"%.40s\" is unknown: only phys-bits=N is known", property);
+		if (set_phys_bits(property + 10, plan, err))
+			return -EINVAL;
+	}
+	return 0;
+}
+
 static int plan_make(const char *name, struct cpuid_plan *plan, struct err *err)
 {
 	const struct model_row *row;
@@ -148,16 +180,19 @@ static int plan_make(const char *name, struct cpuid_plan *plan, struct err *err)
 	return 0;
 }
 
-struct cpu_model *cpuid_model_new(const char *name, struct err *err)
+struct cpu_model *cpuid_model_new(const char *spec, struct err *err)
 {
+	char *copy = xstrdup(spec ? spec : "host"), *properties = copy, *name = strsep(&properties, ",");
+	struct cpu_model *m = NULL;
 	struct cpuid_plan plan;
-	struct cpu_model *m;
 
-	if (plan_make(name, &plan, err) < 0)
-		return NULL;
+	if (plan_make(name, &plan, err) < 0 || set_properties(properties, &plan, err) < 0)
+		goto out;
 	m = xalloc(sizeof(*m));
 	m->name = is_host(name) ? "host" : row_find(name)->name;
 	m->tsc_hz = cpuid_measure_tsc();
 	cpuid_build(m, &plan);
+out:
+	free(copy);
 	return m;
 }

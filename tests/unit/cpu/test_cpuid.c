@@ -227,6 +227,30 @@ static void old(void **state)
 	assert_int_equal(cpu->host_xcr0, 3);
 }
 
+static void phys_bits(void **state)
+{
+	/* SDM vol 2 CPUID.80000008H: EAX[7:0] is MAXPHYADDR, and the walk's and the MTRRs' masks go by the same number. */
+	static const char *const wrong[] = {
+		"host,phys-bits=", "host,phys-bits=35", "host,phys-bits=53", "host,phys-bits=4x",
+		"host,phys-bits=-40", "host,", "host,bits=40", "pentium3,phys-bits=36", "host,phys-bits=18446744073709551656",
+	};
+
+	use(NULL);
+	ask(0x80000008, 0);
+	assert_in_range(out[0] & 0xff, 36, 40);
+	use("x86-64-v1,phys-bits=52");
+	ask(0x80000008, 0);
+	assert_int_equal(out[0], 48u << 8 | 52);
+	assert_int_equal(model->phys_bits, 52);
+	assert_string_equal(model->name, "x86-64-v1");
+	for (unsigned i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		struct err err = { .msg = "" };
+
+		assert_null(cpuid_model_new(wrong[i], &err));
+		assert_true(*err.msg && !strchr(err.msg, '\n'));
+	}
+}
+
 static void unknown(void **state)
 {
 	/* An unknown name is refused and the choices are told. */
@@ -247,6 +271,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(limits, setup, teardown),
 		cmocka_unit_test_setup_teardown(named, setup, teardown),
 		cmocka_unit_test_setup_teardown(old, setup, teardown),
+		cmocka_unit_test_setup_teardown(phys_bits, setup, teardown),
 		cmocka_unit_test_setup_teardown(unknown, setup, teardown),
 	};
 
