@@ -24,8 +24,9 @@ struct block {
 	bool readonly;
 	pthread_mutex_t image_lock; /* one operation on the image at a time */
 	pthread_mutex_t queue_lock;
-	pthread_cond_t wake;
+	pthread_cond_t wake, idle;
 	struct block_req *head, **tail;
+	bool running; /* a request that is no longer in the queue: until its done function has returned */
 	bool stop;
 	bool has_thread;
 	bool error_told; /* the host's errors are reported once, or a full disk would fill the log too */
@@ -103,12 +104,15 @@ static void *worker(void *opaque)
 			pthread_cond_wait(&blk->wake, &blk->queue_lock);
 			continue;
 		}
+		blk->running = true;
 		pthread_mutex_unlock(&blk->queue_lock);
 		req->result = run_request(blk, req);
 		loop_lock(blk->loop);
 		req->done(req, req->result);
 		loop_unlock(blk->loop);
 		pthread_mutex_lock(&blk->queue_lock);
+		blk->running = false;
+		pthread_cond_broadcast(&blk->idle);
 	}
 	pthread_mutex_unlock(&blk->queue_lock);
 	return NULL;
@@ -136,6 +140,20 @@ void block_submit(struct block *blk, struct block_req *req)
 	pthread_mutex_unlock(&blk->queue_lock);
 	if (!blk->has_thread)
 		loop_post(blk->loop, &blk->task);
+}
+
+void block_drain(struct block *blk)
+{
+	if (!blk->has_thread) {
+		loop_lock(blk->loop);
+		run_stepped(blk);
+		loop_unlock(blk->loop);
+		return;
+	}
+	pthread_mutex_lock(&blk->queue_lock);
+	while (blk->head || blk->running)
+		pthread_cond_wait(&blk->idle, &blk->queue_lock);
+	pthread_mutex_unlock(&blk->queue_lock);
 }
 
 int block_read_sync(struct block *blk, uint64_t offset, void *buf, size_t len)
@@ -204,7 +222,7 @@ struct block *block_open(struct loop *loop, const char *path, const struct block
 	blk->tail = &blk->head;
 	blk->task = (struct loop_task){.fn = run_stepped, .opaque = blk};
 	must(pthread_mutex_init(&blk->image_lock, NULL) == 0 && pthread_mutex_init(&blk->queue_lock, NULL) == 0 &&
-	     pthread_cond_init(&blk->wake, NULL) == 0);
+	     pthread_cond_init(&blk->wake, NULL) == 0 && pthread_cond_init(&blk->idle, NULL) == 0);
 	if (!loop_is_stepped(loop))
 		rc = start_worker(blk);
 	if (rc) {
@@ -231,6 +249,7 @@ void block_close(struct block *blk)
 	if (!blk->readonly && blk->img->ops->flush(blk->img))
 		log_at(LOG_WARN, "disk image '%s' could not be flushed at close", blk->path);
 	blk->img->ops->close(blk->img);
+	pthread_cond_destroy(&blk->idle);
 	pthread_cond_destroy(&blk->wake);
 	pthread_mutex_destroy(&blk->queue_lock);
 	pthread_mutex_destroy(&blk->image_lock);

@@ -41,6 +41,8 @@ struct block *block_open(struct loop *loop, const char *path, const struct block
 /* Waits for requests under way (their done functions are called), flushes. Before the devices are freed. Lock not
  * held. */
 void block_close(struct block *blk);
+/* Waits until no request is under way, and none that their done functions submit. Lock not held. */
+void block_drain(struct block *blk);
 uint64_t block_size(const struct block *blk); /* bytes, a multiple of 512 */
 bool block_readonly(const struct block *blk);
 /* Lock held. A request beyond the end fails with -EINVAL; a write to a read-only image with -EROFS. */

@@ -5,10 +5,11 @@
  * the vCPU at its next instruction; this thread then joins it and does the work. So a reset never pulls a chip away
  * under a running guest, nor from inside that chip's own callback.
  *
- *   chip, lock held --pc_ask_reset--> vCPU stops, eventfd --pc_run--> vcpu_stop, chips reset, kernel reloaded,
- *   vcpu_start
+ *   chip, lock held --pc_ask_reset--> vCPU stops, eventfd --pc_run--> vcpu_stop, chips reset, requests to disks
+ *   awaited, kernel reloaded, vcpu_start
  *
  * I1  After pc_end_with() no guest instruction runs any more; the first end wins.
+ * I2  What was asked of a disk before a reset has ended before anything of the next start is put into memory.
  */
 #include <poll.h>
 #include <stdio.h>
@@ -77,6 +78,16 @@ void pc_report_halted(struct pc *pc)
 	       state);
 }
 
+/* Chips first: then what a request's end leads to is nothing, be it one piece of a transfer of many. */
+void pc_reset(struct pc *pc)
+{
+	loop_lock(pc->loop);
+	pc->reset_wanted = pc->halt_reported = false;
+	pc_reset_chips(pc);
+	loop_unlock(pc->loop);
+	storage_drain(pc->storage);
+}
+
 /* vCPU joined. */
 static int do_reset(struct pc *pc, struct err *err)
 {
@@ -92,10 +103,7 @@ static int do_reset(struct pc *pc, struct err *err)
 	}
 	log_at(LOG_INFO, "machine reset");
 	pc->resets++;
-	loop_lock(pc->loop);
-	pc->reset_wanted = pc->halt_reported = false;
-	pc_reset_chips(pc);
-	loop_unlock(pc->loop);
+	pc_reset(pc);
 	pc->reset_at = loop_now(pc->loop);
 	if (pc->kernel)
 		ret = guestinfo_start_kernel(pc, err);

@@ -99,6 +99,8 @@ void pc_end_with(struct pc *pc, enum pc_end end);
 void pc_ask_reset(struct pc *pc, bool triple_fault);
 /* The vCPU sleeps with interrupts off: say so once, if nothing can wake it. By its thread. */
 void pc_report_halted(struct pc *pc);
+/* All chips as at power-on, and nothing of before reaches guest memory any more. vCPU not running, lock not held. */
+void pc_reset(struct pc *pc);
 
 /* wires.c: wires of the struct pc; those with a number: n is it. Lock held. */
 void pc_isa_line(void *opaque, int n, bool level);
@@ -137,6 +139,8 @@ int storage_attach(struct storage *st, struct pc *pc, struct err *err);
 /* Close images: requests under way end before their drives go. Lock not held, loop stopped. */
 void storage_close(struct storage *st);
 void storage_reset(struct storage *st);
+/* Waits for requests under way. After storage_reset they end without a sequel. Lock not held. */
+void storage_drain(struct storage *st);
 /* After storage_close, lock held. */
 void storage_free(struct storage *st);
 /* Firmware device paths in boot order, one a line; CMOS bytes about drives. Lock held. */

@@ -154,6 +154,16 @@ void storage_reset(struct storage *st)
 	fdc_reset(st->fdc);
 }
 
+void storage_drain(struct storage *st)
+{
+	for (unsigned i = 0; i < st->ndisks; i++)
+		block_drain(st->disk[i].blk);
+	if (st->cdrom)
+		block_drain(st->cdrom);
+	if (st->floppy)
+		block_drain(st->floppy);
+}
+
 void storage_close(struct storage *st)
 {
 	if (!st)

@@ -100,10 +100,13 @@ void mem_ops_write(const struct mem_ops *ops, void *opaque, uint64_t off, const 
 	}
 }
 
+/* The fence: who marks a page does so before its first look at the bytes (xlate/find.c), so either it sees what was
+ * stored here, or the mark is seen here. */
 static void code_check(struct mem *mem, uint64_t off, uint64_t len)
 {
 	if (!len || !mem->listener.code_written)
 		return;
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	for (uint64_t page = off / MEM_PAGE; page <= (off + len - 1) / MEM_PAGE; page++) {
 		if (*(volatile uint8_t *)&mem->code[page]) {
 			mem->listener.code_written(mem->listener.opaque, off, len);

@@ -134,7 +134,7 @@ static void *thread_main(void *arg)
 
 int vcpu_start(struct vcpu *v, struct err *err)
 {
-	/* After a stop: mappings and, by REQ_CODE, code may have changed meanwhile. */
+	/* After a stop. What devices and the board have written meanwhile is still to be looked at (REQ_CODE). */
 	__atomic_fetch_and(&v->cpu->request, ~(uint32_t)REQ_STOP, __ATOMIC_SEQ_CST);
 	__atomic_fetch_or(&v->cpu->request, (uint32_t)REQ_FLUSH, __ATOMIC_SEQ_CST);
 	v->have_event = v->delivering = v->joined = false;

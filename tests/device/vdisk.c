@@ -23,7 +23,12 @@ static void place_bars(struct board *b, unsigned devfn)
 
 void vdisk_find(struct board *b, struct vdisk *d)
 {
-	*d = (struct vdisk){ .b = b, .devfn = board_find(b, VIRTIO_BLK) };
+	vdisk_find_other(b, d, VIRTIO_BLK);
+}
+
+void vdisk_find_other(struct board *b, struct vdisk *d, uint32_t id)
+{
+	*d = (struct vdisk){ .b = b, .devfn = board_find(b, id) };
 	place_bars(b, d->devfn);
 	for (unsigned at = board_cfg(b, d->devfn, 0x34, 1); at; at = board_cfg(b, d->devfn, at + 1, 1)) {
 		unsigned kind = board_cfg(b, d->devfn, at + 3, 1), bar = board_cfg(b, d->devfn, at + 4, 1);

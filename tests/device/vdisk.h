@@ -36,6 +36,8 @@ struct vdisk {
 
 /* Its structures by their capabilities (4.1.4); its memory BARs go to 0xf8000000. */
 void vdisk_find(struct board *b, struct vdisk *d);
+/* The same for another virtio device with one queue, by its PCI ids. */
+void vdisk_find_other(struct board *b, struct vdisk *d, uint32_t id);
 /* From reset to DRIVER_OK, with empty rings. VERSION_1 is always taken. */
 void vdisk_start(struct vdisk *d, uint64_t features, unsigned size);
 /* The same but for DRIVER_OK. */

@@ -5,7 +5,8 @@
  * the iovec of a block request as they lie in guest memory. Any number of requests may be under way; each has its own
  * slot, kept for reuse, at most one for each entry of the queue.
  *
- * I1  A slot whose epoch is not the device's belongs to a driver that reset the device: its completion only frees it.
+ * I1  A slot whose epoch is not the device's belongs to a driver that reset the device: its completion tells that its
+ *     segments were written, for the medium's bytes have come all the same, and frees it.
  * Source: VIRTIO 1.1, 5.2.
  */
 #include <stdio.h>
@@ -76,7 +77,7 @@ static void finish(struct slot *s, uint8_t status)
 	struct virtq_elem *e = &s->elem;
 
 	if (s->epoch == b->epoch) {
-		virtq_write(e, e->in_len - 1, &status, 1);
+		virtq_write(&b->dev, e, e->in_len - 1, &status, 1);
 		virtq_push(&b->dev, 0, e, (uint32_t)MIN(e->in_len, UINT32_MAX));
 		virtio_notify_guest(&b->dev, 0);
 	}
@@ -91,6 +92,8 @@ static void request_done(struct block_req *req, int result)
 	struct virtio_blk *b = s->b;
 	bool was_full = b->dev.inflight-- == QUEUE_SIZE;
 
+	if (req->op == BLOCK_READ)
+		virtq_written(&b->dev, &s->elem, s->elem.in_len - 1);
 	finish(s, result ? S_IOERR : S_OK);
 	if (was_full)
 		blk_notify(b, 0);
@@ -155,7 +158,7 @@ static void get_id(struct slot *s)
 		finish(s, S_IOERR);
 		return;
 	}
-	virtq_write(&s->elem, 0, id, ID_LEN);
+	virtq_write(&s->b->dev, &s->elem, 0, id, ID_LEN);
 	finish(s, S_OK);
 }
 

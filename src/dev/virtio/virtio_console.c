@@ -60,7 +60,7 @@ static void receive(void *opaque, const uint8_t *buf, unsigned len)
 	struct virtio_console *c = opaque;
 
 	while (len && virtq_pop(&c->dev, RECEIVEQ, &c->elem)) {
-		unsigned n = (unsigned)virtq_write(&c->elem, 0, buf, len);
+		unsigned n = (unsigned)virtq_write(&c->dev, &c->elem, 0, buf, len);
 
 		virtq_push(&c->dev, RECEIVEQ, &c->elem, n);
 		buf += n;

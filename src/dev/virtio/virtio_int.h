@@ -102,12 +102,14 @@ static inline bool virtio_running(const struct virtio_dev *d)
 bool virtq_pop(struct virtio_dev *d, unsigned q, struct virtq_elem *e);
 /* Buffers waiting, without taking any. */
 unsigned virtq_waiting(struct virtio_dev *d, unsigned q);
-/* Give the chain back, its first `written` device-writable bytes filled. */
+/* Give the chain back, its first `written` device-writable bytes filled: virtq_write did, or virtq_written was told. */
 void virtq_push(struct virtio_dev *d, unsigned q, const struct virtq_elem *e, uint32_t written);
 /* Whether the driver wants an interrupt for what was pushed since the last one. */
 bool virtq_wants_interrupt(struct virtio_dev *d, unsigned q);
 /* Copy to or from the segments of one direction, starting `skip` bytes in. Returns bytes copied. */
 size_t virtq_read(const struct virtq_elem *e, size_t skip, void *buf, size_t len);
-size_t virtq_write(const struct virtq_elem *e, size_t skip, const void *buf, size_t len);
+size_t virtq_write(struct virtio_dev *d, const struct virtq_elem *e, size_t skip, const void *buf, size_t len);
+/* Somebody else has written, or may have, to the first n device-writable bytes. */
+void virtq_written(struct virtio_dev *d, const struct virtq_elem *e, uint64_t n);
 
 #endif

@@ -29,7 +29,7 @@ static void rng_notify(void *opaque, unsigned q)
 
 		if (n < 0)
 			n = 0; /* interrupted: the driver asks again */
-		virtq_write(&r->elem, 0, buf, (size_t)n);
+		virtq_write(&r->dev, &r->elem, 0, buf, (size_t)n);
 		virtq_push(&r->dev, q, &r->elem, (uint32_t)n);
 		any = true;
 	}

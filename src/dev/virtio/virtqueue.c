@@ -5,7 +5,10 @@
  *
  * I1  A chain has at most VIRTQ_MAX_SIZE segments, each of them contiguous RAM; loops end by that count.
  * I2  A violation breaks the device (NEEDS_RESET) and takes nothing; ring indices are never trusted beyond the queue's
- *     size. Source: VIRTIO 1.1, 2.6.
+ *     size.
+ * I3  Who writes to guest memory tells mem at once (mem_dma_written), whatever becomes of the request and the device:
+ *     there may be code.
+ * Source: VIRTIO 1.1, 2.6.
  */
 #include <string.h>
 
@@ -27,6 +30,12 @@ struct desc {
 struct rings {
 	uint8_t *desc, *avail, *used;
 };
+
+/* avail_event lies behind the used ring's elements: 2.6.8. */
+static unsigned event_at(const struct virtq_state *vq)
+{
+	return 4 + 8u * vq->size;
+}
 
 static bool has_event_idx(const struct virtio_dev *d)
 {
@@ -126,7 +135,8 @@ static unsigned waiting(struct virtio_dev *d, struct virtq_state *vq, const stru
 	uint16_t n = (uint16_t)(load16(r->avail + 2) - vq->last_avail);
 
 	if (!n && has_event_idx(d)) { /* 2.6.7.2: then look again, it may have added one before it saw this */
-		store16(r->used + 4 + 8u * vq->size, vq->last_avail);
+		store16(r->used + event_at(vq), vq->last_avail);
+		mem_dma_written(d->mem, vq->used + event_at(vq), 2);
 		__atomic_thread_fence(__ATOMIC_SEQ_CST);
 		n = (uint16_t)(load16(r->avail + 2) - vq->last_avail);
 	}
@@ -163,14 +173,14 @@ bool virtq_pop(struct virtio_dev *d, unsigned q, struct virtq_elem *e)
 	return true;
 }
 
-static void mark_written(struct virtio_dev *d, const struct virtq_elem *e, uint64_t written)
+void virtq_written(struct virtio_dev *d, const struct virtq_elem *e, uint64_t n)
 {
-	for (unsigned i = e->nout; i < e->nout + e->nin && written; i++) {
-		uint64_t n = MIN(written, e->iov[i].iov_len);
+	for (unsigned i = e->nout; i < e->nout + e->nin && n; i++) {
+		uint64_t part = MIN(n, e->iov[i].iov_len);
 
-		if (n)
-			mem_dma_written(d->mem, e->gpa[i], n);
-		written -= n;
+		if (part)
+			mem_dma_written(d->mem, e->gpa[i], part);
+		n -= part;
 	}
 }
 
@@ -178,17 +188,16 @@ void virtq_push(struct virtio_dev *d, unsigned q, const struct virtq_elem *e, ui
 {
 	struct virtq_state *vq = &d->s.vq[q];
 	struct rings r;
-	uint8_t *slot;
+	unsigned at = 4 + 8u * (vq->used_idx & (vq->size - 1u));
 
-	mark_written(d, e, written);
 	if (!map_rings(d, vq, &r))
 		return;
-	slot = r.used + 4 + 8u * (vq->used_idx & (vq->size - 1u));
-	put_le32(slot, e->head);
-	put_le32(slot + 4, written);
+	put_le32(r.used + at, e->head);
+	put_le32(r.used + at + 4, written);
+	mem_dma_written(d->mem, vq->used + at, 8);
 	vq->used_idx++;
 	store16(r.used + 2, vq->used_idx);
-	mem_dma_written(d->mem, vq->used, 4 + 8u * vq->size);
+	mem_dma_written(d->mem, vq->used + 2, 2);
 }
 
 bool virtq_wants_interrupt(struct virtio_dev *d, unsigned q)
@@ -208,35 +217,43 @@ bool virtq_wants_interrupt(struct virtio_dev *d, unsigned q)
 	return (uint16_t)(vq->used_idx - event - 1) < (uint16_t)(vq->used_idx - old);
 }
 
-/* Copy between buf and segments [first, first + n). */
-static size_t copy(const struct iovec *iov, unsigned n, size_t skip, void *out, const void *in, size_t len)
+/* The part of segment i that lies skip bytes in and has at most len; skip goes on to the next one. */
+static size_t part_of(const struct iovec *iov, size_t *skip, size_t len, uint8_t **at)
 {
-	size_t done = 0;
+	size_t from = MIN(*skip, iov->iov_len);
 
-	for (unsigned i = 0; i < n && done < len; i++) {
-		size_t part;
-
-		if (skip >= iov[i].iov_len) {
-			skip -= iov[i].iov_len;
-			continue;
-		}
-		part = MIN(iov[i].iov_len - skip, len - done);
-		if (out)
-			memcpy((uint8_t *)out + done, (const uint8_t *)iov[i].iov_base + skip, part);
-		else
-			memcpy((uint8_t *)iov[i].iov_base + skip, (const uint8_t *)in + done, part);
-		done += part;
-		skip = 0;
-	}
-	return done;
+	*skip -= from;
+	*at = (uint8_t *)iov->iov_base + from;
+	return MIN(iov->iov_len - from, len);
 }
 
 size_t virtq_read(const struct virtq_elem *e, size_t skip, void *buf, size_t len)
 {
-	return copy(e->iov, e->nout, skip, buf, NULL, len);
+	size_t done = 0;
+
+	for (unsigned i = 0; i < e->nout && done < len; i++) {
+		uint8_t *at;
+		size_t n = part_of(&e->iov[i], &skip, len - done, &at);
+
+		memcpy((uint8_t *)buf + done, at, n);
+		done += n;
+	}
+	return done;
 }
 
-size_t virtq_write(const struct virtq_elem *e, size_t skip, const void *buf, size_t len)
+size_t virtq_write(struct virtio_dev *d, const struct virtq_elem *e, size_t skip, const void *buf, size_t len)
 {
-	return copy(e->iov + e->nout, e->nin, skip, NULL, buf, len);
+	size_t done = 0;
+
+	for (unsigned i = e->nout; i < e->nout + e->nin && done < len; i++) {
+		uint8_t *at;
+		size_t n = part_of(&e->iov[i], &skip, len - done, &at);
+
+		if (!n)
+			continue;
+		memcpy(at, (const uint8_t *)buf + done, n);
+		mem_dma_written(d->mem, e->gpa[i] + (uint64_t)(at - (uint8_t *)e->iov[i].iov_base), n);
+		done += n;
+	}
+	return done;
 }

@@ -127,6 +127,25 @@ static void input(void **state)
 	assert_int_equal(sink.can_receive(sink.opaque), 0);
 }
 
+static uint64_t told;
+
+static void hear(void *opaque, uint64_t off, uint64_t len)
+{
+	told += off >= DATA && off < DATA + 0x100 ? len : 0;
+}
+
+static void input_is_told(void **state)
+{
+	/* What input is written to may hold translated code. */
+	const struct mem_listener l = {.code_written = hear};
+
+	give(0, 0, DATA + 1, 3, 2);
+	mem_code_map(pc->mem)[DATA / 4096] = 1;
+	mem_set_listener(pc->mem, &l);
+	sink.receive(sink.opaque, (const uint8_t *)"ab", 2);
+	assert_int_equal(told, 2);
+}
+
 static void coverage(void **state)
 {
 	/* Every byte of the chip's state is declared. */
@@ -137,7 +156,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
-		T(output), T(input), T(coverage),
+		T(output), T(input), T(input_is_told), T(coverage),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
