@@ -28,10 +28,11 @@ static bool decode_next(struct tr *t, struct fetch *f, unsigned off)
 	struct dec *d = &t->dec[t->n];
 	uint64_t rip = t->b->rip + off;
 	bool first = t->n == 0;
-	enum dec_status st = xlate_shape_decode(t->x->shapes, d, t->key, t->key & KEY_REAL, f->bytes + off, f->len - off);
+	xlate_find_more(f, off);
+	enum dec_status st = xlate_shape_decode(t->x->shapes, d, t->key, t->key & KEY_REAL, f->copy + off, f->have - off);
 	if (st == DEC_MORE && first) {
 		xlate_find_second(t->x, f);
-		st = xlate_shape_decode(t->x->shapes, d, t->key, t->key & KEY_REAL, f->bytes, f->len);
+		st = xlate_shape_decode(t->x->shapes, d, t->key, t->key & KEY_REAL, f->copy, f->have);
 	}
 	if ((st != DEC_OK && st != DEC_UD) || (st == DEC_OK && beyond_limit(t, rip, d->in.len))) {
 		if (first)
@@ -239,16 +240,21 @@ static struct tr *begin(struct xlate *x, struct block *b, bool step)
 	return t;
 }
 
-static void translate(struct xlate *x, struct block *b, struct fetch *f, enum gate want)
+/* False: the first instruction crosses into memory that no block is made of. */
+static bool translate(struct xlate *x, struct block *b, struct fetch *f, enum gate want)
 {
 	struct tr *t = begin(x, b, false);
+	xlate_find_keep(x, f);
 	decode_block(t, f);
+	if (!f->cacheable)
+		return false;
 	b->host[1] = f->host[1];
 	b->ram[1] = f->ram[1];
 	if (b->host[1])
 		number_page(x, b, 1, b->rip + 4096);
 	flag_liveness(t);
 	emit_block(t, x->used, x->cold_used, want);
+	return true;
 }
 
 /* False: there is no block to make b from. */
@@ -275,8 +281,10 @@ struct block *xlate_block_translate(struct xlate *x, struct fetch *f, enum gate 
 		want = GATE_NONE;
 	set_identity(x, b, f);
 	number_page(x, b, 0, b->rip);
-	if (!move(x, b, want))
-		translate(x, b, f, want);
+	if (!move(x, b, want) && !translate(x, b, f, want)) {
+		x->stepping = true;
+		return xlate_block_step(x);
+	}
 	xlate_cache_publish(x, b);
 	xlate_perfmap_block(x, b);
 	x->cpu->stats.count[STAT_BLOCKS]++;

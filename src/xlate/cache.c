@@ -2,8 +2,11 @@
 /* what: the code cache and its directory: allocation, look-up by host address, invalidation, flush
  *
  * Host code and everything that describes it are allocated upwards and freed all at once when either
- * runs full: a block that dies before only becomes unreachable. I1: by_host is ordered by host_off and by the
- * order of cold code.
+ * runs full: a block that dies before only becomes unreachable.
+ *
+ * I1  by_host is ordered by host_off and by the order of cold code.
+ * I2  A page with a block on it is marked in mem_code_map. One may be marked without a block if its translation came
+ *     to nothing; that ends with the next translation.
  */
 #include "xlate/xlate_int.h"
 
@@ -37,6 +40,29 @@ static void part(const struct block *b, unsigned i, uint64_t *first, uint64_t *l
 	*last = i ? (end >= 4096 ? end - 4096 : 0) : MIN(end, 4095u);
 }
 
+/* The fence: find.c, I1. */
+void xlate_cache_mark(struct xlate *x, uint64_t off)
+{
+	uint64_t page = off >> 12;
+	uint8_t *map = mem_code_map(x->mem);
+	if (off == UINT64_MAX || page >= x->npages || map[page])
+		return;
+	__atomic_store_n(&map[page], 1, __ATOMIC_RELAXED);
+	mmu_protect_code(x->cpu, page << 12);
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	x->marked[x->nmarked++] = page;
+}
+
+/* What was marked for a translation that a guest exception ended. */
+static void unmark(struct xlate *x)
+{
+	while (x->nmarked) {
+		uint64_t page = x->marked[--x->nmarked];
+		if (!x->pages[page].list)
+			mem_code_map(x->mem)[page] = 0;
+	}
+}
+
 static void add_to_page(struct xlate *x, struct block *b, unsigned i)
 {
 	uint64_t page = b->ram[i] >> 12, first, last;
@@ -44,10 +70,7 @@ static void add_to_page(struct xlate *x, struct block *b, unsigned i)
 		return;
 	struct code_page *cp = &x->pages[page];
 	part(b, i, &first, &last);
-	if (!cp->list) {
-		mem_code_map(x->mem)[page] = 1;
-		mmu_protect_code(x->cpu, page << 12);
-	}
+	dassert(mem_code_map(x->mem)[page]);
 	b->next_page[i] = cp->list;
 	cp->list = b;
 	cp->granules |= granules(first, last);
@@ -84,6 +107,7 @@ static bool full(struct xlate *x)
 
 void xlate_cache_make_room(struct xlate *x)
 {
+	unmark(x);
 	if (!full(x))
 		return;
 	xlate_grow_full(x);
@@ -241,6 +265,7 @@ void xlate_cache_flush(struct xlate *x)
 			x->pages[page] = (struct code_page){ 0 };
 			mem_code_map(x->mem)[page] = 0;
 		}
+	unmark(x);
 	memset(x->hash, 0, sizeof(*x->hash) << HASH_BITS);
 	memset(x->offers, 0, sizeof(*x->offers) << OFFER_BITS);
 	memset(x->window_not, 0, sizeof(x->window_not));

@@ -3,6 +3,23 @@
  *
  * Runs with the guest's FPU state in the registers (-mgeneral-regs-only); only what translates parks it.
  * A block is known by the host page its bytes lie on, so a change of the guest's memory map needs no flush.
+ *
+ * Disks write to guest RAM while it is translated. So guest bytes are copied, as far as the block goes, and then used:
+ *
+ *     mark the page, fence --> copy a piece, decode it --> copy a piece ... --> publish --> run --> vcpu_drain_code
+ *                          device: write, fence, look at the mark, ask for the drain -------------------^
+ *
+ * I1  A page is marked as code (xlate_cache_mark), and the vCPU's own right to write to it gone, before the first of
+ *     its bytes is copied for a block that stays. With a fence on either side (mem/access.c), what a device writes is
+ *     either in the copy, or the device sees the mark and asks for a drain.
+ * I2  All that decodes, remembers or emits works on the copy. Each byte is copied once; only if the first instruction
+ *     crosses into another page, all of it is copied anew when both pages are marked, and decoded anew.
+ * I3  Drains are the vCPU thread's, between two instructions, never between mark and publish: whoever wrote meanwhile
+ *     finds the block among its page's, and it dies before it is found or entered a second time. To be entered
+ *     once, before the drain, is what the guest sees if the write comes an instruction later.
+ * I4  Blocks are made of what mem tells about when it is written, or cannot be: RAM and ROM. Code elsewhere (device
+ *     memory, video RAM) is fetched and translated for each single step.
+ * I5  A block copied from another one (move.c) reads no guest bytes: that one is alive, so they are as they were (I3).
  */
 #include "xlate/xlate_int.h"
 
@@ -25,22 +42,44 @@ void xlate_find_fetch(struct xlate *x, struct fetch *f)
 	f->crosses = false;
 	f->ram[0] = f->ram[1] = UINT64_MAX;
 	f->len = 4096 - f->page_off;
+	f->have = 0;
+	f->kept = false;
 	mem_lookup(x->mem, gpa, &pg);
-	f->cacheable = pg.read;
+	f->cacheable = pg.read && !pg.logged;
 	f->host[0] = pg.read;
-	if (pg.read) {
-		f->bytes = pg.read + f->page_off;
-		if (pg.is_ram)
-			f->ram[0] = mem_ram_offset(x->mem, gpa & ~4095ull);
+	if (pg.is_ram)
+		f->ram[0] = mem_ram_offset(x->mem, gpa & ~4095ull);
+	if (pg.read)
 		return;
-	}
 	cpu_fpu_park(cpu);
-	f->len = MIN(f->len, 15u);
+	f->len = f->have = MIN(f->len, 15u);
 	mem_read(x->mem, gpa, f->copy, f->len);
-	f->bytes = f->copy;
 }
 
-/* The first instruction needs the next page as well: join up to 15 bytes. */
+void xlate_find_keep(struct xlate *x, struct fetch *f)
+{
+	f->kept = true;
+	xlate_cache_mark(x, f->ram[0]);
+}
+
+/* The empty asm: who uses the copy does not look at its source again. */
+static void copy_code(struct fetch *f, unsigned at, const uint8_t *from, unsigned n)
+{
+	memcpy(f->copy + at, from, n);
+	__asm__ volatile("" : : : "memory");
+}
+
+void xlate_find_more(struct fetch *f, unsigned off)
+{
+	while (f->have < MIN(off + FETCH_AHEAD, f->len)) {
+		unsigned n = MIN(FETCH_PIECE, f->len - f->have);
+		copy_code(f, f->have, f->host[0] + f->page_off + f->have, n);
+		f->have += n;
+	}
+}
+
+/* The first instruction needs the next page as well: join up to 15 bytes. The walk may have set bits in the first page,
+ * so that is copied after it. */
 void xlate_find_second(struct xlate *x, struct fetch *f)
 {
 	struct cpu *cpu = x->cpu;
@@ -55,20 +94,20 @@ void xlate_find_second(struct xlate *x, struct fetch *f)
 	mem_lookup(x->mem, gpa, &pg);
 	f->host[1] = pg.read;
 	f->crosses = true;
+	f->cacheable &= pg.read && !pg.logged;
 	unsigned have = f->len;
-	must(have < 15);
-	if (f->bytes != f->copy)
-		memcpy(f->copy, f->bytes, have);
-	if (pg.read) {
-		memcpy(f->copy + have, pg.read, 15);
-		if (pg.is_ram)
-			f->ram[1] = mem_ram_offset(x->mem, gpa);
-	} else {
-		f->cacheable = false;
+	must(have < 15 && f->have == have);
+	if (pg.is_ram)
+		f->ram[1] = mem_ram_offset(x->mem, gpa);
+	if (f->kept)
+		xlate_cache_mark(x, f->ram[1]);
+	if (f->host[0])
+		copy_code(f, 0, f->host[0] + f->page_off, have);
+	if (pg.read)
+		copy_code(f, have, pg.read, 15);
+	else
 		mem_read(x->mem, gpa, f->copy + have, 15);
-	}
-	f->bytes = f->copy;
-	f->len = have + 15;
+	f->len = f->have = have + 15;
 }
 
 static bool matches(const struct xlate *x, const struct block *b, const struct fetch *f)

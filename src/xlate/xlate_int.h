@@ -160,6 +160,8 @@ struct xlate {
 	uint32_t nblocks, cap_blocks;
 	struct code_page *pages;      /* by RAM page */
 	uint64_t npages;
+	uint64_t marked[2];           /* pages marked for the last translation, nmarked of them */
+	unsigned nmarked;
 	uint8_t *arena;               /* blocks, exits, maps, sites: freed together on a flush */
 	size_t arena_used;
 	uint32_t keys[KS_COUNT];
@@ -290,15 +292,20 @@ struct tr {
 	int64_t moved[NEAR_SIZE];
 };
 
-/* Bytes of guest code at the block's start, as far as one page goes, or two for a crossing instruction. */
+/* So much is copied ahead at a time, and so much is there for the decoder unless the page ends. */
+#define FETCH_PIECE 64u
+#define FETCH_AHEAD 32u
+
+/* Guest code from RIP on, as far as one page goes, or two for a crossing instruction: a copy of its bytes (find.c). */
 struct fetch {
-	const uint8_t *bytes;
-	unsigned len;
 	const uint8_t *host[2]; /* of the pages; [1] only if the first instruction crosses */
 	uint32_t page_off;
 	uint64_t ram[2];
-	uint8_t copy[32];
+	unsigned len;           /* bytes there are */
+	unsigned have;          /* of them in copy */
+	uint8_t copy[BLOCK_MAX_INSNS * 15 + FETCH_AHEAD + FETCH_PIECE];
 	bool crosses, cacheable;
+	bool kept;              /* what is made of it stays: its pages are marked */
 };
 
 /* find.c: the block for the CPU's state, if it exists and its pages are known to be executable; else NULL. CS flat. */
@@ -307,7 +314,10 @@ struct block *xlate_find_known(struct xlate *x);
 struct block *xlate_find_block(struct xlate *x, enum gate want);
 /* Find the page at s.rip. */
 void xlate_find_fetch(struct xlate *x, struct fetch *f);
-/* The first instruction crosses into the next page: append it. FPU parked. */
+/* What follows is for a block that is to be kept; the bytes at off are wanted next; the first instruction crosses into
+ * the next page: append it. FPU parked. */
+void xlate_find_keep(struct xlate *x, struct fetch *f);
+void xlate_find_more(struct fetch *f, unsigned off);
 void xlate_find_second(struct xlate *x, struct fetch *f);
 
 /* block.c, FPU parked by it */
@@ -345,6 +355,8 @@ void xlate_cache_make_room(struct xlate *x);
 void xlate_cache_make_room_to_step(struct xlate *x);
 /* All code goes; nothing points to it. */
 void xlate_cache_begin(struct xlate *x);
+/* The RAM page at off is about to hold translated code: nobody writes to it without telling from now on. FPU parked. */
+void xlate_cache_mark(struct xlate *x, uint64_t off);
 void xlate_cache_publish(struct xlate *x, struct block *b);
 struct block *xlate_cache_at(struct xlate *x, uint64_t host_pc);
 void xlate_cache_kill(struct xlate *x, struct block *b);
