@@ -84,13 +84,21 @@ void fragment_control(struct guest *g, struct code *c)
 void fragment_msr(struct guest *g, struct code *c)
 {
 	static const uint32_t numbers[] = {
-#define MSR_RW(number, name, needs, read, write) number,
-#define MSR_FIELD(number, name, needs, member, check) number,
-#define MSR_CONST(number, name, needs, value, write) number,
+#define MSR_RW(number, ...) number,
+#define MSR_FIELD(number, ...) number,
+#define MSR_CONST(number, ...) number,
+#define MSR_COMMAND(number, ...) number,
+#define MSR_FIELDS(first, n, ...) first, (first) + (n) / 2, (first) + (n) - 1,
+#define MSR_HIDING(first, n, ...) first, (first) + (n) / 2, (first) + (n) - 1,
+#define MSR_CONSTS(first, n, ...) first, (first) + (n) / 2, (first) + (n) - 1,
 #include "insn/msr.def"
 #undef MSR_RW
 #undef MSR_FIELD
 #undef MSR_CONST
+#undef MSR_COMMAND
+#undef MSR_FIELDS
+#undef MSR_HIDING
+#undef MSR_CONSTS
 		0x1b, 0x6e0, 0x800, 0x802, 0x803, 0x808, 0x80b, 0x80d, 0x80f, 0x810, 0x820, 0x828, 0x82f, 0x830, 0x832, 0x835,
 		0x837, 0x838, 0x839, 0x83e, 0x83f,
 	};
