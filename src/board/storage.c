@@ -160,8 +160,9 @@ void storage_drain(struct storage *st)
 		block_drain(st->disk[i].blk);
 	if (st->cdrom)
 		block_drain(st->cdrom);
-	if (st->floppy)
-		block_drain(st->floppy);
+	for (unsigned i = 0; i < PC_FLOPPIES_MAX; i++)
+		if (st->floppy[i])
+			block_drain(st->floppy[i]);
 }
 
 void storage_close(struct storage *st)

@@ -119,9 +119,10 @@ void insn_sysexit(struct cpu *cpu, const struct insn *in)
 	uint64_t rip = reg_get(cpu, RDX, to64 ? 8 : 4), rsp = reg_get(cpu, RCX, to64 ? 8 : 4);
 	uint16_t sel = (uint16_t)(cpu->s.sysenter_cs + (to64 ? 32 : 16));
 
-	if (cpu->model->sysenter)
-		need_cpl0_raise(cpu); /* before AMD's #UD in long mode (seen) */
+	if (cpu->model->sysenter && !cpu_code64(cpu))
+		need_cpl0_raise(cpu); /* before AMD's #UD in long mode, but not in 64-bit code (seen on Zen 3 and 5) */
 	need_sysenter_raise(cpu);
+	need_cpl0_raise(cpu);
 	if (!cpu_canonical(rip) || !cpu_canonical(rsp))
 		raise_gp0(cpu);
 	flat_segments(cpu, sel | 3, (uint16_t)(sel + 8) | 3, to64, 3);

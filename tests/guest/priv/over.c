@@ -26,7 +26,7 @@ OVER(jump_pushed, "", "push $jump_pushed_f\n ret");
 OVER(call_run, "", "push " ACC "\n push " ACC "\n push " ACC "\n call call_run_f");
 #ifdef __x86_64__
 OVER(call_homed, "", "mov $call_homed_f, %r11d\n call *%r11");
-OVER(far_mem, "", "rex.W lcall *far_mem_p");
+OVER(far_mem, "", "lcall *far_mem_p");
 #else
 OVER(far_imm, "", "lcall $8, $far_imm_f");
 OVER(far_mem, "", "lcall *far_mem_p");
@@ -61,7 +61,7 @@ SELF(self_far, "", ".fill 16, 1, 0x90\n lcall *self_far_p");
 
 asm(".data\n.balign 16\ncall_mem_p: "
 #ifdef __x86_64__
-    ".quad call_mem_f\n.fill 24, 1, 0x90\nfar_mem_p: .quad far_mem_f\n.short 8\nself_far_p: .long self_far_f\n.short 8\n"
+    ".quad call_mem_f\n.fill 24, 1, 0x90\nfar_mem_p: .long far_mem_f\n.short 8\nself_far_p: .long self_far_f\n.short 8\n"
 #else
     ".long call_mem_f\n.fill 28, 1, 0x90\nfar_mem_p: .long far_mem_f\n.short 8\nself_far_p: .long self_far_f\n.short 8\n"
 #endif
