@@ -15,7 +15,7 @@ import disk
 import initramfs
 from boot_debian import log_in, output
 from boot_guests import build
-from cases import FULL, QUICK, Skip, case
+from cases import FULL, QUICK, TREE, Skip, case
 from machine import HOST, POWERED_OFF, QUIT, TIMEOUT
 
 GIB = 1 << 30
@@ -288,6 +288,18 @@ def escape(test):
     machine.expect(r"(?i)ctrl-a x")
     machine.send("\x01x")
     machine.must_end(QUIT, 10)
+
+
+@case("demo", QUICK, 8)
+def demo(test):
+    """`make demo`: to the shell and off; quit by Ctrl-A x it ends with 0, so make reports no error; else it fails."""
+    if test.is_reference:
+        raise Skip("the reference machine's Ctrl-A x is not ring3's")
+    for program, word, ends in ((test.program, ["--check"], True), ("/bin/false", [], False)):
+        done = subprocess.run([TREE / "tools/demo", *word], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, text=True, timeout=300 * test.slow,
+                              env=dict(os.environ, RING3=program))
+        test.must((done.returncode == 0) == ends, f"{program}: ended with {done.returncode}: {done.stdout[-2000:]}")
 
 
 @case("snapshot", FULL, 30)
