@@ -73,19 +73,79 @@ static void no_apic_no_madt(void **state)
 	table(&t, get_le32(rsdt + 40), "HPET");
 }
 
-static void dsdt_constants_are_patched(void **state)
+/* The fields of a generic address of an I/O port, and the 32-bit field that says the same (0: there is none). */
+static void port_block(const uint8_t *fadt, unsigned old, unsigned len_at, unsigned gas, uint16_t port, unsigned bytes)
 {
-	/* board/dsdt.asl: PLOW is the end of low RAM, FSTA says whether there is a floppy drive. */
+	assert_int_equal(get_le32(fadt + old), port);
+	assert_int_equal(fadt[len_at], bytes);
+	assert_int_equal(fadt[gas], 1); /* system I/O */
+	assert_int_equal(fadt[gas + 1], bytes * 8);
+	assert_int_equal(get_le64(fadt + gas + 4), port);
+}
+
+static void fadt_tells_the_configured_ports(void **state)
+{
+	/* ACPI 5.2.9, table 5-9: SCI, the way into ACPI mode, the three register blocks of the PM function, old and new form,
+	 * and the reset register of the PIIX. */
 	struct acpi_config c = config;
 	static struct acpi_tables t;
 
-	c.floppy = false;
+	c.pm_base = 0x640;
+	c.smi_cmd = 0xb3;
+	c.acpi_enable = 0xf1;
+	c.acpi_disable = 0xf2;
 	acpi_build(&t, &c);
-	for (uint32_t i = 0; i + 10 < t.len; i++) {
-		if (!memcmp(t.tables + i, "\010PLOW\014", 6))
-			assert_int_equal(get_le32(t.tables + i + 6), 0x40000000);
-		if (!memcmp(t.tables + i, "\010FSTA\012", 6))
-			assert_int_equal(t.tables[i + 6], 0);
+	acpi_relocate(&t, AT);
+	const uint8_t *fadt = table(&t, get_le32(at(&t, get_le32(t.rsdp + 16)) + 36), "FACP");
+	assert_int_equal(get_le32(fadt + 4), 244);
+	assert_int_equal(get_le16(fadt + 46), 9);
+	assert_int_equal(get_le32(fadt + 48), 0xb3);
+	assert_int_equal(fadt[52], 0xf1);
+	assert_int_equal(fadt[53], 0xf2);
+	port_block(fadt, 56, 88, 148, 0x640, 4);
+	port_block(fadt, 64, 89, 172, 0x644, 2);
+	port_block(fadt, 76, 91, 208, 0x648, 4);
+	assert_int_equal(get_le32(fadt + 112) & 0x401, 0x401); /* WBINVD works, there is a reset register: */
+	assert_int_equal(fadt[116], 1);
+	assert_int_equal(get_le64(fadt + 120), 0xcf9);
+	assert_int_equal(fadt[128], 6);
+}
+
+/* Where these bytes are in the DSDT; they must be there once. */
+static const uint8_t *only(const uint8_t *dsdt, const char *bytes, unsigned n)
+{
+	const uint8_t *found = NULL, *end = dsdt + get_le32(dsdt + 4);
+
+	for (const uint8_t *p = dsdt + 36; p + n <= end; p++) {
+		if (memcmp(p, bytes, n))
+			continue;
+		assert_null(found);
+		found = p;
+	}
+	assert_non_null(found);
+	return found;
+}
+
+static void dsdt_constants_are_patched(void **state)
+{
+	/* board/dsdt.asl: Name(PLOW, DWord) is the end of low RAM, Name(FSTA, Byte) the status that FDC's _STA returns. */
+	static const struct { uint32_t low; bool floppy; uint8_t status; } cases[] = {
+		{ 0x40000000, false, 0 }, { 0x07ffe000, true, 0x0f },
+	};
+	static struct acpi_tables t;
+
+	for (unsigned i = 0; i < ARRAY_LEN(cases); i++) {
+		struct acpi_config c = config;
+
+		c.pci_low = cases[i].low;
+		c.floppy = cases[i].floppy;
+		acpi_build(&t, &c);
+		acpi_relocate(&t, AT);
+		const uint8_t *fadt = at(&t, get_le32(at(&t, get_le32(t.rsdp + 16)) + 36));
+		const uint8_t *dsdt = table(&t, get_le32(fadt + 40), "DSDT");
+		assert_int_equal(get_le32(only(dsdt, "\010PLOW\014", 6) + 6), cases[i].low);
+		assert_int_equal(only(dsdt, "\010FSTA\012", 6)[6], cases[i].status);
+		only(dsdt, "_STA\0\244FSTA", 10); /* ReturnOp, and nothing else in the method */
 	}
 }
 
@@ -119,6 +179,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(root_pointer_leads_to_all_tables),
 		cmocka_unit_test(no_apic_no_madt),
+		cmocka_unit_test(fadt_tells_the_configured_ports),
 		cmocka_unit_test(dsdt_constants_are_patched),
 		cmocka_unit_test(smbios_walks_to_its_end),
 	};
