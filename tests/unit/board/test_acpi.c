@@ -85,7 +85,7 @@ static void port_block(const uint8_t *fadt, unsigned old, unsigned len_at, unsig
 
 static void fadt_tells_the_configured_ports(void **state)
 {
-	/* ACPI 5.2.9, table 5-9: SCI, the way into ACPI mode, the three register blocks of the PM function, old and new form,
+	/* ACPI 5.2.9, table 5-9: SCI, the way into ACPI mode, the three register blocks of the PM function in both forms,
 	 * and the reset register of the PIIX. */
 	struct acpi_config c = config;
 	static struct acpi_tables t;
