@@ -103,6 +103,18 @@ static void resets(void **state)
 	assert_false(pc->reset_is_triple);
 }
 
+static void kbc(struct board *b, unsigned command, int data)
+{
+	for (unsigned k = 0; k < 100 && board_in(b, 0x64, 1) & 2; k++)
+		board_step(b, 100 * US);
+	board_out(b, 0x64, command, 1);
+	for (unsigned k = 0; k < 100 && board_in(b, 0x64, 1) & 2; k++)
+		board_step(b, 100 * US);
+	if (data >= 0)
+		board_out(b, 0x60, (unsigned)data, 1);
+	board_step(b, MS);
+}
+
 /* A reset puts every chip back: what a test left behind is gone, RAM stays (it is not switched off). */
 static void reset_state(void **state)
 {
@@ -114,7 +126,12 @@ static void reset_state(void **state)
 	bar = board_cfg(b, board_find(b, PIIX4_PM), 0x40, 4);
 	assert_int_equal(bar, PM | 1);
 	board_write(b, 0x5000, 0x600d, 4);
+	kbc(b, 0xdd, -1);
 	board_out(b, 0x92, 0, 1);
+	assert_false(mem_a20(b->pc->mem));
+	board_unmask(b, 0x10);
+	board_out(b, 0x3f9, 2, 1); /* a serial port's transmitter is empty */
+	assert_true(board_intr(b));
 	loop_lock(b->pc->loop);
 	pc_reset_chips(b->pc);
 	loop_unlock(b->pc->loop);
@@ -123,18 +140,6 @@ static void reset_state(void **state)
 	assert_int_equal(board_read(b, 0x5000, 4), 0x600d);
 	assert_true(mem_a20(b->pc->mem));
 	assert_false(board_intr(b));
-}
-
-static void kbc(struct board *b, unsigned command, int data)
-{
-	for (unsigned k = 0; k < 100 && board_in(b, 0x64, 1) & 2; k++)
-		board_step(b, 100 * US);
-	board_out(b, 0x64, command, 1);
-	for (unsigned k = 0; k < 100 && board_in(b, 0x64, 1) & 2; k++)
-		board_step(b, 100 * US);
-	if (data >= 0)
-		board_out(b, 0x60, (unsigned)data, 1);
-	board_step(b, MS);
 }
 
 /* A20: two gates, either opens it. */

@@ -197,9 +197,11 @@ static uint32_t roll(uint32_t n)
 	return (seed >> 8) % n;
 }
 
-/* Every valid entry must be what a walk now gives. */
-static void check_all(void)
+/* Every valid entry must be what a walk now gives. Returns how many there are. */
+static unsigned check_all(void)
 {
+	unsigned n = 0;
+
 	for (unsigned id = 0; id < TLB_ALL; id++) {
 		const struct cpu_tlbe *e = &((const struct cpu_tlbe *)cpu->tlb)[id];
 		gpa_t gpa;
@@ -209,13 +211,16 @@ static void check_all(void)
 		assert_true(cpu->tlb_used[0].bits[id / 64] >> id % 64 & 1 || cpu->tlb_used[1].bits[id / 64] >> id % 64 & 1);
 		assert_true(mmu_peek(cpu, e->tag, &gpa));
 		assert_true(e->host == (uintptr_t)(mem_ram_base(mem) + gpa));
+		n++;
 	}
+	return n;
 }
 
 static void random_maps(void **state)
 {
 	/* Change page tables at random, tell the CPU as the manual asks, and no stale entry may stay. */
 	static const uint64_t global[2] = { 0, G };
+	unsigned checked = 0;
 
 	mode_long();
 	cpu->s.cr4 |= CR4_PGE;
@@ -245,8 +250,9 @@ static void random_maps(void **state)
 			(void)try_store(at, 0, 4, 0);
 		}
 		if (i % 16 == 0)
-			check_all();
+			checked += check_all();
 	}
+	assert_true(checked > 5000); /* not of an empty TLB */
 }
 
 int main(void)
