@@ -25,7 +25,7 @@ def fuzz_case(target):
                               timeout=600 * test.slow)
         test.said = done.stdout
         (test.logs / f"{test.name}.log").write_text(done.stdout)
-        if done.returncode:
+        if done.returncode or "Done " not in done.stdout or "Done 0 runs" in done.stdout:
             raise Failure(done.stdout[-3000:])
     run.__doc__ = f"No input of {target} crashes, hangs, or reaches memory that is not the guest's."
     return run
