@@ -184,8 +184,8 @@ static void set_cpu(struct cpu *cpu, const struct kernel_entry *e)
 
 	cpu_reset(cpu, false);
 	cpu->s.cr0 = CR0_PE | CR0_ET;
-	cpu->s.gdt_base = KERNEL_GDT;
-	cpu->s.gdt_limit = 4 * 8 - 1;
+	cpu->s.gdt_base = e->gdt;
+	cpu->s.gdt_limit = KERNEL_GDT_LIMIT;
 	cpu->s.idt_limit = 0;
 	cpu->s.mtrr_def_type = 0xc06; /* SDM vol 3 12.11.2.1: MTRRs on, write-back */
 	for (unsigned i = 0; i < ARRAY_LEN(cpu->s.mtrr_fix); i++)
@@ -196,7 +196,7 @@ static void set_cpu(struct cpu *cpu, const struct kernel_entry *e)
 	cpu->s.gpr[RAX] = e->eax;
 	cpu->s.gpr[RBX] = e->ebx;
 	cpu->s.gpr[RSI] = e->esi;
-	cpu->s.gpr[RSP] = KERNEL_INFO;
+	cpu->s.gpr[RSP] = e->esp;
 	cpu->s.rip = e->eip;
 	cpu->s.rflags = FL_FIXED;
 	cpu_derive(cpu);

@@ -166,16 +166,15 @@ int kernel_no_room(struct err *err, const struct kernel_file *f, uint64_t need, 
 
 /* The GDT both protocols leave behind: flat code at 0x10, flat data at 0x18 (Linux x86 boot protocol, "32-bit boot
  * protocol"). */
-static void put_gdt(const struct kernel_place *at)
+void kernel_put_gdt(const struct kernel_place *at, uint32_t gpa)
 {
 	static const uint64_t gdt[4] = { 0, 0, 0x00cf9b000000ffff, 0x00cf93000000ffff };
 
-	kernel_put(at, KERNEL_GDT, gdt, sizeof(gdt));
+	kernel_put(at, gpa, gdt, sizeof(gdt));
 }
 
 int kernel_load(const struct kernel *k, const struct kernel_place *at, struct kernel_entry *entry, struct err *err)
 {
 	*entry = (struct kernel_entry){ 0 };
-	put_gdt(at);
 	return k->protocol->load(k, at, entry, err);
 }

@@ -23,14 +23,17 @@ struct kernel_place {
 	bool vga_text;   /* the VGA shows text mode 3 */
 };
 
-/* Registers at the kernel's first instruction: flat 32-bit protected mode, no paging, interrupts off. */
+/* Registers at the kernel's first instruction: flat 32-bit protected mode, no paging, interrupts off; and where its GDT
+ * lies: null, null, code 0x10, data 0x18. */
 struct kernel_entry {
-	uint32_t eip, eax, ebx, esi;
+	uint32_t eip, eax, ebx, esi, esp, gdt;
 };
+#define KERNEL_GDT_LIMIT 31
 
-/* Low memory used for hand-over structures; kernels copy what they want to keep. */
+/* Low memory used for hand-over structures, unless a multiboot image lies there; kernels copy what they want to
+ * keep. */
 enum {
-	KERNEL_GDT = 0x1000,   /* null, null, code 0x10, data 0x18 */
+	KERNEL_LOW = 0x1000,   /* nothing below: interrupt vectors, BIOS data area */
 	KERNEL_INFO = 0x10000, /* zero page or multiboot information */
 	KERNEL_CMDLINE = 0x20000,
 	KERNEL_CMDLINE_MAX = 0x10000,

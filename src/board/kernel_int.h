@@ -33,6 +33,8 @@ extern const struct kernel_protocol kernel_linux, kernel_multiboot;
 /* Copy to guest RAM; must() be RAM, which the caller has checked against at->top. */
 void kernel_put(const struct kernel_place *at, uint64_t gpa, const void *data, size_t len);
 void kernel_put_zeros(const struct kernel_place *at, uint64_t gpa, uint64_t len);
+/* The GDT that struct kernel_entry tells of. */
+void kernel_put_gdt(const struct kernel_place *at, uint32_t gpa);
 /* "which does not fit below X: give more --memory" */
 int kernel_no_room(struct err *err, const struct kernel_file *f, uint64_t need, uint64_t top);
 

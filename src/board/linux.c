@@ -188,8 +188,8 @@ static int linux_load(const struct kernel *k, const struct kernel_place *at, str
 	kernel_put(at, KERNEL_INFO, zp, sizeof(zp));
 	kernel_put(at, KERNEL_CMDLINE, k->append, strlen(k->append) + 1);
 	kernel_put(at, KERNEL_BASE, k->image.data + setup_size(k), k->image.len - setup_size(k));
-	entry->eip = KERNEL_BASE;
-	entry->esi = KERNEL_INFO;
+	kernel_put_gdt(at, KERNEL_LOW);
+	*entry = (struct kernel_entry){ .eip = KERNEL_BASE, .esi = KERNEL_INFO, .esp = KERNEL_INFO, .gdt = KERNEL_LOW };
 	return 0;
 }
 

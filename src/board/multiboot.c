@@ -2,7 +2,9 @@
 /* what: the Multiboot 1 boot protocol: ELF images, images that bring their own addresses, and modules
  *
  * Everything the file says (program headers, load addresses) is checked against the file's length and the
- * machine's RAM before a byte is placed. Source: Multiboot Specification 0.6.96 ("spec", by section).
+ * machine's RAM before a byte is placed. The start information (a stack, GDT, information structure, module list,
+ * memory map, strings) is one piece; it goes below 1 MiB where the image leaves room, else behind the image.
+ * Source: Multiboot Specification 0.6.96 ("spec", by section).
  */
 #include "board/kernel_int.h"
 
@@ -17,8 +19,10 @@ enum { WANT_ALIGNED = 1 << 0, WANT_MEMORY = 1 << 1, WANT_VIDEO = 1 << 2, HAS_ADD
 /* spec 3.2 and 3.3 */
 #define LOADER_MAGIC 0x2badb002u
 enum { INFO_MEMORY = 1 << 0, INFO_CMDLINE = 1 << 2, INFO_MODULES = 1 << 3, INFO_MAP = 1 << 6, INFO_NAME = 1 << 9 };
-#define INFO_SIZE 120
 #define STRINGS_MAX KERNEL_CMDLINE_MAX
+/* The start information's parts, from its first byte on; the strings follow the map. ESP is undefined (spec 3.2), but a
+ * push before the image's own stack is set does no harm. */
+enum { STACK_SIZE = 0xf00, GDT_AT = STACK_SIZE, INFO_AT = 0x1000, INFO_SIZE = 120, MODULES_AT = INFO_AT + 0x100 };
 
 #define SEGMENTS_MAX 32
 struct segment {
@@ -52,8 +56,9 @@ static int add_segment(struct plan *p, const struct kernel_file *f, struct segme
 		return bad(err, f, "is truncated: a part of it lies beyond the end of the file");
 	if (s.mem_len < s.file_len || s.gpa > UINT32_MAX || s.mem_len > UINT32_MAX - s.gpa)
 		return bad(err, f, "asks for addresses beyond 4 GiB");
-	if (s.mem_len && s.gpa < KERNEL_BASE)
-		return bad(err, f, "wants to be loaded below 1 MiB, where its own start information will be");
+	if (s.mem_len && (s.gpa < KERNEL_LOW || (s.gpa < KERNEL_BASE && s.gpa + s.mem_len > E820_EBDA)))
+		return bad(err, f, "wants to be loaded where a PC has its BIOS's data, video memory or ROM: "
+		                   "below 1 MiB there is room from 0x1000 to 0x9fbff");
 	if (p->n == SEGMENTS_MAX)
 		return bad(err, f, "has too many segments");
 	p->seg[p->n++] = s;
@@ -174,7 +179,7 @@ static int multiboot_probe(struct kernel *k, struct err *err)
 	return make_plan(&plan, k, err) ? -EINVAL : 1;
 }
 
-/* Strings and tables below 1 MiB, handed out from KERNEL_CMDLINE up. */
+/* Strings, handed out from next up. */
 struct strings {
 	const struct kernel_place *at;
 	uint32_t next, end;
@@ -184,8 +189,7 @@ static uint32_t put_string(struct strings *s, const char *text)
 {
 	uint32_t at = s->next, len = (uint32_t)strlen(text) + 1;
 
-	if (len > s->end - s->next)
-		return 0;
+	must(len <= s->end - s->next);
 	kernel_put(s->at, at, text, len);
 	s->next += (len + 7) & ~7u;
 	return at;
@@ -207,8 +211,6 @@ static int put_modules(const struct kernel *k, const struct kernel_place *at, st
 		put_le32(e, (uint32_t)gpa);
 		put_le32(e + 4, (uint32_t)from);
 		put_le32(e + 8, put_string(s, f->name));
-		if (!get_le32(e + 8))
-			return err_set(err, -EINVAL, "--initrd: the modules' command lines are longer than %d bytes", STRINGS_MAX);
 		kernel_put(at, list + i * 16, e, sizeof(e));
 	}
 	return 0;
@@ -229,6 +231,40 @@ static uint32_t put_map(const struct kernel_place *at, uint32_t gpa)
 	return at->map->n * 24;
 }
 
+static bool is_free(const struct plan *p, uint64_t gpa, uint64_t len)
+{
+	for (unsigned i = 0; i < p->n; i++)
+		if (gpa < p->seg[i].gpa + p->seg[i].mem_len && p->seg[i].gpa < gpa + len)
+			return false;
+	return gpa >= KERNEL_LOW && gpa + len <= E820_EBDA;
+}
+
+/* Where len bytes of start information go: the usual place, below that, behind a low segment, or behind the image. */
+static uint64_t find_room(const struct plan *p, uint64_t len)
+{
+	const uint64_t usual[] = { KERNEL_INFO - INFO_AT, KERNEL_LOW };
+
+	for (unsigned i = 0; i < ARRAY_LEN(usual); i++)
+		if (is_free(p, usual[i], len))
+			return usual[i];
+	for (unsigned i = 0; i < p->n; i++) {
+		uint64_t behind = (p->seg[i].gpa + p->seg[i].mem_len + 4095) & ~4095ull;
+
+		if (is_free(p, behind, len))
+			return behind;
+	}
+	return MAX((p->end + 4095) & ~4095ull, KERNEL_BASE);
+}
+
+static uint64_t strings_len(const struct kernel *k, const char *line)
+{
+	uint64_t len = strlen(line) + 8 + 16;
+
+	for (unsigned i = 0; i < k->nmodules; i++)
+		len += strlen(k->module[i].name) + 8;
+	return len;
+}
+
 static void put_segments(const struct kernel *k, const struct kernel_place *at, const struct plan *p)
 {
 	for (unsigned i = 0; i < p->n; i++) {
@@ -239,36 +275,53 @@ static void put_segments(const struct kernel *k, const struct kernel_place *at, 
 	}
 }
 
-static int multiboot_load(const struct kernel *k, const struct kernel_place *at, struct kernel_entry *entry,
-                          struct err *err)
+/* spec 3.3: the information structure, and what it points to but the modules. */
+static void put_info(const struct kernel *k, const struct kernel_place *at, uint32_t base, const char *line,
+                     struct strings *s)
 {
-	const uint32_t modules = KERNEL_INFO + 0x100, map = KERNEL_INFO + 0x1000;
-	struct strings s = { at, KERNEL_CMDLINE, KERNEL_CMDLINE + STRINGS_MAX };
+	const uint32_t map = base + MODULES_AT + 16 * k->nmodules;
 	uint8_t info[INFO_SIZE] = { 0 };
-	char line[4096];
-	struct plan p;
 
-	if (make_plan(&p, k, err))
-		return -EINVAL;
-	if (p.end > at->top)
-		return kernel_no_room(err, &k->image, p.end, at->top);
-	if ((size_t)snprintf(line, sizeof(line), "%s%s%s", k->image.name, *k->append ? " " : "", k->append) >= sizeof(line))
-		return err_set(err, -EINVAL, "--append is longer than %zu characters", sizeof(line) - 1);
-	put_segments(k, at, &p);
 	put_le32(info, INFO_MEMORY | INFO_CMDLINE | INFO_MAP | INFO_NAME | (k->nmodules ? INFO_MODULES : 0));
 	put_le32(info + 4, E820_EBDA >> 10);
 	put_le32(info + 8, (uint32_t)((at->top - KERNEL_BASE) >> 10));
-	put_le32(info + 16, put_string(&s, line));
+	put_le32(info + 16, put_string(s, line));
 	put_le32(info + 20, k->nmodules);
-	put_le32(info + 24, modules);
+	put_le32(info + 24, base + MODULES_AT);
 	put_le32(info + 44, put_map(at, map));
 	put_le32(info + 48, map);
-	put_le32(info + 64, put_string(&s, "ring3"));
-	if (put_modules(k, at, &s, p.end, modules, err))
+	put_le32(info + 64, put_string(s, "ring3"));
+	kernel_put_gdt(at, base + GDT_AT);
+	kernel_put(at, base + INFO_AT, info, sizeof(info));
+}
+
+static int multiboot_load(const struct kernel *k, const struct kernel_place *at, struct kernel_entry *entry,
+                          struct err *err)
+{
+	const uint32_t strings = MODULES_AT + 16 * k->nmodules + 24 * at->map->n;
+	char line[4096];
+	struct plan p;
+	uint64_t len, base, end;
+
+	if (make_plan(&p, k, err))
 		return -EINVAL;
-	kernel_put(at, KERNEL_INFO, info, sizeof(info));
-	*entry = (struct kernel_entry){ .eip = (uint32_t)p.entry, .eax = LOADER_MAGIC, .ebx = KERNEL_INFO };
-	return 0;
+	if ((size_t)snprintf(line, sizeof(line), "%s%s%s", k->image.name, *k->append ? " " : "", k->append) >= sizeof(line))
+		return err_set(err, -EINVAL, "--append is longer than %zu characters", sizeof(line) - 1);
+	len = strings_len(k, line);
+	if (len > STRINGS_MAX)
+		return err_set(err, -EINVAL, "--initrd: the modules' command lines are longer than %d bytes", STRINGS_MAX);
+	base = find_room(&p, strings + len);
+	end = MAX(p.end, base + strings + len);
+	if (end > at->top)
+		return kernel_no_room(err, &k->image, end, at->top);
+	struct strings s = { at, (uint32_t)base + strings, (uint32_t)(base + strings + len) };
+	put_segments(k, at, &p);
+	put_info(k, at, (uint32_t)base, line, &s);
+	*entry = (struct kernel_entry){
+		.eip = (uint32_t)p.entry, .eax = LOADER_MAGIC, .ebx = (uint32_t)base + INFO_AT,
+		.esp = (uint32_t)base + STACK_SIZE, .gdt = (uint32_t)base + GDT_AT,
+	};
+	return put_modules(k, at, &s, MAX(end, KERNEL_BASE), (uint32_t)base + MODULES_AT, err);
 }
 
 const struct kernel_protocol kernel_multiboot = { .probe = multiboot_probe, .load = multiboot_load,

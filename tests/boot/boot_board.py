@@ -66,3 +66,17 @@ def ovmf_wide(test):
         raise Skip("the reference machine has another option for that")
     test.must(4900 <= ovmf(test, "OVMF_CODE.fd", "--cpu", "host,phys-bits=44", "--memory", "5G") <= 5120,
               "its memory map lacks memory")
+
+
+@case("multiboot-low", QUICK, 3)
+def multiboot_low(test):
+    """Issue 14, item 4: multiboot images below 1 MiB start; their start information is where they leave room."""
+    if test.is_reference:
+        raise Skip("the reference machine writes over such images")
+    module = test.folder / "module"
+    module.write_text("module\n")
+    for base, end in (0x7C00, 0x20000), (0x10000, 0x30000), (0x1000, 0x9FC00), (0x3000, 0x9F000), (0x1000, 0x80000):
+        image = test.assemble("low", f"-DBASE={base}", f"-DEND={end}")
+        done = test.ring3("run", "--memory", "16M", "--display", "none", "--serial", "none", "--kernel", image,
+                          "--initrd", module, "--append", "text", "--debug-exit", "--timeout", 20, timeout=30)
+        test.must(done.returncode == 0x21, f"{base:x} to {end:x}: check {done.returncode >> 1} failed: {done.stderr}")
