@@ -20,8 +20,6 @@ enum { ZONE_HIGH = 1, ZONE_FSEG = 2 };
 static const char tables_file[] = "etc/acpi/tables";
 static const char rsdp_file[] = "etc/acpi/rsdp";
 
-#define IOAPIC_BASE 0xfec00000u
-#define LAPIC_BASE 0xfee00000u
 #define HPET_BASE 0xfed00000u
 #define HPET_ID 0x8086a201u /* HPET spec 1.0a 2.3.4: the general capabilities register's low half */
 #define SCI_IRQ 9
@@ -201,12 +199,11 @@ static uint8_t *put_override(uint8_t *p, uint8_t irq, uint8_t gsi, uint16_t flag
 /* 5.2.12 */
 static uint32_t build_madt(struct acpi_tables *t, const struct acpi_config *cfg)
 {
-	static const uint8_t level_irqs[] = { 5, 9, 10, 11 }; /* where the SCI and the PIRQs may go */
 	enum { PCAT_COMPAT = 1, ACTIVE_HIGH_LEVEL = 1 | 3 << 2 };
-	uint32_t len = 44 + 8 * cfg->ncpus + 12 + 10 * (1 + (uint32_t)sizeof(level_irqs)) + 6;
+	uint32_t len = 44 + 8 * cfg->ncpus + 12 + 10 * (1 + (uint32_t)__builtin_popcount(ACPI_LEVEL_IRQS)) + 6;
 	uint8_t *p = begin_table(t, "APIC", 1, len), *e = p + 44;
 
-	put_le32(p + 36, LAPIC_BASE);
+	put_le32(p + 36, ACPI_LAPIC_BASE);
 	put_le32(p + 40, PCAT_COMPAT);
 	for (unsigned i = 0; i < cfg->ncpus; i++, e += 8) {
 		e[1] = 8;
@@ -215,10 +212,11 @@ static uint32_t build_madt(struct acpi_tables *t, const struct acpi_config *cfg)
 	}
 	e[0] = 1;
 	e[1] = 12;
-	put_le32(e + 4, IOAPIC_BASE);
+	put_le32(e + 4, ACPI_IOAPIC_BASE);
 	e = put_override(e + 12, 0, 2, 0);
-	for (unsigned i = 0; i < sizeof(level_irqs); i++)
-		e = put_override(e, level_irqs[i], level_irqs[i], ACTIVE_HIGH_LEVEL);
+	for (uint8_t i = 0; i < 16; i++)
+		if (ACPI_LEVEL_IRQS >> i & 1)
+			e = put_override(e, i, i, ACTIVE_HIGH_LEVEL);
 	e[0] = 4; /* 5.2.12.7: LINT1 of all processors is NMI */
 	e[1] = 6;
 	e[2] = 0xff;

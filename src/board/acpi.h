@@ -10,6 +10,12 @@
 #define ACPI_SCRIPT_MAX 32
 #define ACPI_RSDP_SIZE 36
 
+/* What the MADT says, for the MP table that must agree with it. */
+#define ACPI_IOAPIC_BASE 0xfec00000u
+#define ACPI_LAPIC_BASE 0xfee00000u
+/* IO-APIC inputs 5, 9, 10, 11, where the SCI and the PIRQs may go: level, active high */
+#define ACPI_LEVEL_IRQS 0x0e20u
+
 /* One command of the firmware's table loader; 128 bytes, as the firmware reads it. */
 struct acpi_command {
 	uint8_t bytes[128];

@@ -9,12 +9,14 @@
 #include <string.h>
 
 #include "board/handover.h"
+#include "board/mptable.h"
 #include "board/pc_int.h"
 
 /* Tables without firmware: ACPI at the end of low RAM, what guests search for in the BIOS segment. */
 #define RSDP_AT (E820_BIOS + 0x000)
 #define SMBIOS_ANCHOR_AT (E820_BIOS + 0x100)
 #define SMBIOS_TABLES_AT (E820_BIOS + 0x200)
+#define MPTABLE_AT (E820_BIOS + 0x1000)
 
 static void build_acpi(const struct pc *pc, struct acpi_tables *t)
 {
@@ -30,6 +32,17 @@ static void build_acpi(const struct pc *pc, struct acpi_tables *t)
 	});
 }
 
+/* CPUID.1: EAX and EDX. */
+static void cpu_identity(const struct pc *pc, uint32_t *signature, uint32_t *features)
+{
+	for (unsigned i = 0; i < pc->model->nleaves; i++) {
+		if (pc->model->leaf[i].leaf != 1)
+			continue;
+		*signature = pc->model->leaf[i].eax;
+		*features = pc->model->leaf[i].edx;
+	}
+}
+
 static void build_smbios(const struct pc *pc, struct smbios_tables *t)
 {
 	struct smbios_config cfg = {
@@ -37,13 +50,19 @@ static void build_smbios(const struct pc *pc, struct smbios_tables *t)
 		.tables_at = SMBIOS_TABLES_AT,
 	};
 
-	for (unsigned i = 0; i < pc->model->nleaves; i++) {
-		if (pc->model->leaf[i].leaf != 1)
-			continue;
-		cfg.cpu_signature = pc->model->leaf[i].eax;
-		cfg.cpu_features = pc->model->leaf[i].edx;
-	}
+	cpu_identity(pc, &cfg.cpu_signature, &cfg.cpu_features);
 	smbios_build(t, &cfg);
+}
+
+static void build_mptable(const struct pc *pc, struct mptable *t)
+{
+	struct mptable_config cfg = { .at = MPTABLE_AT, .ncpus = 1, .pci_irq = handover_pci_irq };
+
+	cpu_identity(pc, &cfg.cpu_signature, &cfg.cpu_features);
+	for (unsigned slot = 1; slot < PC_SLOTS; slot++)
+		if (pci_config_read(pc->pci, 0, PC_DEVFN(slot), 0, 2) != 0xffff)
+			cfg.slots |= 1u << slot;
+	mptable_build(t, &cfg);
 }
 
 static void publish_int(struct pc *pc, const char *name, uint64_t val)
@@ -165,6 +184,7 @@ static void put_tables(struct pc *pc, uint32_t at)
 {
 	struct acpi_tables acpi;
 	struct smbios_tables smbios;
+	struct mptable mp;
 
 	build_acpi(pc, &acpi);
 	acpi_relocate(&acpi, at);
@@ -173,6 +193,9 @@ static void put_tables(struct pc *pc, uint32_t at)
 	build_smbios(pc, &smbios);
 	mem_dma_write(pc->mem, SMBIOS_ANCHOR_AT, smbios.anchor, sizeof(smbios.anchor));
 	mem_dma_write(pc->mem, SMBIOS_TABLES_AT, smbios.tables, smbios.len);
+	build_mptable(pc, &mp);
+	if (pc->model->apic)
+		mem_dma_write(pc->mem, MPTABLE_AT, mp.bytes, mp.len);
 }
 
 /* Flat 32-bit protected mode (boot.rst "32-bit boot protocol"; Multiboot 0.6.96, 3.2), memory write-back as firmware

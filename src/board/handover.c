@@ -73,6 +73,11 @@ static unsigned place_bar(struct mem *mem, unsigned devfn, unsigned off, struct 
 	return (mask >> 1 & 3) == 2 ? 2 : 1;
 }
 
+uint8_t handover_pci_irq(unsigned slot, unsigned pin)
+{
+	return pirq_route[(slot + pin - 1) & 3];
+}
+
 static void init_function(struct mem *mem, unsigned devfn, struct space *sp)
 {
 	uint32_t command = config_read(mem, devfn, CFG_COMMAND, 2);
@@ -86,7 +91,7 @@ static void init_function(struct mem *mem, unsigned devfn, struct space *sp)
 	}
 	pin = config_read(mem, devfn, CFG_IRQ_PIN, 1);
 	if (pin >= 1 && pin <= 4)
-		config_write(mem, devfn, CFG_IRQ_LINE, pirq_route[(devfn / 8 + pin - 1 - 1) & 3], 1);
+		config_write(mem, devfn, CFG_IRQ_LINE, handover_pci_irq(devfn / 8, pin - 1), 1);
 	if (class == 0x0300)
 		command |= COMMAND_IO | COMMAND_MEM;
 	config_write(mem, devfn, CFG_COMMAND, command, 2);

@@ -1,9 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""what: guests that need another board than Linux on the host's CPU does: no APIC, UEFI firmware."""
+"""what: guests that need another board than Linux on the host's CPU does: no APIC, UEFI firmware, an
+MP table."""
 
+import re
 from pathlib import Path
 
+import archive
 import boot_firmware
+import initramfs
+from boot_options import HVC_INIT
 from cases import FULL, QUICK, Skip, case
 from machine import POWERED_OFF
 
@@ -80,3 +85,31 @@ def multiboot_low(test):
         done = test.ring3("run", "--memory", "16M", "--display", "none", "--serial", "none", "--kernel", image,
                           "--initrd", module, "--append", "text", "--debug-exit", "--timeout", 20, timeout=30)
         test.must(done.returncode == 0x21, f"{base:x} to {end:x}: check {done.returncode >> 1} failed: {done.stderr}")
+
+
+@case("mp-table", QUICK, 2)
+def mp_table(test):
+    """Issue 14, item 4: without firmware there is an MP table too, and none for a CPU without APIC."""
+    if test.is_reference:
+        raise Skip("the reference machine makes it by firmware, for all its CPUs")
+    image = test.assemble("mptable")
+    for cpu, status in ("host", 0x11), ("pentium3", 0x11), ("486", 0x10):
+        done = test.ring3("run", "--cpu", cpu, "--memory", "16M", "--display", "none", "--serial", "none", "--kernel",
+                          image, "--debug-exit", "--timeout", 20, timeout=30)
+        test.must(done.returncode == status << 1 | 1, f"{cpu}: ended with {done.returncode}: {done.stderr[-500:]}")
+
+
+@case("mp-table-linux", FULL, 10)
+def mp_table_linux(test):
+    """Issue 14, item 4: Linux without ACPI finds the IO-APIC by the MP table, and PCI interrupts reach it there."""
+    names = re.search(r"in (.*); do", HVC_INIT)[1].split()
+    extra = [(path.name, path.read_bytes(), 0o644) for path in archive.modules("linux-image-amd64", names)]
+    image = initramfs.build(demo=True, extra=[*extra, ("hvc", HVC_INIT.encode(), 0o755)], tag="-mp")
+    machine = test.start("--memory", "256M", "--kernel", archive.kernel("linux-image-amd64"), "--initrd", image,
+                         "--append", "console=hvc0 quiet rdinit=/hvc acpi=off pci=nomsi", "--display", "none",
+                         "--console", "stdio")
+    machine.expect(r"guest# ", 60)
+    machine.line("dmesg | grep -c 'MultiProcessor Specification v1.4'; cat /proc/interrupts")
+    machine.expect(r"\n1\r\n", 20)
+    machine.expect(r"IO-APIC +2-edge +timer", 20)
+    machine.expect(r"IO-APIC +1[01]-(fasteoi|level) +virtio", 20)
