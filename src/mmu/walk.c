@@ -4,7 +4,8 @@
  * SDM vol 3 chapter 4. One loop serves the three formats, which differ in entry size, index width and
  * reserved bits. A and D bits are written only after the whole walk and the permission check succeeded,
  * by compare-and-exchange on guest RAM (a device or another CPU may change the entry); if one changed
- * meanwhile, the walk starts again.
+ * meanwhile, the walk starts again, however often: who changes it has got on each time, and has to go on
+ * changing it between two neighbouring instructions of ours to hold us up.
  *
  * Paging structures outside memory read as all ones, like any address nobody answers.
  */
@@ -19,8 +20,6 @@
 #define PTE_PS (1u << 7)
 #define PTE_G (1u << 8)
 #define PTE_NX (1ull << 63)
-
-#define RETRIES 16 /* of a walk whose entries keep changing under it */
 
 /* What the walk needs to know of the mode. */
 struct format {
@@ -306,7 +305,7 @@ bool mmu_walk(struct cpu *cpu, gla_t gla, unsigned kind, unsigned view, struct m
 		return true;
 	}
 	format_of(cpu, gla, &f);
-	for (unsigned tries = 0; tries < RETRIES; tries++) {
+	do {
 		switch (walk_tables(cpu, gla, &f, e, w)) {
 		case WALK_NOT_PRESENT:
 			*error = error_code(cpu, kind, view, 0);
@@ -321,9 +320,7 @@ bool mmu_walk(struct cpu *cpu, gla_t gla, unsigned kind, unsigned view, struct m
 			*error = error_code(cpu, kind, view, PF_P);
 			return false;
 		}
-		if (mark_used(cpu, &f, e, kind, w))
-			break;
-	}
+	} while (!mark_used(cpu, &f, e, kind, w));
 	if (w->shift == 12)
 		pde_keep(cpu, gla, &f, e);
 	w->gpa = mmu_a20(cpu, w->gpa);

@@ -2,6 +2,10 @@
 /* what: tests of the page walk: formats, permissions, error codes, reserved bits, A and D bits */
 #include "mmu_unit.h"
 
+#include <signal.h>
+#include <sys/mman.h>
+#include <ucontext.h>
+
 enum { PF_P = 1, PF_W = 2, PF_U = 4, PF_RSVD = 8, PF_I = 16 };
 
 static gpa_t to;
@@ -201,6 +205,61 @@ static void accessed_dirty(void **state)
 	assert_false(mmu_peek(cpu, 0x2000, &to));
 }
 
+/* A device that changes a page table entry between the walk's read and its compare-and-exchange: the table may not be
+ * written to, so that faults; behind it, a single step later, it may not again. */
+#define CHANGES 40u
+#define TRAP_FLAG 0x100
+static uint64_t *entry; /* the device's view of it */
+static unsigned changes;
+
+static void table_rights(int rights)
+{
+	must(mprotect(mem_ram_base(mem) + PT, 4096, rights) == 0);
+}
+
+static void on_write(int sig, siginfo_t *si, void *ctx)
+{
+	ucontext_t *u = ctx;
+
+	*entry = (0x100000 + changes++ * 4096ull) | P | W;
+	table_rights(PROT_READ | PROT_WRITE);
+	if (changes < CHANGES)
+		u->uc_mcontext.gregs[REG_EFL] |= TRAP_FLAG;
+}
+
+static void on_step(int sig, siginfo_t *si, void *ctx)
+{
+	ucontext_t *u = ctx;
+
+	u->uc_mcontext.gregs[REG_EFL] &= ~(greg_t)TRAP_FLAG;
+	table_rights(PROT_READ);
+}
+
+static void changed_meanwhile(void **state)
+{
+	/* SDM vol 3 4.8: an access uses, and marks, the entry that is there; never one that went 16 times. */
+	struct sigaction segv = { .sa_sigaction = on_write, .sa_flags = SA_SIGINFO }, trap = segv, was[2];
+	uint8_t *view = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, mem_ram_fd(mem), PT);
+	bool ok;
+
+	assert_true(view != MAP_FAILED);
+	trap.sa_sigaction = on_step;
+	mode_long();
+	map(3, 0x7000 | P | W);
+	entry = (uint64_t *)(view + 8 * 3);
+	changes = 0;
+	must(sigaction(SIGSEGV, &segv, &was[0]) == 0 && sigaction(SIGTRAP, &trap, &was[1]) == 0);
+	table_rights(PROT_READ);
+	ok = try_translate(0x3123, MMU_WRITE, &to);
+	table_rights(PROT_READ | PROT_WRITE);
+	must(sigaction(SIGSEGV, &was[0], NULL) == 0 && sigaction(SIGTRAP, &was[1], NULL) == 0);
+	assert_true(ok);
+	assert_int_equal(changes, CHANGES);
+	assert_int_equal(peek(PT + 8 * 3, 8), (0x100000 + (CHANGES - 1) * 4096) | P | W | A | D);
+	assert_int_equal(to, 0x100123 + (CHANGES - 1) * 4096);
+	munmap(view, 4096);
+}
+
 static void tables_nowhere(void **state)
 {
 	/* Paging structures where no memory is read as all ones: reserved bits fault, nothing crashes. */
@@ -220,6 +279,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(matrix, setup, teardown),
 		cmocka_unit_test_setup_teardown(upper_levels, setup, teardown),
 		cmocka_unit_test_setup_teardown(accessed_dirty, setup, teardown),
+		cmocka_unit_test_setup_teardown(changed_meanwhile, setup, teardown),
 		cmocka_unit_test_setup_teardown(tables_nowhere, setup, teardown),
 	};
 
