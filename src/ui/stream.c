@@ -5,10 +5,13 @@
  *
  * A UART writes byte by byte; a system call for each would cost more than the guest's own work, so bytes gather
  * until a newline, FLUSH_BYTES or FLUSH_NS. The lock of the device world is held throughout, so descriptors are
- * non-blocking; only a host that lets 1 MiB pile up makes the guest wait, once, for at most a second.
+ * non-blocking, and nothing here waits or writes more than TURN_BYTES at once. A host that lets 1 MiB pile up makes the
+ * guest wait: devices ask for room, and are told when half of the queue is empty. If the host takes nothing for a
+ * second, it is taken for dead: there is room for all that comes, and it is lost.
  *
  * I1  len <= STREAM_QUEUE; bytes [head, head+len) of the ring are not written yet.
- * I2  out is watched for POLLOUT exactly while the host refused bytes.
+ * I2  out is watched for POLLOUT exactly while the host refused bytes, or a turn was over before all were written.
+ * I3  patience runs exactly while wanted. The sink is told by a timer, so nothing that it does comes in between here.
  */
 #include "ui/ui_int.h"
 
@@ -25,6 +28,8 @@
 #define FLUSH_BYTES 512u
 #define FLUSH_NS 2000000u
 #define WAIT_MS 1000
+#define PATIENCE_NS 1000000000ull
+#define TURN_BYTES 65536u
 
 int ui_own_fd(int fd, int mode, int *restore)
 {
@@ -61,10 +66,45 @@ void ui_own_fd_close(int fd, int restore)
 	close(fd);
 }
 
+static void tell_room(struct ui_stream *s)
+{
+	loop_timer_cancel(&s->patience);
+	if (s->wanted)
+		loop_timer_set(&s->tell, loop_now(s->loop));
+	s->wanted = false;
+}
+
+static void room_again(void *opaque)
+{
+	struct ui_stream *s = opaque;
+
+	if (s->sink.room)
+		s->sink.room(s->sink.opaque);
+}
+
+static void out_of_patience(void *opaque)
+{
+	struct ui_stream *s = opaque;
+
+	s->stuck = true;
+	tell_room(s);
+}
+
+/* The host took something. */
+static void out_moves(struct ui_stream *s)
+{
+	s->stuck = false;
+	if (s->len <= STREAM_QUEUE / 2)
+		tell_room(s);
+	else if (s->patience.armed)
+		loop_timer_set(&s->patience, loop_now(s->loop) + PATIENCE_NS);
+}
+
 /* The output side failed for good: forget what is queued. */
 static void out_broken(struct ui_stream *s)
 {
 	s->len = 0;
+	tell_room(s);
 	loop_fd_del(&s->out);
 	if (s->hangup)
 		s->hangup(s);
@@ -72,16 +112,26 @@ static void out_broken(struct ui_stream *s)
 		s->out_fd = -1;
 }
 
+/* n bytes from head on, all in a row. How many the host took, or a negative errno. */
+static ssize_t host_write(struct ui_stream *s, size_t n)
+{
+	ssize_t w = s->is_socket ? send(s->out_fd, s->queue + s->head, n, MSG_NOSIGNAL | MSG_DONTWAIT)
+				 : write(s->out_fd, s->queue + s->head, n);
+
+	return w < 0 ? -errno : w;
+}
+
 static void flush(struct ui_stream *s)
 {
-	while (s->len && s->out_fd >= 0) {
-		size_t n = MIN(s->len, STREAM_QUEUE - s->head);
-		ssize_t w = s->is_socket ? send(s->out_fd, s->queue + s->head, n, MSG_NOSIGNAL | MSG_DONTWAIT)
-					 : write(s->out_fd, s->queue + s->head, n);
+	size_t left = TURN_BYTES;
 
-		if (w < 0 && errno == EINTR)
+	while (s->len && s->out_fd >= 0) {
+		size_t n = MIN(MIN(s->len, STREAM_QUEUE - s->head), left);
+		ssize_t w = n ? host_write(s, n) : -EAGAIN;
+
+		if (w == -EINTR)
 			continue;
-		if (w < 0 && errno == EAGAIN) {
+		if (w == -EAGAIN) {
 			loop_fd_set(&s->out, POLLOUT);
 			return;
 		}
@@ -89,9 +139,10 @@ static void flush(struct ui_stream *s)
 			out_broken(s);
 			return;
 		}
-		s->stuck = false;
 		s->head = (s->head + (size_t)w) % STREAM_QUEUE;
 		s->len -= (size_t)w;
+		left -= (size_t)w;
+		out_moves(s);
 	}
 	loop_timer_cancel(&s->flush);
 	if (s->out.loop)
@@ -106,20 +157,6 @@ static void out_ready(void *opaque, short revents)
 static void flush_due(void *opaque)
 {
 	flush(opaque);
-}
-
-/* The queue is full. False: drop. */
-static bool wait_for_room(struct ui_stream *s)
-{
-	struct pollfd p = {.fd = s->out_fd, .events = POLLOUT};
-
-	if (s->stuck || s->out_fd < 0)
-		return false;
-	while (poll(&p, 1, WAIT_MS) < 0 && errno == EINTR)
-		; /* a timer of the vCPU's thread, which may be who waits here */
-	flush(s);
-	s->stuck = s->len == STREAM_QUEUE;
-	return !s->stuck && s->out_fd >= 0;
 }
 
 static void enqueue(struct ui_stream *s, const uint8_t *buf, size_t n)
@@ -140,15 +177,7 @@ void ui_stream_write(struct ui_stream *s, const uint8_t *buf, unsigned len)
 		return;
 	if (!s->queue)
 		s->queue = xalloc(STREAM_QUEUE);
-	while (len) {
-		unsigned n = (unsigned)MIN(len, STREAM_QUEUE - s->len);
-
-		if (!n && !wait_for_room(s))
-			return;
-		enqueue(s, buf, n);
-		buf += n;
-		len -= n;
-	}
+	enqueue(s, buf, MIN(len, STREAM_QUEUE - s->len));
 	if (s->out.events)
 		return; /* the host is behind: out_ready goes on */
 	if (newline || s->len >= FLUSH_BYTES)
@@ -159,6 +188,12 @@ void ui_stream_write(struct ui_stream *s, const uint8_t *buf, unsigned len)
 
 unsigned ui_stream_room(struct ui_stream *s)
 {
+	if (s->out_fd < 0 || s->stuck)
+		return STREAM_QUEUE;
+	if (s->len == STREAM_QUEUE && !s->wanted) {
+		s->wanted = true;
+		loop_timer_set(&s->patience, loop_now(s->loop) + PATIENCE_NS);
+	}
 	return STREAM_QUEUE - (unsigned)s->len;
 }
 
@@ -242,6 +277,7 @@ void stream_unwatch(struct ui_stream *s)
 	s->len = 0;
 	s->npending = 0;
 	s->stuck = false;
+	tell_room(s);
 }
 
 static int open_backend(struct ui_stream *s, const char *spec, void (*quit)(void *), void *quit_opaque, struct err *err)
@@ -267,6 +303,8 @@ struct ui_stream *ui_stream_open(struct loop *loop, const char *spec, void (*qui
 	s->loop = loop;
 	s->in_fd = s->out_fd = -1;
 	loop_timer_init(&s->flush, loop, flush_due, s);
+	loop_timer_init(&s->patience, loop, out_of_patience, s);
+	loop_timer_init(&s->tell, loop, room_again, s);
 	if (open_backend(s, spec, quit, quit_opaque, err) < 0) {
 		ui_stream_free(s);
 		return NULL;
@@ -295,6 +333,7 @@ void ui_stream_free(struct ui_stream *s)
 		return;
 	drain(s);
 	stream_unwatch(s);
+	loop_timer_cancel(&s->tell);
 	if (s->fini)
 		s->fini(s);
 	free(s->queue);

@@ -14,6 +14,8 @@ struct ui_stream_sink {
 	/* How many bytes the device can take now; 0 stops reading from the host until ui_stream_ready(). */
 	unsigned (*can_receive)(void *opaque);
 	void (*receive)(void *opaque, const uint8_t *buf, unsigned len);
+	/* There was no room for output, and now there is; may be NULL. */
+	void (*room)(void *opaque);
 };
 
 /* spec: "stdio", "file:PATH", "pty", "unix:PATH", "none". stdio: raw terminal when it is one (restored on
@@ -24,9 +26,10 @@ struct ui_stream *ui_stream_open(struct loop *loop, const char *spec, void (*qui
                                  struct err *err);
 void ui_stream_free(struct ui_stream *s);
 void ui_stream_attach(struct ui_stream *s, const struct ui_stream_sink *sink);
-/* Queues everything (bounded, 1 MiB: beyond that waits for the host for at most 1 s, then drops). */
+/* Queues up to 1 MiB for the host, and drops what is more. Never waits. */
 void ui_stream_write(struct ui_stream *s, const uint8_t *buf, unsigned len);
-/* Room left before writes would wait. */
+/* So much can be written without being lost for want of time; 0: the sink is told when there is room. A host that has
+ * taken nothing for a second loses what comes until it does again, so then there is. */
 unsigned ui_stream_room(struct ui_stream *s);
 /* The sink can take bytes again. */
 void ui_stream_ready(struct ui_stream *s);

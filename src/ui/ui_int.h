@@ -41,9 +41,10 @@ struct ui_stream {
 	bool is_socket;
 	bool interactive;  /* a person types: input is always read, for the sake of the escape */
 	bool stuck;        /* the host has not taken anything for a second */
+	bool wanted;       /* there was no room, and the sink does not know yet that there is */
 	bool pumping;
 	struct loop_fd in, out;
-	struct loop_timer flush;
+	struct loop_timer flush, patience, tell;
 	uint8_t *queue;    /* ring of STREAM_QUEUE bytes, made at the first write */
 	size_t head, len;
 	uint8_t pending[STREAM_IN_MAX];

@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* what: a 16550A UART between a port range and a byte stream
  *
- * The line is infinitely fast: a byte written to THR is gone at once, so the transmitter is always empty and
- * a guest that prints never waits. Input is not paced either, but never overruns: the stream asks how many bytes
+ * The line is infinitely fast: a byte written to THR is gone at once, so the transmitter is empty and a guest that
+ * prints does not wait, unless the host reads more slowly than it prints and the stream's megabyte is full. Input is not paced either, but never overruns: the stream asks how many bytes
  * fit. Only the character timeout keeps the programmed baud rate, because drivers rely on it coming late.
  *
  *   THR --> ui_stream_write       stream --> uart_receive --> rx[16] --> RBR
  *
  * I1  thri is set whenever THR became empty after the last IIR read or THR write; on a write the line falls and
  *     rises again, so that an edge-triggered controller sees each one.
- * I2  The interrupt reaches the bus whenever loopback is off, whatever OUT2 says (update_irq() tells why).
+ * I2  waits is set from a THR write that filled the stream until there is room again: then THR becomes empty.
+ * I3  The interrupt reaches the bus whenever loopback is off, whatever OUT2 says (update_irq() tells why).
  *
  * Source: National PC16550D datasheet (TL/C/8652).
  */
@@ -37,8 +38,7 @@ struct uart_state {
 	uint8_t rx[FIFO_SIZE];
 	uint8_t rx_head, rx_count;
 	uint8_t ier, fcr, lcr, mcr, lsr, msr, scr;
-	bool thri, timeout;
-	uint8_t pad_[1];
+	bool thri, timeout, waits;
 	uint16_t divisor;
 };
 
@@ -53,7 +53,7 @@ static const struct st_field uart_type_fields[] = {
 	ST_ARRAY(struct uart_state, rx), ST(struct uart_state, rx_head), ST(struct uart_state, rx_count),
 	ST(struct uart_state, ier), ST(struct uart_state, fcr), ST(struct uart_state, lcr), ST(struct uart_state, mcr),
 	ST(struct uart_state, lsr), ST(struct uart_state, msr), ST(struct uart_state, scr), ST(struct uart_state, thri),
-	ST(struct uart_state, timeout), ST_ARRAY(struct uart_state, pad_), ST(struct uart_state, divisor),
+	ST(struct uart_state, timeout), ST(struct uart_state, waits), ST(struct uart_state, divisor),
 };
 static ST_TYPE(uart_type, struct uart_state, 1, uart_check);
 
@@ -211,7 +211,19 @@ static void write_thr(struct uart *u, uint8_t byte)
 		timeout_restart(u);
 	} else if (u->cfg.stream) {
 		ui_stream_write(u->cfg.stream, &byte, 1);
+		u->s.waits = !ui_stream_room(u->cfg.stream);
 	}
+	u->s.thri = !u->s.waits;
+	update_irq(u);
+}
+
+static void room_to_send(void *opaque)
+{
+	struct uart *u = opaque;
+
+	if (!u->s.waits)
+		return;
+	u->s.waits = false;
 	u->s.thri = true;
 	update_irq(u);
 }
@@ -253,7 +265,7 @@ static uint8_t read_iir(struct uart *u)
 
 static uint8_t read_lsr(struct uart *u)
 {
-	uint8_t lsr = u->s.lsr | LSR_THRE | LSR_TEMT | (u->s.rx_count ? LSR_DR : 0);
+	uint8_t lsr = u->s.lsr | (u->s.waits ? 0 : LSR_THRE | LSR_TEMT) | (u->s.rx_count ? LSR_DR : 0);
 
 	if (u->s.lsr & LSR_ERRORS) {
 		u->s.lsr = 0;
@@ -274,7 +286,7 @@ static uint8_t read_msr(struct uart *u)
 static void write_ier(struct uart *u, uint8_t val)
 {
 	/* THR is empty: enabling its interrupt raises it at once. */
-	if (val & ~u->s.ier & IER_THRE)
+	if (val & ~u->s.ier & IER_THRE && !u->s.waits)
 		u->s.thri = true;
 	u->s.ier = val & 0x0f;
 	update_irq(u);
@@ -392,6 +404,8 @@ static void uart_loaded(void *opaque)
 
 	timeout_restart(u);
 	u->s.timeout = timeout;
+	if (!u->cfg.stream || ui_stream_room(u->cfg.stream))
+		room_to_send(u);
 	update_irq(u);
 }
 
@@ -408,7 +422,8 @@ struct uart *uart_new(const struct uart_config *cfg)
 		state_set_add(cfg->states, cfg->name, &uart_type, &u->s, uart_loaded, u);
 	uart_reset(u);
 	if (cfg->stream) {
-		const struct ui_stream_sink sink = { .opaque = u, .can_receive = uart_can_receive, .receive = uart_receive };
+		const struct ui_stream_sink sink = { .opaque = u, .can_receive = uart_can_receive, .receive = uart_receive,
+			.room = room_to_send };
 
 		ui_stream_attach(cfg->stream, &sink);
 	}

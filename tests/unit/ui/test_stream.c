@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -47,7 +48,14 @@ static void receive(void *opaque, const uint8_t *buf, unsigned len)
 	room -= len;
 }
 
-static const struct ui_stream_sink sink = {.can_receive = can_receive, .receive = receive};
+static unsigned rooms;
+
+static void room_again(void *opaque)
+{
+	rooms++;
+}
+
+static const struct ui_stream_sink sink = {.can_receive = can_receive, .receive = receive, .room = room_again};
 
 static void on_quit(void *opaque)
 {
@@ -188,8 +196,8 @@ static void test_backpressure(void **state)
 	ui_stream_free(s);
 }
 
-/* A host that does not read: 1 MiB is kept, then bytes are dropped after one wait, and it goes on when the host
- * reads. */
+/* A host that does not read: 1 MiB is kept, and there is no room; after a second without reading there is, for what will
+ * be lost; all goes on when the host reads. No call waits: the clock of this loop stands still in them. */
 static void test_stuck_host(void **state)
 {
 	struct ui_stream *s = open_at("unix", "sock");
@@ -198,21 +206,103 @@ static void test_stuck_host(void **state)
 	uint64_t total = 0;
 	ssize_t n;
 
+	rooms = 0;
+	ui_stream_attach(s, &sink);
 	loop_step(loop, 0);
-	for (int i = 0; i < 64; i++)
+	for (int i = 0; i < 64; i++) {
 		ui_stream_write(s, block, sizeof(block));
+		loop_step(loop, 0);
+	}
 	assert_int_equal(ui_stream_room(s), 0);
+	loop_step(loop, 999 * 1000000ull);
+	assert_int_equal(ui_stream_room(s), 0);
+	assert_int_equal(rooms, 0);
+	loop_step(loop, 1000000);
+	assert_int_equal(rooms, 1);
+	assert_true(ui_stream_room(s) > 0);
+	ui_stream_write(s, block, sizeof(block));
 	fcntl(fd, F_SETFL, O_NONBLOCK);
 	do {
 		while ((n = read(fd, back, sizeof(back))) > 0)
 			total += (uint64_t)n;
 		loop_step(loop, 0);
-	} while (ui_stream_room(s) < 1u << 20);
+	} while (s->len);
 	while ((n = read(fd, back, sizeof(back))) > 0)
 		total += (uint64_t)n;
 	assert_true(total >= 1u << 20 && total < 4u << 20);
 	close(fd);
 	ui_stream_free(s);
+}
+
+/* A host that reads slowly loses nothing if the guest asks for room: it is told when half of the queue is empty. */
+static void test_slow_host(void **state)
+{
+	struct ui_stream *s = open_at("unix", "sock");
+	int fd = client("sock");
+	static uint8_t block[65536], back[65536];
+	uint64_t in = 0, out = 0;
+	unsigned waits = 0;
+	ssize_t n;
+
+	rooms = 0;
+	ui_stream_attach(s, &sink);
+	loop_step(loop, 0);
+	fcntl(fd, F_SETFL, O_NONBLOCK);
+	while (in < 8u << 20) {
+		unsigned there = waits == rooms ? MIN(ui_stream_room(s), (unsigned)sizeof(block)) : 0;
+
+		waits = rooms + !there;
+		ui_stream_write(s, block, there);
+		in += there;
+		while (!there && (n = read(fd, back, sizeof(back))) > 0)
+			out += (uint64_t)n;
+		loop_step(loop, 900 * 1000000ull);
+	}
+	assert_in_range(rooms, 4, 16);
+	do {
+		while ((n = read(fd, back, sizeof(back))) > 0)
+			out += (uint64_t)n;
+		loop_step(loop, 0);
+	} while (s->len || out < in);
+	assert_true(out == in);
+	close(fd);
+	ui_stream_free(s);
+}
+
+/* What one call or one turn of the loop writes to the host has a bound, whatever is queued. */
+static void test_turns(void **state)
+{
+	struct ui_stream *s = open_at("file", "log");
+	static uint8_t block[1u << 20];
+	size_t before;
+
+	ui_stream_write(s, block, sizeof(block));
+	do {
+		before = s->len;
+		loop_step(loop, 0);
+		assert_true(before - s->len <= 65536);
+	} while (s->len != before);
+	assert_int_equal(s->len, 0);
+	ui_stream_free(s);
+	unlink(path_of("log"));
+}
+
+/* A file that is a pipe whose reader sleeps does not hold up the writer. */
+static void test_sleeping_fifo(void **state)
+{
+	struct ui_stream *s;
+	static uint8_t block[1u << 20];
+	int fd;
+
+	assert_int_equal(mkfifo(path_of("fifo"), 0600), 0);
+	fd = open(path_of("fifo"), O_RDONLY | O_NONBLOCK);
+	s = open_at("file", "fifo");
+	for (int i = 0; i < 2; i++)
+		ui_stream_write(s, block, sizeof(block));
+	assert_int_equal(ui_stream_room(s), 0);
+	close(fd);
+	ui_stream_free(s);
+	unlink(path_of("fifo"));
 }
 
 /* Ctrl-A x quits, Ctrl-A Ctrl-A is one Ctrl-A, an unknown command vanishes, also when split between reads. */
@@ -335,6 +425,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_unix, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_backpressure, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_stuck_host, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_slow_host, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_turns, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_sleeping_fifo, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_escape, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_stdio_pipes, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_stdio_tty, setup, teardown),

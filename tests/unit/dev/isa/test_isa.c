@@ -27,6 +27,11 @@ void ui_stream_write(struct ui_stream *s, const uint8_t *buf, unsigned len)
 {
 }
 
+unsigned ui_stream_room(struct ui_stream *s)
+{
+	return 1;
+}
+
 void ui_stream_ready(struct ui_stream *s)
 {
 }
