@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """what: stock Debian kernels with a busybox initramfs: to a shell, through a script, to a clean power-off."""
 
+import hashlib
+import random
 import re
 import time
 
@@ -104,3 +106,30 @@ def linux_686(test):
 def linux_686_pae(test):
     """Proof 2: the 32-bit kernel with PAE."""
     whole_boot(test, "linux-image-686-pae", "i386")
+
+
+@case("linux-floppy", FULL, 20)
+def linux_floppy(test):
+    """Linux's floppy driver reads drives A and B, writes B, and for a drive without a disk gets its answer at once."""
+    extra = [(path.name, path.read_bytes(), 0o644) for path in archive.modules("linux-image-amd64", ["floppy"])]
+    image = initramfs.build(demo=True, extra=extra, tag="-floppy")
+    disks = [random.Random(f"{test.seed}{drive}").randbytes(1440 << 10) for drive in "AB"]
+    for drive, data in zip("AB", disks):
+        (test.folder / drive).write_bytes(data)
+    for second in (test.folder / "B", "none"):
+        machine = test.machine("--memory", "256M", "--kernel", archive.kernel("linux-image-amd64"), "--initrd", image,
+                               "--append", "console=ttyS0 quiet", "--floppy", test.folder / "A", "--floppy", second)
+        machine.expect(PROMPT, 120)
+        machine.line("insmod /floppy.ko; md5sum /dev/fd0")
+        machine.expect(hashlib.md5(disks[0]).hexdigest(), 60)
+        if second == "none":
+            machine.line("time md5sum /dev/fd1; echo ended with $?")
+            found, _ = machine.expect(r"No such device[^\n]*\n[^$]*real\s+0m (\d+)[^$]*ended with 1", 60)
+            machine.must(int(found[1]) < 5, f"that took {found[1]} s")
+        else:
+            machine.line("md5sum /dev/fd1; printf R3 | dd of=/dev/fd1 bs=512 seek=9 conv=sync,fsync; echo ended: $?")
+            machine.expect(hashlib.md5(disks[1]).hexdigest(), 60)
+            machine.expect("ended: 0", 30)
+        power_off(machine)
+    want = disks[1][:9 * 512] + b"R3".ljust(512, b"\0") + disks[1][10 * 512:]
+    test.must((test.folder / "B").read_bytes() == want, "the disk in B is not what the guest made of it")
