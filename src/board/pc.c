@@ -229,7 +229,7 @@ static void make_isa_chips(struct pc *pc)
 	pc->port92 = port92_new(&(struct port92_config){
 		.states = pc->states, .mem = pc->mem, .a20 = { a20_line, pc, 1 }, .reset = { reset_line, pc, 0 },
 	});
-	pc->fwcfg = fwcfg_new(&(struct fwcfg_config){ .mem = pc->mem, .states = pc->states });
+	pc->fwcfg = fwcfg_new(&(struct fwcfg_config){ .loop = pc->loop, .mem = pc->mem, .states = pc->states });
 	pc->debugcon = debugcon_new(&(struct debugcon_config){ .mem = pc->mem, .port = 0x402, .byte = on_debug_byte,
 		.opaque = pc });
 	pc->isa_irq13 = piix3_ferr_input(pc->piix3);

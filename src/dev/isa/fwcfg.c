@@ -4,7 +4,11 @@
  * SeaBIOS and OVMF find RAM size, ACPI and SMBIOS tables and the boot order here. The interface is the one
  * of QEMU's docs/specs/fw_cfg.rst ("spec" below): the guest writes a key to port 0x510 and reads the item
  * byte by byte from 0x511, or gives the address of a descriptor to port 0x514. Items are fixed while the
- * machine runs and read-only, so that the state is three numbers.
+ * machine runs and read-only, so that the state is some numbers.
+ *
+ * A guest may ask for 4 GiB. DMA_TURN bytes are moved in the write to the port, as nearly all requests need no more;
+ * what is left follows in turns, by a timer, between other timers. The control field tells the guest when all is done,
+ * as the interface has it.
  */
 #include "dev/isa/fwcfg.h"
 
@@ -22,17 +26,21 @@ enum { DMA_ERROR = 1, DMA_READ = 2, DMA_SKIP = 4, DMA_SELECT = 8, DMA_WRITE = 16
 #define KEYS_LOW FWCFG_FILE_FIRST
 #define NAME_SIZE 56 /* spec, "File Directory" */
 #define DIR_ENTRY 64
+#define DMA_TURN KIB(128)
+#define DMA_TURN_NS 200000u
 
 struct fwcfg_state {
-	uint64_t dma_addr;
+	uint64_t dma_addr; /* of the descriptor, as the guest writes it */
+	uint64_t dma_desc; /* of the one that is carried out, */
+	uint64_t dma_to;   /* where its next byte goes, */
+	uint32_t dma_left; /* and how many are left; 0: there is none */
 	uint32_t offset;
 	uint16_t key;
-	uint8_t pad_[2];
+	uint8_t pad_[6];
 };
 static const struct st_field fwcfg_state_type_fields[] = {
-	ST(struct fwcfg_state, dma_addr),
-	ST(struct fwcfg_state, offset),
-	ST(struct fwcfg_state, key),
+	ST(struct fwcfg_state, dma_addr), ST(struct fwcfg_state, dma_desc), ST(struct fwcfg_state, dma_to),
+	ST(struct fwcfg_state, dma_left), ST(struct fwcfg_state, offset), ST(struct fwcfg_state, key),
 	ST_ARRAY(struct fwcfg_state, pad_),
 };
 static ST_TYPE(fwcfg_state_type, struct fwcfg_state, 1, NULL);
@@ -44,6 +52,8 @@ struct item {
 
 struct fwcfg {
 	struct fwcfg_state s;
+	struct loop *loop;
+	struct loop_timer timer; /* armed while dma_left */
 	struct mem *mem;
 	struct mem_ports ports;
 	struct item items[KEYS_LOW + FILES_MAX];
@@ -92,32 +102,58 @@ static bool dma_read_item(struct fwcfg *f, uint64_t addr, uint32_t len)
 	return true;
 }
 
+static void dma_end(struct fwcfg *f, bool ok)
+{
+	uint8_t status[4];
+
+	f->s.dma_left = 0;
+	put_le32(status, ok ? 0 : __builtin_bswap32(DMA_ERROR));
+	mem_dma_write(f->mem, f->s.dma_desc, status, sizeof(status));
+}
+
+static void dma_turn(void *opaque)
+{
+	struct fwcfg *f = opaque;
+	uint32_t n = MIN(f->s.dma_left, (uint32_t)DMA_TURN);
+	bool ok = dma_read_item(f, f->s.dma_to, n);
+
+	f->s.dma_to += n;
+	f->s.dma_left -= n;
+	if (ok && f->s.dma_left)
+		loop_timer_set(&f->timer, loop_now(f->loop) + DMA_TURN_NS);
+	else
+		dma_end(f, ok);
+}
+
 static void dma_run(struct fwcfg *f)
 {
 	uint64_t desc = f->s.dma_addr;
-	uint8_t raw[16], status[4];
+	uint8_t raw[16];
 	uint32_t control, len;
-	uint64_t addr;
-	bool ok = true;
 
 	f->s.dma_addr = 0;
+	if (f->s.dma_left) {
+		guest_log("fw_cfg: DMA is asked for while another is under way");
+		return;
+	}
 	if (!mem_dma_read(f->mem, desc, raw, sizeof(raw))) {
 		guest_log("fw_cfg: DMA descriptor at %#llx is not in RAM", (unsigned long long)desc);
 		return;
 	}
 	control = get_be32(raw);
 	len = get_be32(raw + 4);
-	addr = (uint64_t)get_be32(raw + 8) << 32 | get_be32(raw + 12);
+	f->s.dma_desc = desc;
+	f->s.dma_to = (uint64_t)get_be32(raw + 8) << 32 | get_be32(raw + 12);
 	if (control & DMA_SELECT)
 		select_key(f, (uint16_t)(control >> 16));
-	if (control & DMA_READ)
-		ok = dma_read_item(f, addr, len);
-	else if (control & DMA_WRITE)
-		ok = false; /* no item is writable */
-	else if (control & DMA_SKIP)
+	if (control & DMA_READ) {
+		f->s.dma_left = len;
+		dma_turn(f);
+		return;
+	}
+	if (control & DMA_SKIP && !(control & DMA_WRITE))
 		f->s.offset += MIN(len, selected(f)->len - MIN(selected(f)->len, f->s.offset));
-	put_le32(status, ok ? 0 : __builtin_bswap32(DMA_ERROR));
-	mem_dma_write(f->mem, desc, status, sizeof(status));
+	dma_end(f, !(control & DMA_WRITE)); /* no item is writable */
 }
 
 /* Reads of the DMA register give its signature, "QEMU CFG", big-endian as all of this interface. */
@@ -214,6 +250,16 @@ const void *fwcfg_find(const struct fwcfg *f, const char *name, uint32_t *len)
 void fwcfg_reset(struct fwcfg *f)
 {
 	f->s = (struct fwcfg_state){ 0 };
+	loop_timer_cancel(&f->timer);
+}
+
+static void loaded(void *opaque)
+{
+	struct fwcfg *f = opaque;
+
+	loop_timer_cancel(&f->timer);
+	if (f->s.dma_left)
+		loop_timer_set(&f->timer, loop_now(f->loop));
 }
 
 struct fwcfg *fwcfg_new(const struct fwcfg_config *cfg)
@@ -221,13 +267,15 @@ struct fwcfg *fwcfg_new(const struct fwcfg_config *cfg)
 	static const uint8_t id[4] = { ID_TRADITIONAL | ID_DMA };
 	struct fwcfg *f = xalloc(sizeof(*f));
 
+	f->loop = cfg->loop;
 	f->mem = cfg->mem;
+	loop_timer_init(&f->timer, cfg->loop, dma_turn, f);
 	f->ports = (struct mem_ports){ .name = "fw_cfg", .base = PORT_BASE, .count = PORT_COUNT, .ops = &fwcfg_ops,
 		.opaque = f };
 	fwcfg_add(f, FWCFG_SIGNATURE, "QEMU", 4);
 	fwcfg_add(f, FWCFG_ID, id, sizeof(id));
 	rebuild_dir(f);
-	state_set_add(cfg->states, "fwcfg", &fwcfg_state_type, &f->s, NULL, NULL);
+	state_set_add(cfg->states, "fwcfg", &fwcfg_state_type, &f->s, loaded, f);
 	mem_ports_enable(cfg->mem, &f->ports);
 	return f;
 }
@@ -237,6 +285,7 @@ void fwcfg_free(struct fwcfg *f)
 	if (!f)
 		return;
 	mem_ports_disable(f->mem, &f->ports);
+	loop_timer_cancel(&f->timer);
 	for (unsigned i = 0; i < ARRAY_LEN(f->items); i++)
 		free(f->items[i].data);
 	free(f);

@@ -21,6 +21,7 @@ enum fwcfg_key {
 };
 
 struct fwcfg_config {
+	struct loop *loop;
 	struct mem *mem;
 	struct state_set *states;
 };

@@ -2,8 +2,9 @@
 /* what: a 16550A UART between a port range and a byte stream
  *
  * The line is infinitely fast: a byte written to THR is gone at once, so the transmitter is empty and a guest that
- * prints does not wait, unless the host reads more slowly than it prints and the stream's megabyte is full. Input is not paced either, but never overruns: the stream asks how many bytes
- * fit. Only the character timeout keeps the programmed baud rate, because drivers rely on it coming late.
+ * prints does not wait, unless the host reads more slowly than it prints and the stream's megabyte is full. Input is
+ * not paced either, but never overruns: the stream asks how many bytes fit. Only the character timeout keeps the
+ * programmed baud rate, because drivers rely on it coming late.
  *
  *   THR --> ui_stream_write       stream --> uart_receive --> rx[16] --> RBR
  *

@@ -196,8 +196,8 @@ static void test_backpressure(void **state)
 	ui_stream_free(s);
 }
 
-/* A host that does not read: 1 MiB is kept, and there is no room; after a second without reading there is, for what will
- * be lost; all goes on when the host reads. No call waits: the clock of this loop stands still in them. */
+/* A host that does not read: 1 MiB is kept, and there is no room; after a second without reading there is, for what
+ * will be lost; all goes on when the host reads. No call waits: the clock of this loop stands still in them. */
 static void test_stuck_host(void **state)
 {
 	struct ui_stream *s = open_at("unix", "sock");

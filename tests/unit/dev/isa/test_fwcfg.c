@@ -18,7 +18,7 @@ static int setup(void **state)
 	x->loop = loop_new_stepped();
 	x->mem = mem_new(x->loop, MIB(1), 0xe0000000, NULL);
 	x->states = state_set_new();
-	x->f = fwcfg_new(&(struct fwcfg_config){ x->mem, x->states });
+	x->f = fwcfg_new(&(struct fwcfg_config){ x->loop, x->mem, x->states });
 	fwcfg_add_file(x->f, "etc/test", "hello", 5);
 	*state = x;
 	return 0;
@@ -84,6 +84,38 @@ static void dma_selects_skips_and_reads(void **state)
 	assert_memory_equal(out, "ello\0\0\0\0\xaa", 9);
 }
 
+static void long_dma_in_turns(void **state)
+{
+	/* spec "Guest-side DMA Interface": the guest polls the control field. However much it asks for, one turn writes at
+	 * most 128 KiB, and timers come in between; the doorbell does nothing meanwhile. */
+	struct fixture *x = *state;
+	const uint8_t *ram = mem_ram_base(x->mem), *desc = ram + 0x1000;
+	uint32_t len = 5 * (128u << 10) + 77, at = 0x10000, done = 0, turns = 0;
+
+	memset(mem_ram_base(x->mem) + at, 0xaa, len + 1);
+	assert_int_equal(dma(x, 0x20 << 16 | 8 | 2, len, at), 0x20 << 16 | 8 | 2);
+	assert_memory_equal(ram + at, "hello\0", 6);
+	for (; get_be32(desc); turns++) {
+		uint32_t now = done;
+
+		while (now < len && ram[at + now] != 0xaa)
+			now++;
+		assert_true(now - done <= 128u << 10 && now < len);
+		done = now;
+		mem_port_out(x->mem, 0x518, __builtin_bswap32(0x1000), 4);
+		loop_step(x->loop, 200000);
+	}
+	assert_int_equal(turns, len / (128u << 10));
+	assert_int_equal(ram[at + len - 1], 0);
+	assert_int_equal(ram[at + len], 0xaa);
+	assert_int_equal(dma(x, 2, 0xffffffff, at), 2);
+	fwcfg_reset(x->f); /* and it comes no more */
+	memset(mem_ram_base(x->mem) + at, 0xaa, len);
+	loop_step(x->loop, 1000000000);
+	for (uint32_t k = 0; k < len; k++)
+		assert_int_equal(ram[at + k], 0xaa);
+}
+
 static void hostile_dma_is_refused(void **state)
 {
 	/* Addresses and lengths are the guest's: beyond RAM is an error, not an access; nothing is writable. */
@@ -101,6 +133,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(directory_names_files, setup, teardown),
 		cmocka_unit_test_setup_teardown(dma_selects_skips_and_reads, setup, teardown),
+		cmocka_unit_test_setup_teardown(long_dma_in_turns, setup, teardown),
 		cmocka_unit_test_setup_teardown(hostile_dma_is_refused, setup, teardown),
 	};
 

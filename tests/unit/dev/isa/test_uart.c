@@ -209,8 +209,8 @@ static void no_out2(void **state)
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
-	const struct CMUnitTest tests[] = { T(transmit), T(fifo_trigger), T(room), T(loopback), T(host_behind), T(registers),
-		T(no_out2) };
+	const struct CMUnitTest tests[] = { T(transmit), T(fifo_trigger), T(room), T(loopback), T(host_behind),
+		T(registers), T(no_out2) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
