@@ -19,8 +19,8 @@ static int attach_virtio(struct storage *st, struct pc *pc, struct storage_disk 
 	pc->next_slot++;
 	snprintf(d->chip_name, sizeof(d->chip_name), "virtio-blk%u", slot);
 	snprintf(d->boot_path, sizeof(d->boot_path), "/pci@i0cf8/scsi@%x/disk@0,0", slot);
-	d->chip = virtio_blk_new(&(struct virtio_place){ pc->mem, pc->pci, pc->states, d->chip_name, PC_DEVFN(slot) },
-	                         d->blk, NULL);
+	d->chip = virtio_blk_new(&(struct virtio_place){ pc->loop, pc->mem, pc->pci, pc->states, d->chip_name,
+		PC_DEVFN(slot) }, d->blk, NULL);
 	return 0;
 }
 

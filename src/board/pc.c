@@ -254,7 +254,7 @@ static int make_screen(struct pc *pc, struct err *err)
 
 static void make_rng(struct pc *pc)
 {
-	pc->rng = virtio_rng_new(&(struct virtio_place){ pc->mem, pc->pci, pc->states, "virtio-rng",
+	pc->rng = virtio_rng_new(&(struct virtio_place){ pc->loop, pc->mem, pc->pci, pc->states, "virtio-rng",
 		PC_DEVFN(pc->next_slot++) });
 }
 
@@ -297,7 +297,7 @@ static int make_console(struct pc *pc, struct err *err)
 	if (!pc->console_stream)
 		return err_prefix(err, -EINVAL, "--console %s", where);
 	pc->console = virtio_console_new(
-		&(struct virtio_place){ pc->mem, pc->pci, pc->states, "virtio-console", PC_DEVFN(pc->next_slot++) },
+		&(struct virtio_place){ pc->loop, pc->mem, pc->pci, pc->states, "virtio-console", PC_DEVFN(pc->next_slot++) },
 		pc->console_stream);
 	return 0;
 }

@@ -100,6 +100,20 @@ void mem_ops_write(const struct mem_ops *ops, void *opaque, uint64_t off, const 
 	}
 }
 
+/* Is there code on pages [first, last]? Looked at eight by eight: a disk may have written all of RAM. */
+static bool any_code(const struct mem *mem, uint64_t first, uint64_t last)
+{
+	while (first <= last) {
+		if (first % 8 == 0 && last - first >= 7 && !*(const volatile uint64_t *)(const void *)&mem->code[first])
+			first += 8;
+		else if (*(const volatile uint8_t *)&mem->code[first])
+			return true;
+		else
+			first++;
+	}
+	return false;
+}
+
 /* The fence: who marks a page does so before its first look at the bytes (xlate/find.c), so either it sees what was
  * stored here, or the mark is seen here. */
 static void code_check(struct mem *mem, uint64_t off, uint64_t len)
@@ -107,12 +121,8 @@ static void code_check(struct mem *mem, uint64_t off, uint64_t len)
 	if (!len || !mem->listener.code_written)
 		return;
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	for (uint64_t page = off / MEM_PAGE; page <= (off + len - 1) / MEM_PAGE; page++) {
-		if (*(volatile uint8_t *)&mem->code[page]) {
-			mem->listener.code_written(mem->listener.opaque, off, len);
-			return;
-		}
-	}
+	if (any_code(mem, off / MEM_PAGE, (off + len - 1) / MEM_PAGE))
+		mem->listener.code_written(mem->listener.opaque, off, len);
 }
 
 /* After len bytes at gpa, all in r, were stored. */

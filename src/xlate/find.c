@@ -29,6 +29,12 @@ static gla_t linear_rip(const struct cpu *cpu, uint64_t rip)
 	return cpu_code64(cpu) ? gla : (uint32_t)gla;
 }
 
+/* I4: RAM, or what no write reaches. */
+static bool may_keep(const struct mem_page *pg)
+{
+	return pg->read && (pg->is_ram || !(pg->write || pg->logged));
+}
+
 void xlate_find_fetch(struct xlate *x, struct fetch *f)
 {
 	struct cpu *cpu = x->cpu;
@@ -45,7 +51,7 @@ void xlate_find_fetch(struct xlate *x, struct fetch *f)
 	f->have = 0;
 	f->kept = false;
 	mem_lookup(x->mem, gpa, &pg);
-	f->cacheable = pg.read && !pg.logged;
+	f->cacheable = may_keep(&pg);
 	f->host[0] = pg.read;
 	if (pg.is_ram)
 		f->ram[0] = mem_ram_offset(x->mem, gpa & ~4095ull);
@@ -94,7 +100,7 @@ void xlate_find_second(struct xlate *x, struct fetch *f)
 	mem_lookup(x->mem, gpa, &pg);
 	f->host[1] = pg.read;
 	f->crosses = true;
-	f->cacheable &= pg.read && !pg.logged;
+	f->cacheable &= may_keep(&pg);
 	unsigned have = f->len;
 	must(have < 15 && f->have == have);
 	if (pg.is_ram)

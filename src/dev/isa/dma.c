@@ -23,6 +23,8 @@ enum {
 	CASCADE = 4,
 };
 
+#define DOWN_PIECE 4096u /* of a transfer that counts down, in one access to memory */
+
 struct dma_chan {
 	uint16_t base_addr, base_count, addr, count;
 	uint8_t mode;
@@ -165,14 +167,32 @@ static gpa_t address(const struct dma *d, unsigned channel)
 	return channel < 4 ? page << 16 | addr : (page & 0xfe) << 16 | (gpa_t)addr << 1;
 }
 
-static void move(struct dma *d, unsigned channel, uint8_t *buf, unsigned len, uint8_t type)
+static void move(struct dma *d, gpa_t gpa, uint8_t *buf, unsigned len, uint8_t type)
 {
-	gpa_t gpa = address(d, channel);
-
 	if (type == MODE_TO_MEMORY)
 		mem_dma_write(d->cfg.mem, gpa, buf, len);
 	else if (type == MODE_FROM_MEMORY)
 		mem_dma_read(d->cfg.mem, gpa, buf, len);
+}
+
+/* n units of 1 << shift bytes, the last first. */
+static void reverse(uint8_t *to, const uint8_t *from, unsigned n, unsigned shift)
+{
+	for (unsigned i = 0; i < n; i++)
+		memcpy(to + (i << shift), from + ((n - 1 - i) << shift), 1u << shift);
+}
+
+/* The same for a channel whose address counts down from the present one. */
+static void move_down(struct dma *d, unsigned channel, uint8_t *buf, unsigned n, uint8_t type)
+{
+	unsigned shift = channel >> 2;
+	gpa_t first = address(d, channel) - ((gpa_t)(n - 1) << shift);
+	uint8_t turned[DOWN_PIECE];
+
+	reverse(turned, buf, n, shift);
+	move(d, first, turned, n << shift, type);
+	if (type == MODE_FROM_MEMORY)
+		reverse(buf, turned, n, shift);
 }
 
 static void terminal_count(struct dma_ctrl *c, unsigned n)
@@ -194,7 +214,10 @@ static void run(struct dma *d, unsigned channel, uint8_t *buf, unsigned n)
 	struct dma_chan *ch = &d->s.ctrl[channel >> 2].chan[channel & 3];
 	unsigned shift = channel >> 2;
 
-	move(d, channel, buf, n << shift, ch->mode & MODE_TYPE);
+	if (ch->mode & MODE_DOWN)
+		move_down(d, channel, buf, n, ch->mode & MODE_TYPE);
+	else
+		move(d, address(d, channel), buf, n << shift, ch->mode & MODE_TYPE);
 	ch->addr = (uint16_t)(ch->mode & MODE_DOWN ? ch->addr - n : ch->addr + n);
 	ch->count = (uint16_t)(ch->count - n); /* wraps to 0xffff at terminal count */
 }
@@ -212,7 +235,7 @@ unsigned dma_transfer(struct dma *d, unsigned channel, void *buf, unsigned len, 
 	while (done < units && !*tc) {
 		unsigned left = ch->count + 1u, n = MIN(units - done, left);
 
-		n = ch->mode & MODE_DOWN ? 1 : MIN(n, 0x10000u - ch->addr);
+		n = ch->mode & MODE_DOWN ? MIN(MIN(n, DOWN_PIECE >> shift), ch->addr + 1u) : MIN(n, 0x10000u - ch->addr);
 		run(d, channel, (uint8_t *)buf + (done << shift), n);
 		done += n;
 		*tc = n == left;

@@ -15,6 +15,7 @@
 #include "dev/vga/vga_int.h"
 
 #include <string.h>
+#include <sys/mman.h>
 
 #define MAX_XRES 4096u
 #define MAX_YRES 4096u
@@ -85,11 +86,16 @@ static void set_vga_mode(struct vga *v)
 	}
 }
 
+/* The host takes pages back and gives zeros for them when they are touched again: sixteen megabytes would take
+ * milliseconds, with the lock held, and the guest may draw as soon as this is done. */
 static void clear_screen(struct vga *v)
 {
-	uint32_t len = vbe_pitch(v) * v->s.vbe[VBE_YRES] * (v->s.vbe[VBE_BPP] == 4 ? 4 : 1);
+	uint32_t len = MIN(vbe_pitch(v) * v->s.vbe[VBE_YRES] * (v->s.vbe[VBE_BPP] == 4 ? 4 : 1), VGA_VRAM_SIZE);
+	uint32_t pages = len & ~4095u;
 
-	memset(v->vram, 0, MIN(len, VGA_VRAM_SIZE));
+	if (madvise(v->vram, pages, MADV_DONTNEED))
+		pages = 0;
+	memset(v->vram + pages, 0, len - pages);
 }
 
 static void write_enable(struct vga *v, uint16_t val)

@@ -17,6 +17,7 @@ struct virtio_console;
 
 /* Where a device sits. */
 struct virtio_place {
+	struct loop *loop;
 	struct mem *mem;
 	struct pci_bus *bus;
 	struct state_set *states;

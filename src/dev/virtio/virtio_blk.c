@@ -56,6 +56,7 @@ static struct slot *slot_get(struct virtio_blk *b)
 
 	if (!s) {
 		s = xalloc(sizeof(*s));
+		b->dev.spent += (unsigned)sizeof(*s) / 64; /* and touched for the first time */
 		s->b = b;
 	} else {
 		b->idle = s->next;
@@ -84,8 +85,6 @@ static void finish(struct slot *s, uint8_t status)
 	slot_put(s);
 }
 
-static void blk_notify(void *opaque, unsigned q);
-
 static void request_done(struct block_req *req, int result)
 {
 	struct slot *s = req->opaque;
@@ -96,7 +95,7 @@ static void request_done(struct block_req *req, int result)
 		virtq_written(&b->dev, &s->elem, s->elem.in_len - 1);
 	finish(s, result ? S_IOERR : S_OK);
 	if (was_full)
-		blk_notify(b, 0);
+		virtio_again(&b->dev, 0);
 }
 
 /* Segments [first, first + n) without their first skip and beyond len bytes. Returns entries. */
@@ -134,7 +133,9 @@ static void transfer(struct slot *s, bool write, uint64_t sector)
 	uint64_t len = write ? e->out_len - HEADER_LEN : e->in_len - 1, size = block_size(s->b->blk);
 	unsigned n;
 
-	if (len % SECTOR || len > size || sector > (size - len) / SECTOR || (write && block_readonly(s->b->blk))) {
+	/* more than all of RAM can only go to the same place again and again */
+	if (len % SECTOR || len > size || len > mem_ram_size(s->b->dev.mem) || sector > (size - len) / SECTOR ||
+	    (write && block_readonly(s->b->blk))) {
 		finish(s, S_IOERR);
 		return;
 	}
@@ -262,6 +263,7 @@ void virtio_blk_free(struct virtio_blk *b)
 {
 	if (!b)
 		return;
+	virtio_fini(&b->dev);
 	while (b->idle) {
 		struct slot *s = b->idle;
 

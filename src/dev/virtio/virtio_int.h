@@ -23,6 +23,8 @@
 #define VIRTIO_MAX_QUEUES 2
 #define VIRTQ_MAX_SIZE 256u /* of a queue, and so of a chain: 2.6.5.3.1 */
 #define VIRTIO_NO_VECTOR 0xffff
+/* What a device does at once, with the lock held: look at so many descriptors, or copy eight times as many bytes. */
+#define VIRTIO_TURN 4096u
 
 struct virtq_state {
 	uint64_t desc, avail, used; /* guest-physical */
@@ -70,6 +72,9 @@ struct virtio_dev {
 	uint64_t features;    /* offered */
 	uint8_t config[64];   /* device-specific configuration, read-only to the driver */
 	unsigned inflight;    /* requests that still may touch guest memory */
+	struct loop_timer again; /* armed while the bits of queues that go on are not 0 */
+	uint32_t again_queues;
+	unsigned spent;       /* of VIRTIO_TURN */
 	uint8_t pci_cfg_cap;  /* offset of the capability that reaches BARs through configuration space */
 };
 
@@ -85,7 +90,10 @@ struct virtq_elem {
 /* virtio_pci.c. feature bits beyond type->features (read-only disk) go to extra. */
 void virtio_init(struct virtio_dev *d, const struct virtio_type *type, const struct virtio_place *place,
                  uint64_t extra, void *opaque);
+void virtio_fini(struct virtio_dev *d);
 void virtio_reset(struct virtio_dev *d);
+/* The turn is over, or what was waited for has come: notify() the device of queue q in a moment, timers first. */
+void virtio_again(struct virtio_dev *d, unsigned q);
 /* Interrupt the driver for queue q if it wants that. */
 void virtio_notify_guest(struct virtio_dev *d, unsigned q);
 /* The driver broke the rules: stop until it resets the device. */
@@ -98,8 +106,10 @@ static inline bool virtio_running(const struct virtio_dev *d)
 	       (d->s.status & VIRTIO_STATUS_DRIVER_OK || !(d->s.driver_features & VIRTIO_F_VERSION_1));
 }
 
-/* virtqueue.c. Take the next chain; false: none, or the device is now broken. */
+/* virtqueue.c. Take the next chain; false: none, or the turn is over, or the device is now broken. */
 bool virtq_pop(struct virtio_dev *d, unsigned q, struct virtq_elem *e);
+/* The chain that was taken last is to be taken again. */
+void virtq_unpop(struct virtio_dev *d, unsigned q);
 /* Buffers waiting, without taking any. */
 unsigned virtq_waiting(struct virtio_dev *d, unsigned q);
 /* Give the chain back, its first `written` device-writable bytes filled: virtq_write did, or virtq_written was told. */

@@ -23,6 +23,7 @@
 #define LEGACY_BAR_SIZE 128
 #define LEGACY_CONFIG 20 /* 24 while MSI-X is enabled */
 #define CAP_PCI_CFG 5
+#define AGAIN_NS 100000u
 #define CAP_PCI_CFG_LEN 20
 
 static void update_intx(struct virtio_dev *d)
@@ -61,6 +62,8 @@ void virtio_reset(struct virtio_dev *d)
 		d->s.vq[q].size = d->type->queue_size;
 		d->s.vq[q].vector = VIRTIO_NO_VECTOR;
 	}
+	d->again_queues = 0;
+	loop_timer_cancel(&d->again);
 	update_intx(d);
 	if (d->type->reset)
 		d->type->reset(d->opaque);
@@ -74,7 +77,26 @@ static void notify(struct virtio_dev *d, uint64_t q)
 		guest_log("%s: notified while it may not reach memory", d->name);
 		return;
 	}
+	d->spent = 0;
 	d->type->notify(d->opaque, (unsigned)q);
+}
+
+void virtio_again(struct virtio_dev *d, unsigned q)
+{
+	if (!d->again_queues)
+		loop_timer_set(&d->again, loop_now(d->again.loop) + AGAIN_NS);
+	d->again_queues |= 1u << q;
+}
+
+static void go_on(void *opaque)
+{
+	struct virtio_dev *d = opaque;
+	uint32_t queues = d->again_queues;
+
+	d->again_queues = 0;
+	for (unsigned q = 0; q < d->type->nqueues; q++)
+		if (queues >> q & 1)
+			notify(d, q);
 }
 
 static struct virtq_state *selected(struct virtio_dev *d)
@@ -475,9 +497,15 @@ static const struct st_field virtio_state_type_fields[] = {
 };
 static ST_TYPE(virtio_state_type, struct virtio_state, 1, check_state);
 
+/* What was left for another turn is not in the state: each queue is looked at. */
 static void loaded(void *opaque)
 {
-	update_intx(opaque);
+	struct virtio_dev *d = opaque;
+
+	update_intx(d);
+	for (unsigned q = 0; q < d->type->nqueues; q++)
+		if (d->s.vq[q].enabled)
+			virtio_again(d, q);
 }
 
 static void register_state(struct virtio_dev *d, struct state_set *states)
@@ -495,6 +523,7 @@ void virtio_init(struct virtio_dev *d, const struct virtio_type *type, const str
 {
 	must(type->nqueues <= VIRTIO_MAX_QUEUES && type->queue_size <= VIRTQ_MAX_SIZE &&
 	     type->config_len <= sizeof(d->config));
+	loop_timer_init(&d->again, place->loop, go_on, d);
 	d->mem = place->mem;
 	d->name = place->name;
 	d->type = type;
@@ -512,4 +541,9 @@ void virtio_init(struct virtio_dev *d, const struct virtio_type *type, const str
 	pci_add(place->bus, &d->pci, place->devfn);
 	register_state(d, place->states);
 	virtio_reset(d);
+}
+
+void virtio_fini(struct virtio_dev *d)
+{
+	loop_timer_cancel(&d->again);
 }

@@ -8,6 +8,8 @@
  *     size.
  * I3  Who writes to guest memory tells mem at once (mem_dma_written), whatever becomes of the request and the device:
  *     there may be code.
+ * I4  A queue of the longest chains takes milliseconds, and rings that overlap never end. So a device takes no chain
+ *     when its turn is over (VIRTIO_TURN); virtio_again goes on, other timers first.
  * Source: VIRTIO 1.1, 2.6.
  */
 #include <string.h>
@@ -161,6 +163,10 @@ bool virtq_pop(struct virtio_dev *d, unsigned q, struct virtq_elem *e)
 
 	if (!map_rings(d, vq, &r) || !waiting(d, vq, &r))
 		return false;
+	if (d->spent >= VIRTIO_TURN) {
+		virtio_again(d, q);
+		return false;
+	}
 	e->head = load16(r.avail + 4 + 2u * (vq->last_avail & (vq->size - 1u)));
 	e->nout = e->nin = 0;
 	e->out_len = e->in_len = 0;
@@ -170,7 +176,13 @@ bool virtq_pop(struct virtio_dev *d, unsigned q, struct virtq_elem *e)
 		return false;
 	}
 	vq->last_avail++;
+	d->spent += 1 + e->nout + e->nin;
 	return true;
+}
+
+void virtq_unpop(struct virtio_dev *d, unsigned q)
+{
+	d->s.vq[q].last_avail--;
 }
 
 void virtq_written(struct virtio_dev *d, const struct virtq_elem *e, uint64_t n)

@@ -261,24 +261,29 @@ static void long_block(void **state)
 
 static void video_ram(void **state)
 {
-	/* I4: memory whose writers tell nobody but the screen: no block is kept of it. */
+	/* I4: memory whose writers tell nobody, or nobody but the screen: no block is kept of it; of ROM there is. */
 	static uint8_t dirty[1];
-	struct mem_region vram = { .name = "vram", .base = 0xf0000000, .size = 4096, .priority = 1, .writable = true,
-		.dirty = dirty };
+	struct mem_region vram = { .name = "vram", .base = 0xf0000000, .size = 4096, .priority = 1 };
 
 	vram.host = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	assert_true(vram.host != MAP_FAILED);
 	memcpy(vram.host, long_one, sizeof(long_one));
-	loop_lock(loop);
-	mem_region_enable(mem, &vram);
-	loop_unlock(loop);
-	go_to(0xf0000000);
-	assert_ptr_equal(xlate_find_block(x, GATE_NONE), &x->step_block);
-	assert_true(consistent());
-	cpu_fpu_park(cpu);
-	loop_lock(loop);
-	mem_region_disable(mem, &vram);
-	loop_unlock(loop);
+	for (unsigned kind = 0; kind < 3; kind++) {
+		vram.writable = kind > 0;
+		vram.dirty = kind > 1 ? dirty : NULL;
+		loop_lock(loop);
+		mem_region_enable(mem, &vram);
+		loop_unlock(loop);
+		mmu_flush_all(cpu);
+		xlate_flush(x);
+		go_to(0xf0000000);
+		assert_int_equal(xlate_find_block(x, GATE_NONE) == &x->step_block, vram.writable);
+		assert_true(consistent());
+		cpu_fpu_park(cpu);
+		loop_lock(loop);
+		mem_region_disable(mem, &vram);
+		loop_unlock(loop);
+	}
 	munmap(vram.host, 4096);
 }
 

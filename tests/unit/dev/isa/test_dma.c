@@ -114,6 +114,24 @@ static void wraps_in_page(void **state)
 	assert_memory_equal(mem_ram_base(mem) + 0x3fffe, "\4\3", 2);
 }
 
+static void far_down(void **state)
+{
+	/* A whole track downwards: the first byte lies highest; memory is accessed in pieces, not byte by byte. */
+	static uint8_t buf[36864], back[36864];
+	bool tc;
+
+	for (unsigned k = 0; k < sizeof(buf); k++)
+		buf[k] = (uint8_t)(k * 31 + k / 256);
+	program(0x64, 0x39000, sizeof(buf) - 1);
+	assert_int_equal(dma_transfer(dma, 2, buf, sizeof(buf), DMA_TO_MEMORY, &tc), sizeof(buf));
+	assert_true(tc);
+	for (unsigned k = 0; k < sizeof(buf); k++)
+		assert_int_equal(mem_ram_base(mem)[0x39000 - k], buf[k]);
+	program(0x68, 0x39000, sizeof(buf) - 1);
+	assert_int_equal(dma_transfer(dma, 2, back, sizeof(back), DMA_FROM_MEMORY, &tc), sizeof(back));
+	assert_memory_equal(back, buf, sizeof(buf));
+}
+
 static void words(void **state)
 {
 	/* Channels 5 to 7 count words and ignore bit 0 of the page. */
@@ -137,7 +155,8 @@ static void words(void **state)
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
-	const struct CMUnitTest tests[] = { T(write_memory), T(read_memory), T(wraps_in_page), T(words) };
+	const struct CMUnitTest tests[] = { T(write_memory), T(read_memory), T(wraps_in_page), T(far_down),
+		T(words) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

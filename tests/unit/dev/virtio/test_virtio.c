@@ -33,6 +33,7 @@ static int setup_disk(bool readonly)
 	pc = small_pc_new();
 	disk_path = make_image(64 * 512);
 	disk = open_image(pc, disk_path, readonly);
+	place.loop = pc->loop;
 	place.mem = pc->mem;
 	place.bus = pc->bus;
 	place.states = pc->states;

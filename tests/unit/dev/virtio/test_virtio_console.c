@@ -12,8 +12,8 @@
 static struct small_pc *pc;
 static struct virtio_console *con;
 static struct ui_stream_sink sink;
-static uint8_t sent[256];
-static unsigned nsent, readies;
+static uint8_t sent[1u << 20];
+static unsigned nsent, readies, room;
 
 void ui_stream_attach(struct ui_stream *s, const struct ui_stream_sink *k)
 {
@@ -24,6 +24,11 @@ void ui_stream_write(struct ui_stream *s, const uint8_t *buf, unsigned len)
 {
 	for (unsigned i = 0; i < len && nsent < sizeof(sent); i++)
 		sent[nsent++] = buf[i];
+}
+
+unsigned ui_stream_room(struct ui_stream *s)
+{
+	return room;
 }
 
 void ui_stream_ready(struct ui_stream *s)
@@ -59,6 +64,7 @@ static int setup(void **state)
 	struct virtio_place place = {0};
 
 	pc = small_pc_new();
+	place.loop = pc->loop;
 	place.mem = pc->mem;
 	place.bus = pc->bus;
 	place.states = pc->states;
@@ -75,6 +81,7 @@ static int setup(void **state)
 	start_queue(1);
 	w(MODERN + 20, 15, 1);
 	nsent = readies = 0;
+	room = 1u << 20;
 	return 0;
 }
 
@@ -107,6 +114,43 @@ static void output(void **state)
 	assert_memory_equal(sent, "hello world", 11);
 	assert_int_equal(r(RING(1) + 0x2002, 2), 2);
 	assert_int_equal(r(MODERN + 0x1000, 1), 1);
+}
+
+static void long_output(void **state)
+{
+	/* 2.6: a chain may be longer than what is sent at once; timers come in between, and every byte once. */
+	uint8_t *ram = mem_ram_base(pc->mem);
+
+	for (unsigned k = 0; k < 0x40000; k++)
+		ram[DATA + k] = (uint8_t)(k * 7 + k / 251);
+	give(1, 1, DATA, 0x40000, 0);
+	for (unsigned at = 0; r(RING(1) + 0x2002, 2) == 0;) {
+		assert_in_range(nsent - at, 1, 8 * 4096 + 4096);
+		at = nsent;
+		loop_step(pc->loop, 100000);
+	}
+	assert_int_equal(nsent, 0x40000);
+	assert_memory_equal(sent, ram + DATA, nsent);
+	assert_int_equal(r(RING(1) + 0x2002, 2), 1);
+}
+
+static void host_behind(void **state)
+{
+	/* A stream without room: chains wait in the queue, also after their notifications, until there is room. */
+	mem_write(pc->mem, DATA, "hello world", 11);
+	room = 3;
+	give(1, 1, DATA, 3, 0);
+	room = 0;
+	give(1, 2, DATA + 3, 8, 0);
+	loop_step(pc->loop, 1000000000);
+	assert_int_equal(nsent, 3);
+	assert_int_equal(r(RING(1) + 0x2002, 2), 1);
+	room = 100;
+	sink.room(sink.opaque);
+	loop_step(pc->loop, 1000000);
+	assert_int_equal(nsent, 11);
+	assert_memory_equal(sent, "hello world", 11);
+	assert_int_equal(r(RING(1) + 0x2002, 2), 2);
 }
 
 static void input(void **state)
@@ -156,7 +200,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
-		T(output), T(input), T(input_is_told), T(coverage),
+		T(output), T(long_output), T(host_behind), T(input), T(input_is_told), T(coverage),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
