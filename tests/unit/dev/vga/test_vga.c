@@ -429,6 +429,24 @@ static void test_vbe(void **state)
 	assert_int_equal(dispi_read(3), 32);
 }
 
+/* A mode set clears what is seen, to the byte, not the rest; and nothing with bit 7. */
+static void test_vbe_clear(void **state)
+{
+	const uint32_t len = 640 * 481;
+
+	for (unsigned keep = 0; keep < 2; keep++) {
+		memset(vga_vram(vga), 0x55, len + 1);
+		dispi(1, 640);
+		dispi(2, 481);
+		dispi(3, 8);
+		dispi(4, keep ? 0x81 : 1);
+		for (uint32_t k = 0; k < len; k++)
+			assert_int_equal(vga_vram(vga)[k], keep ? 0x55 : 0);
+		assert_int_equal(vga_vram(vga)[len], 0x55);
+		dispi(4, 0);
+	}
+}
+
 /* Banked access moves the window over video RAM in 64 KiB steps; switching off returns to bank 0. */
 static void test_vbe_bank(void **state)
 {
@@ -555,6 +573,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_odd_even, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_chain4, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_vbe, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_vbe_clear, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_vbe_bank, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_pci, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_hostile, setup, teardown),
