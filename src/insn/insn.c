@@ -90,18 +90,24 @@ bool insn_seg_ok(const struct cpu *cpu, unsigned seg, uint64_t off, size_t size,
 	return (size <= max && off <= max - size) || (seg_allows(cpu, s, kind) && insn_seg_fits(s, off, size));
 }
 
-/* #AC (SDM vol 3 6.15). Intel's CPUs do not look at operands of more than 8 bytes but for the 10-byte ones of x87. */
+/* What an operand must be aligned to if alignment is checked (SDM vol 3 6.15): its size, of 80-bit numbers 8; 1: of it
+ * the check does not speak. */
+static size_t alignment(const struct cpu *cpu, size_t size)
+{
+	if (size == 10)
+		return 8;
+	if (size & (size - 1) || size > 64)
+		return 1;
+	if (size > 8)
+		return cpu_rule(cpu, RULE_ALIGN_VECTORS) ? 16 : 1;
+	return size;
+}
+
 void insn_align_raise(struct cpu *cpu, gla_t gla, size_t size)
 {
-	size_t align = size == 10 ? 8 : size;
-
 	if (cpu->s.cpl != 3 || !(cpu->s.rflags & FL_AC) || !(cpu->s.cr0 & CR0_AM))
 		return;
-	if (cpu_rule(cpu, RULE_ALIGN_VECTORS) && (align == 16 || align == 32 || align == 64))
-		align = 16;
-	else if (align > 8)
-		return;
-	if (!(align & (align - 1)) && gla & (align - 1) && cpu_canonical(gla))
+	if (gla & (alignment(cpu, size) - 1) && cpu_canonical(gla))
 		cpu_raise(cpu, EXC_AC, 0);
 }
 

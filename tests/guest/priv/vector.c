@@ -11,6 +11,7 @@ V(v_move, "vmovaps (" DI "), %ymm0");
 V(v_moveu, "vmovups (" DI "), %ymm0");
 V(v_addm, "vaddps (" DI "), %ymm0, %ymm0");
 V(s_moveu, "movups (" DI "), %xmm0");
+V(s_env, "fldenv (" DI ")");
 V(e_moveu, "vmovups (" DI "), %zmm0");
 V(e_masked, "kmovw %eax, %k1\n vmovups (" DI "), %zmm0{%k1}");
 V(v_mxcsr, "vldmxcsr mxcsr");
@@ -420,6 +421,7 @@ static void alignment(void)
 {
 	static const struct { const char *code, *at; int wide, never; } rows[] = {
 		{ s_moveu, s_moveu_at, 0, 0 }, { v_moveu, v_moveu_at, 0, 0 }, { v_addm, v_addm_at, 0, 0 },
+		{ s_env, s_env_at, 0, 1 }, /* 28 bytes */
 		{ e_moveu, e_moveu_at, 1, 0 }, { e_masked, e_masked_at, 1, 1 },
 	};
 	u32 r[4];
