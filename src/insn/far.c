@@ -378,6 +378,8 @@ static void ret_real_raise(struct cpu *cpu, const struct insn *in, struct pops *
 static uint16_t ret_stack_raise(struct cpu *cpu, const struct insn *in, struct pops *p, uint64_t *sp)
 {
 	p->sp = (p->sp + in->imm) & size_mask(p->stsize);
+	if (cpu_rule(cpu, RULE_RETURN_READS_ALL)) /* SS first, as IRET does everywhere (seen) */
+		return pops_far_raise(cpu, p, in->opsize, sp);
 	*sp = pops_next_raise(cpu, p, in->opsize);
 	return pops_sel_raise(cpu, p, in->opsize);
 }

@@ -153,6 +153,7 @@ static void pointer64(void **state)
 	b->cpu->s.gpr[RSP] = HOLE - 16;
 	assert_false(run(b, insn_ret_far, &in));
 	assert_raised(b, EXC_PF, 0);
+	assert_int_equal(b->cpu->event.cr2, HOLE + 8); /* SS first */
 	b->model->vendor = VENDOR_INTEL;
 	assert_false(run(b, insn_ret_far, &in));
 	assert_raised(b, EXC_GP, GDT_END);
