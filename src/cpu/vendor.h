@@ -11,7 +11,7 @@ enum vendor_rule {
 #undef VENDOR_RULE
 };
 
-static inline bool cpu_rule(const struct cpu *cpu, enum vendor_rule rule)
+static inline bool vendor_rule(bool amd, enum vendor_rule rule)
 {
 	static const uint8_t whose[] = {
 #define VENDOR_RULE(name, whose) VENDOR_##whose,
@@ -19,7 +19,12 @@ static inline bool cpu_rule(const struct cpu *cpu, enum vendor_rule rule)
 #undef VENDOR_RULE
 	};
 
-	return cpu_is_amd(cpu) == (whose[rule] == VENDOR_AMD);
+	return amd == (whose[rule] == VENDOR_AMD);
+}
+
+static inline bool cpu_rule(const struct cpu *cpu, enum vendor_rule rule)
+{
+	return vendor_rule(cpu_is_amd(cpu), rule);
 }
 
 #endif

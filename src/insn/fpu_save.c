@@ -10,7 +10,7 @@
  * Sources: SDM vol 1 8.1.10 (x87 images), 10.5 (FXSAVE), 13.4 to 13.11 (XSAVE).
  */
 #include "insn/insn_int.h"
-#include "cpu/cpuid.h"
+#include "cpu/vendor.h"
 
 #define FX_SIZE 512
 #define FX_FOP 6
@@ -63,13 +63,12 @@ static gla_t aligned_raise(struct cpu *cpu, const struct insn *in, size_t size, 
 	return gla;
 }
 
-/* s.x87_* up to date. fop: what the host says of the opcode: Intel's CPUs do not keep it unless an unmasked exception
- * waits (SDM vol 1 8.1.9.1), AMD's always do (AMD64 APM vol 1 6.2.5). */
+/* s.x87_* up to date. fop: what the host says of the opcode. */
 static const struct cpu_state *pointers(struct cpu *cpu, uint16_t fop)
 {
 	if (cpu->x87_at)
 		cpu->x87_settle(cpu);
-	if (!cpu_is_amd(cpu) && !fop)
+	if (!fop && !cpu_rule(cpu, RULE_X87_OPCODE_ALWAYS))
 		cpu->s.x87_op = 0;
 	return &cpu->s;
 }

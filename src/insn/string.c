@@ -13,7 +13,7 @@
  * I2  Between chunks a waiting interrupt or request stops the instruction with next_rip at itself.
  */
 #include "base/bytes.h"
-#include "cpu/cpuid.h"
+#include "cpu/vendor.h"
 #include "insn/insn_int.h"
 
 struct str {
@@ -31,11 +31,10 @@ static struct str str_begin(const struct cpu *cpu, const struct insn *in)
 	return (struct str){ in->opsize, in->adsize, cpu->s.rflags & FL_DF, count, step && count ? 1 : count };
 }
 
-/* A repeat truncates RCX before anything else, MOVS and STOS their address registers too, as Intel CPUs do; others
- * only as they advance, and AMD's all of them. */
+/* Registers that a repeat truncates before anything else; the others are as they advance. */
 static void truncate(struct cpu *cpu, const struct insn *in, unsigned reg)
 {
-	if (in->rep && !cpu_is_amd(cpu))
+	if (in->rep && cpu_rule(cpu, RULE_REP_TRUNCATES_FIRST))
 		reg_set(cpu, reg, cpu->s.gpr[reg], in->adsize);
 }
 
@@ -484,13 +483,10 @@ static uint64_t cmps_chunk_raise(struct cpu *cpu, const struct insn *in, const s
 	struct cmp_flags f;
 	gla_t to, from;
 
-	if (cpu_is_amd(cpu)) {
-		from = operand_raise(cpu, st, in->seg, si);
-		to = operand_raise(cpu, st, SEG_ES, di);
-	} else { /* the second operand comes first */
-		to = operand_raise(cpu, st, SEG_ES, di);
-		from = operand_raise(cpu, st, in->seg, si);
-	}
+	if (cpu_rule(cpu, RULE_CMPS_SECOND_FIRST))
+		operand_raise(cpu, st, SEG_ES, di);
+	from = operand_raise(cpu, st, in->seg, si);
+	to = operand_raise(cpu, st, SEG_ES, di);
 
 	if (st->limit > 1) {
 		n = room(st, from, si);
@@ -510,11 +506,10 @@ static uint64_t cmps_chunk_raise(struct cpu *cpu, const struct insn *in, const s
 	return 1;
 }
 
-/* CMPS and SCAS between iterations, and where one faults: flags are those of the beginning (SDM vol 2 "REP"), but of
- * the last comparison on AMD's CPUs (as seen on Zen 3 and 5). */
+/* CMPS and SCAS between iterations, and where one faults. */
 static void first_flags(struct cpu *cpu, uint64_t flags)
 {
-	if (!cpu_is_amd(cpu))
+	if (cpu_rule(cpu, RULE_REP_FLAGS_OF_BEGINNING))
 		cpu->s.rflags = (cpu->s.rflags & ~(uint64_t)FL_ARITH) | (flags & FL_ARITH);
 }
 

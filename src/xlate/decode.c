@@ -10,6 +10,7 @@
 #include <Zydis/Zydis.h>
 #include <string.h>
 
+#include "cpu/vendor.h"
 #include "xlate/key.h"
 
 struct policy {
@@ -53,6 +54,11 @@ void dec_isa_init(struct dec_isa *isa, const struct cpu_model *m)
 	}
 	isa->lzcnt = isa->has[ZYDIS_ISA_SET_LZCNT / 8] >> ZYDIS_ISA_SET_LZCNT % 8 & 1;
 	isa->tzcnt = isa->has[ZYDIS_ISA_SET_BMI1 / 8] >> ZYDIS_ISA_SET_BMI1 % 8 & 1;
+}
+
+static bool rule(const struct dec_isa *isa, enum vendor_rule r)
+{
+	return vendor_rule(isa->amd, r);
 }
 
 /* Listed, and offered to the guest? Else it is #UD, whatever the library and the host's CPU know. */
@@ -526,9 +532,9 @@ static void forget_64bit(struct dec *d, const ZydisDecodedInstruction *zi, const
 
 /* Whole-register operands of legacy SSE must be aligned but for the moves that say otherwise; of VEX and EVEX only
  * those of moves that say so (SDM vol 2 2.5, exception types 1 and 4). */
-static bool must_align(const struct dec *d, const ZydisDecodedInstruction *zi, bool amd)
+static bool must_align(const struct dec *d, const ZydisDecodedInstruction *zi, bool not_sha)
 {
-	if (amd && zi->meta.isa_set == ZYDIS_ISA_SET_SHA) /* as seen on Zen 3 and Zen 5 */
+	if (not_sha && zi->meta.isa_set == ZYDIS_ISA_SET_SHA)
 		return false;
 	switch (zi->mnemonic) {
 	case ZYDIS_MNEMONIC_MOVUPS: case ZYDIS_MNEMONIC_MOVUPD: case ZYDIS_MNEMONIC_MOVDQU: case ZYDIS_MNEMONIC_LDDQU:
@@ -564,13 +570,11 @@ static bool waits_for_x87(const ZydisDecodedInstruction *zi, const ZydisDecodedO
 	return is_x87(zi);
 }
 
-/* 0F 0D is a prefetch, and with a register a NOP to Intel's CPUs alone (APM vol 3 PREFETCH). */
-static bool undefined_to_amd(const struct dec *d, const ZydisDecodedInstruction *zi)
+static bool prefetches_register(const struct dec *d, const ZydisDecodedInstruction *zi)
 {
 	return zi->meta.isa_set == ZYDIS_ISA_SET_PREFETCH_NOP && d->map == 1 && d->opcode == 0x0d && !d->in.has_mem;
 }
 
-/* AMD's CPUs let the last repeat prefix say what LOOPE and LOOPNE go by (as seen on Zen 5): F2 makes either LOOPNE. */
 static uint8_t loop_condition(const struct dec *d, const ZydisDecodedInstruction *zi)
 {
 	uint8_t rep = 0;
@@ -586,7 +590,7 @@ static void set_class(const struct dec_isa *isa, struct dec *d, const ZydisDecod
 	const ZydisDecodedOperand *ops)
 {
 	const struct policy *p = &policies[zi->mnemonic];
-	if (!offered(isa, zi) || (isa->amd && undefined_to_amd(d, zi))) {
+	if (!offered(isa, zi) || (rule(isa, RULE_PREFETCH_MEMORY_ONLY) && prefetches_register(d, zi))) {
 		d->cls = DC_UD;
 		return;
 	}
@@ -605,7 +609,7 @@ static void set_class(const struct dec_isa *isa, struct dec *d, const ZydisDecod
 		d->cc = d->opcode & 15;
 	}
 	if (d->cls == DC_LOOP)
-		d->cc = isa->amd ? loop_condition(d, zi) : d->opcode;
+		d->cc = rule(isa, RULE_LOOP_BY_REPEAT) ? loop_condition(d, zi) : d->opcode;
 	if (d->cls == DC_COPY && !vec && d->in.has_mem && d->map == 1 &&
 	    (d->opcode == 0xa3 || d->opcode == 0xab || d->opcode == 0xb3 || d->opcode == 0xbb))
 		d->cls = DC_BT;
@@ -651,8 +655,7 @@ static bool is_off(const struct dec *d, const ZydisDecodedInstruction *zi, const
 	return (mmx || zi->meta.isa_ext == ZYDIS_ISA_EXT_MMX) && key & KEY_X87_OFF;
 }
 
-/* How a CPU without them reads the encodings of extensions, and AMD's CPUs near branches with an operand-size prefix
- * (APM vol 3 JMP; Intel's ignore it in 64-bit mode, SDM vol 2 JMP). */
+/* How a CPU without them reads the encodings of extensions. */
 static void set_decoder(const struct dec_isa *isa, ZydisDecoder *dec)
 {
 	ZydisDecoderEnableMode(dec, ZYDIS_DECODER_MODE_MPX, ZYAN_FALSE);
@@ -660,7 +663,7 @@ static void set_decoder(const struct dec_isa *isa, ZydisDecoder *dec)
 	ZydisDecoderEnableMode(dec, ZYDIS_DECODER_MODE_WBNOINVD, ZYAN_FALSE);
 	ZydisDecoderEnableMode(dec, ZYDIS_DECODER_MODE_LZCNT, isa->lzcnt);
 	ZydisDecoderEnableMode(dec, ZYDIS_DECODER_MODE_TZCNT, isa->tzcnt);
-	ZydisDecoderEnableMode(dec, ZYDIS_DECODER_MODE_AMD_BRANCHES, isa->amd);
+	ZydisDecoderEnableMode(dec, ZYDIS_DECODER_MODE_AMD_BRANCHES, rule(isa, RULE_NEAR_BRANCH_16));
 }
 
 static enum dec_status fetch(const struct dec_isa *isa, ZydisDecodedInstruction *zi, ZydisDecodedOperand *ops,
@@ -694,7 +697,6 @@ static void no_sib_base(struct dec *d, const ZydisDecodedInstruction *zi, const 
 		}
 }
 
-/* UD0 and UD1 have a ModRM byte to Intel's CPUs alone (SDM vol 2 UD), which AMD's do not wait for. */
 static bool undefined_at_once(const uint8_t *bytes, unsigned len, bool code64)
 {
 	unsigned i = 0;
@@ -704,7 +706,7 @@ static bool undefined_at_once(const uint8_t *bytes, unsigned len, bool code64)
 	return i + 1 < len && bytes[i] == 0x0f && (bytes[i + 1] == 0xb9 || bytes[i + 1] == 0xff);
 }
 
-/* PAUSE with REX.B: to Intel's CPUs the same, to AMD's XCHG of RAX and R8. The same without its F3. */
+/* PAUSE with REX.B, without its F3. */
 static enum dec_status fetch_xchg_r8(const struct dec_isa *isa, ZydisDecodedInstruction *zi, ZydisDecodedOperand *ops,
 	uint32_t key, bool real, const uint8_t *bytes, unsigned len)
 {
@@ -742,8 +744,7 @@ static enum dec_status fetch_half_scalar(const struct dec_isa *isa, ZydisDecoded
 	return st == DEC_OK && !is_scalar(zi->meta.exception_class) ? DEC_UD : st;
 }
 
-/* A near branch with an operand-size prefix in 64-bit code: its operand and RIP have 16 bits to AMD's CPUs (APM vol 3
- * CALL, Jcc, JMP, LOOPcc, RET). Zydis knows of those with 32 bits of displacement alone. */
+/* Zydis knows of those with 32 bits of displacement alone. */
 static bool narrow_branch(const struct dec *d, const ZydisDecodedInstruction *zi, uint32_t key)
 {
 	bool near = zi->meta.branch_type == ZYDIS_BRANCH_TYPE_SHORT || zi->meta.branch_type == ZYDIS_BRANCH_TYPE_NEAR;
@@ -799,9 +800,9 @@ enum dec_status dec_decode_tail(const struct dec_isa *isa, struct dec *d, uint32
 	enum dec_status st = fetch(isa, &zi, ops, key, real, bytes, len);
 	if (st == DEC_UD)
 		st = fetch_half_scalar(isa, &zi, ops, key, real, bytes, len);
-	if (st == DEC_MORE && isa->amd && undefined_at_once(bytes, len, key_code64(key)))
+	if (st == DEC_MORE && rule(isa, RULE_UD_WITHOUT_MODRM) && undefined_at_once(bytes, len, key_code64(key)))
 		return DEC_UD;
-	if (st == DEC_OK && isa->amd && zi.mnemonic == ZYDIS_MNEMONIC_PAUSE && zi.raw.rex.B)
+	if (st == DEC_OK && zi.mnemonic == ZYDIS_MNEMONIC_PAUSE && zi.raw.rex.B && rule(isa, RULE_PAUSE_REX_IS_XCHG))
 		st = fetch_xchg_r8(isa, &zi, ops, key, real, bytes, len);
 	if (st != DEC_OK)
 		return st;
@@ -825,10 +826,12 @@ enum dec_status dec_decode_tail(const struct dec_isa *isa, struct dec *d, uint32
 	set_flags(d, &zi);
 	if (zi.attributes & ZYDIS_ATTRIB_HAS_NOTRACK && !key_code64(key)) /* 3E is an override too */
 		in->seg = SEG_DS;
-	if (in->has_mem && zi.mnemonic == ZYDIS_MNEMONIC_MOVSXD && in->opsize == 2 && !isa->amd)
-		d->mem_size = 2; /* reads a word, whatever its name says; AMD's CPUs read what it says */
-	if (isa->amd && narrow_branch(d, &zi, key))
-		in->opsize = 2, d->mem_size = in->has_mem ? 2 : 0;
+	if (in->has_mem && zi.mnemonic == ZYDIS_MNEMONIC_MOVSXD && in->opsize == 2 && rule(isa, RULE_MOVSXD_WORD))
+		d->mem_size = 2; /* whatever its name says */
+	if (rule(isa, RULE_NEAR_BRANCH_16) && narrow_branch(d, &zi, key)) {
+		in->opsize = 2;
+		d->mem_size = in->has_mem ? 2 : 0;
+	}
 	if (d->mem_wr && is_x87(&zi)) /* an unmasked exception stores nothing: a bounced store must hold what was there */
 		d->mem_rd = true;
 	if (in->has_mem && zi.attributes & ZYDIS_ATTRIB_HAS_SIB && zi.raw.modrm.mod == 0 && zi.raw.sib.base == 5 &&
@@ -836,7 +839,7 @@ enum dec_status dec_decode_tail(const struct dec_isa *isa, struct dec *d, uint32
 		no_sib_base(d, &zi, ops);
 	if (!key_code64(key) && d->enc != ENC_LEGACY)
 		forget_64bit(d, &zi, ops);
-	d->aligned = in->has_mem && must_align(d, &zi, isa->amd);
+	d->aligned = in->has_mem && must_align(d, &zi, rule(isa, RULE_SHA_UNALIGNED));
 	d->waits = in->has_mem && waits_for_x87(&zi, ops);
 	set_class(isa, d, &zi, ops);
 	if (d->cls == DC_HELPER)

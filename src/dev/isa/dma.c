@@ -9,6 +9,7 @@
  *
  * Sources: Intel 8237A datasheet (231466); IBM PC/AT Technical Reference for the page registers.
  */
+#include "base/bytes.h"
 #include "dev/isa/dma.h"
 
 #include <stdlib.h>
@@ -179,7 +180,7 @@ static void move(struct dma *d, gpa_t gpa, uint8_t *buf, unsigned len, uint8_t t
 static void reverse(uint8_t *to, const uint8_t *from, unsigned n, unsigned shift)
 {
 	for (unsigned i = 0; i < n; i++)
-		memcpy(to + (i << shift), from + ((n - 1 - i) << shift), 1u << shift);
+		bytes_copy(to + (i << shift), from + ((n - 1 - i) << shift), 1u << shift);
 }
 
 /* The same for a channel whose address counts down from the present one. */
