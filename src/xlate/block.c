@@ -93,7 +93,7 @@ static void flag_liveness(struct tr *t)
 		const struct dec *d = &t->dec[i];
 		bool leaves = d->cls == DC_JCC || d->cls == DC_LOOP || (d->cls == DC_HELPER && d->ends);
 		live = leaves ? FL_ARITH : (live & ~d->fl_kill) | d->fl_read;
-		t->live[i] = t->step ? FL_ARITH : live;
+		t->live[i] = t->step || t->x->exact_flags ? FL_ARITH : live;
 	}
 }
 

@@ -427,6 +427,13 @@ void xlate_step(struct xlate *x)
 		x->cpu->s.rip = ex->target;
 }
 
+void xlate_exact_flags(struct xlate *x, bool on)
+{
+	if (on != x->exact_flags)
+		xlate_flush(x);
+	x->exact_flags = on;
+}
+
 bool xlate_stepped_int(const struct xlate *x)
 {
 	unsigned op = x->step_op;

@@ -27,6 +27,9 @@ void xlate_arena_free(struct cpu *cpu);
 void xlate_run(struct xlate *x);
 /* Run exactly one guest instruction at s.rip (flags exact, nothing chained). */
 void xlate_step(struct xlate *x);
+/* Arithmetic flags are exact at each instruction from now on, whether the code behind it needs them or not: costs about
+ * what they save. For tests of code that writes over itself. */
+void xlate_exact_flags(struct xlate *x, bool on);
 /* Was the instruction last stepped an INT n, INT3, INTO, INT1 (their delivery clears TF, so no trap follows)? */
 bool xlate_stepped_int(const struct xlate *x);
 /* After a guest exception unwound: make s.rip, s.rflags (arithmetic part) and s.gpr those of the faulting instruction.

@@ -183,6 +183,7 @@ struct xlate {
 	bool crc32, bmi2;             /* host has SSE4.2, BMI2 */
 	bool sig_retry;               /* #GP that the strict translation of one instruction has to confirm */
 	bool flush_wanted;
+	bool exact_flags;             /* xlate_exact_flags() */
 	bool stepping;                /* leave after one instruction, whatever it is */
 	struct tr *tr;
 	struct dec_isa isa;           /* of the CPU's model */

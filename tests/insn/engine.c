@@ -190,23 +190,33 @@ static __attribute__((noinline)) bool run(struct engine *e, bool step)
 	return false;
 }
 
+/* Of an INT1, INT3, INTO or INT n with its prefixes, at off in the code as it is now. */
+static unsigned trap_length(const uint8_t *code, uint64_t off)
+{
+	for (unsigned n = 1; n <= 15 && off < CODE_SIZE; n++, off++)
+		if (code[off] == 0xf1 || (code[off] >= 0xcc && code[off] <= 0xce))
+			return n + (code[off] == 0xcd);
+	return 1;
+}
+
 static void store_event(struct engine *e, const struct ocase *c, struct ores *r)
 {
 	const struct cpu_event *ev = &e->cpu->event;
+	uint64_t off = r->rip + oseg_table[c->mode][SEG_CS].base - CODE_AT;
+	unsigned length = trap_length(e->ram + IMAGE_GPA + CODE_OFF, off);
 	r->vector = ev->vector;
 	r->error = ev->error;
 	r->cr2 = ev->cr2;
 	if (ev->vector == EXC_GP && ev->error == EXC_DB * 8 + 3) { /* INT1 */
 		r->vector = EXC_DB;
 		r->error = 0;
-		r->rip += c->len;
+		r->rip += length;
 	}
 	/* INT3, and INTO: the vector is in the error code; as traps they point behind the instruction */
 	if (ev->vector == EXC_GP && (ev->error == EXC_BP * 8 + 2 || ev->error == EXC_OF * 8 + 2)) {
-		unsigned k = check_insn_at(c, r->rip);
 		r->vector = ev->error >> 3;
 		r->error = 0;
-		r->rip += k < c->n ? c->start[k + 1] - c->start[k] : 1;
+		r->rip += length;
 	}
 }
 
@@ -229,6 +239,7 @@ void engine_run(struct engine *e, const struct ocase *c, const uint8_t *image, b
 	/* half of the time every access misses the TLB, else none that the last case made */
 	if (c->gpr[0] & 1)
 		mmu_flush_all(cpu);
+	xlate_exact_flags(e->x, c->over);
 	bool ended = run(e, step);
 	xlate_sync(e->x);
 	cpu_fpu_park(cpu);

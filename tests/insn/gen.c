@@ -194,6 +194,10 @@ static bool fit(const struct gen *g, struct rng *r, struct ocase *oc, struct tra
 			*t = before;
 			return false;
 		}
+	if (solve_repeated(c) && oc->over) { /* what a CPU makes of one that writes over itself is its own affair */
+		*t = before;
+		return false;
+	}
 	if (solve_repeated(c) && solve_in_code(oc) && (t->fixed | t->written) & 1u << RCX) {
 		*t = before;
 		return false;
@@ -304,6 +308,16 @@ static void place(struct rng *r, struct ocase *c)
 		c->off = 0x2000 - 1 - below(r, 14);
 }
 
+/* The stack lies over the code: what is pushed, or stored near it, hits instructions that have just run, in the block
+ * under way; what they become must not run, so there is no loop. */
+static void stack_over_code(struct rng *r, struct ocase *c, struct track *t)
+{
+	c->over = true;
+	t->places |= 1u << OP_CODE;
+	c->gpr[RSP] = CODE_AT + c->off + below(r, 16) - oseg_table[c->mode][SEG_SS].base;
+	t->cluster = CODE_AT + c->off - 80 + below(r, 8);
+}
+
 /* Choose where the operands of a sequence lie together: near the stack pointer, or anywhere. */
 static void gather(struct rng *r, const struct ocase *c, struct track *t)
 {
@@ -347,12 +361,14 @@ void gen_case(struct gen *g, struct rng *r, const uint8_t *image, unsigned insns
 	bool loop = insns > 1 && chance(r, 20);
 	c->mode = g->segments ? modes[below(r, 10)] : O64;
 	c->len = c->n = c->skip = c->poke_len = c->poke_off = 0;
-	c->loop = false;
+	c->loop = c->over = false;
 	place(r, c);
 	if (insns > 1 && c->off > 0x1000)
 		c->off = 0x800;
 	fill_state(r, &g->l, c);
-	if (insns > 1 && chance(r, 50))
+	if (insns > 1 && (c->mode == O64 || c->mode == O32) && chance(r, 8))
+		stack_over_code(r, c, &t);
+	else if (insns > 1 && chance(r, 50))
 		gather(r, c, &t);
 	do {
 		if (c->n + 1 < insns && c->n > 0 && chance(r, 10))
@@ -360,7 +376,7 @@ void gen_case(struct gen *g, struct rng *r, const uint8_t *image, unsigned insns
 	} while (c->n < insns && add_insn(g, r, c, &t, image, c->n + 1 == insns && !loop));
 	c->undef = t.undef;
 	c->places = t.places;
-	if (loop)
+	if (loop && !c->over)
 		close_loop(g, r, c, &t);
 	if (c->off + c->len > CODE_SIZE)
 		c->len = CODE_SIZE - c->off;

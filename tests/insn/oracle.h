@@ -54,6 +54,7 @@ struct ocase {
 	uint32_t len, n;
 	uint32_t undef;        /* arithmetic flags that the manual leaves undefined at the end */
 	uint32_t places;       /* bits of enum oplace */
+	bool over;             /* the stack lies over the code, so what reads flags is not known beforehand */
 	bool loop;             /* the last instruction goes back to the first */
 	uint32_t skip;         /* bit k: the instruction before k is a Jcc that goes over k */
 	uint16_t start[ORACLE_INSNS + 1];
