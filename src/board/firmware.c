@@ -75,6 +75,8 @@ void firmware_map(struct rom *rom, struct mem *mem)
 
 	map_at(&rom->region, mem, GIB(4), rom->data, rom->len);
 	map_at(&rom->low, mem, MIB(1), rom->data + rom->len - low, low);
+	if (rom->len <= MIB(1)) /* 290550 (82371SB), XBCS: the aliases at FFEE0000H and FFEF0000H */
+		map_at(&rom->alias, mem, GIB(4) - MIB(1), rom->data + rom->len - low, low);
 }
 
 bool firmware_load_vga(struct rom *rom)

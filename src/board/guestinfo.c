@@ -226,6 +226,16 @@ static void set_cpu(struct cpu *cpu, const struct kernel_entry *e)
 	__atomic_fetch_or(&cpu->request, (uint32_t)REQ_FLUSH, __ATOMIC_SEQ_CST);
 }
 
+/* The vCPU goes on in real mode. */
+void guestinfo_start_real(struct pc *pc, uint16_t cs, uint16_t ip)
+{
+	struct cpu *cpu = vcpu_cpu(pc->vcpu);
+
+	cpu_set_seg_real(cpu, SEG_CS, cs);
+	cpu->s.rip = ip;
+	__atomic_fetch_or(&cpu->request, (uint32_t)REQ_FLUSH, __ATOMIC_SEQ_CST);
+}
+
 /* Where the ACPI tables go. */
 static uint32_t tables_at(const struct pc *pc)
 {

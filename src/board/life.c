@@ -52,6 +52,34 @@ void pc_ask_reset(struct pc *pc, bool triple_fault)
 	wake(pc);
 }
 
+/* IBM PC/AT technical reference, shutdown byte: how the BIOS goes on when it finds that the CPU was reset. */
+#define CMOS_SHUTDOWN 0x0f
+enum { SHUTDOWN_EOI_JUMP = 0x05, SHUTDOWN_FIRST = 0x09, SHUTDOWN_JUMP = 0x0a, SHUTDOWN_LAST = 0x0c };
+#define SHUTDOWN_POINTER 0x467
+
+/* Memory and chips stay as they are then. The local APIC too: nobody would open it for the 8259 pair again. */
+static bool goes_on(const struct pc *pc)
+{
+	uint8_t code = rtc_cmos(pc->rtc, CMOS_SHUTDOWN);
+
+	if (pc->kernel)
+		return code == SHUTDOWN_EOI_JUMP || code == SHUTDOWN_JUMP;
+	return code == SHUTDOWN_EOI_JUMP || (code >= SHUTDOWN_FIRST && code <= SHUTDOWN_LAST);
+}
+
+void pc_ask_cpu_reset(struct pc *pc, bool triple_fault)
+{
+	if (!goes_on(pc)) {
+		pc_ask_reset(pc, triple_fault);
+		return;
+	}
+	pc->go_on_wanted = pc->kernel != NULL;
+	if (pc->go_on_wanted)
+		wake(pc);
+	else
+		vcpu_request_reset(pc->vcpu, true);
+}
+
 /* The whole state once; a guest that does it again and again gets a line each time. */
 static void report_triple_fault(struct pc *pc)
 {
@@ -82,7 +110,7 @@ void pc_report_halted(struct pc *pc)
 void pc_reset(struct pc *pc)
 {
 	loop_lock(pc->loop);
-	pc->reset_wanted = pc->halt_reported = false;
+	pc->reset_wanted = pc->go_on_wanted = pc->halt_reported = false;
 	pc_reset_chips(pc);
 	loop_unlock(pc->loop);
 	storage_drain(pc->storage);
@@ -110,6 +138,26 @@ static int do_reset(struct pc *pc, struct err *err)
 	else
 		vcpu_request_reset(pc->vcpu, false);
 	return ret ? ret : vcpu_start(pc->vcpu, err);
+}
+
+/* vCPU joined. What firmware would do after the CPU's reset. */
+static int do_go_on(struct pc *pc, struct err *err)
+{
+	uint8_t pointer[4] = { 0 }, code;
+
+	loop_lock(pc->loop);
+	pc->go_on_wanted = false;
+	code = rtc_cmos(pc->rtc, CMOS_SHUTDOWN);
+	rtc_set_cmos(pc->rtc, CMOS_SHUTDOWN, 0);
+	mem_dma_read(pc->mem, SHUTDOWN_POINTER, pointer, sizeof(pointer));
+	loop_unlock(pc->loop);
+	if (code == SHUTDOWN_EOI_JUMP) {
+		mem_port_out(pc->mem, 0xa0, 0x20, 1);
+		mem_port_out(pc->mem, 0x20, 0x20, 1);
+	}
+	cpu_reset(vcpu_cpu(pc->vcpu), true);
+	guestinfo_start_real(pc, get_le16(pointer + 2), get_le16(pointer));
+	return vcpu_start(pc->vcpu, err);
 }
 
 static uint64_t now_ms(void)
@@ -165,7 +213,7 @@ static void wait_for_event(struct pc *pc, uint64_t deadline)
 static int run_until_end(struct pc *pc, struct err *err)
 {
 	uint64_t deadline = pc->cfg.timeout_ms ? now_ms() + pc->cfg.timeout_ms : 0;
-	bool ended = false, reset;
+	bool ended = false, reset, go_on;
 	int ret = 0;
 
 	while (!ended && !ret) {
@@ -173,12 +221,17 @@ static int run_until_end(struct pc *pc, struct err *err)
 		loop_lock(pc->loop);
 		ended = pc->end != PC_RUNNING;
 		reset = pc->reset_wanted;
+		go_on = pc->go_on_wanted;
 		loop_unlock(pc->loop);
-		if (ended || reset)
+		if (ended || reset || go_on)
 			vcpu_stop(pc->vcpu);
-		if (reset && !ended) {
+		if (ended)
+			break;
+		if (reset) {
 			ret = do_reset(pc, err);
 			ended = pc->end != PC_RUNNING;
+		} else if (go_on) {
+			ret = do_go_on(pc, err);
 		}
 	}
 	return ret;

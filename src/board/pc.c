@@ -32,6 +32,13 @@ static void reset_line(void *opaque, int n, bool level)
 		pc_ask_reset(opaque, false);
 }
 
+/* RESET# of the CPU alone: keyboard controller, fast reset, soft reset of the chipset. */
+static void cpu_reset_line(void *opaque, int n, bool level)
+{
+	if (level)
+		pc_ask_cpu_reset(opaque, false);
+}
+
 /* The keyboard controller's gate (n = 0) and the fast gate (n = 1) are ORed. */
 static void a20_line(void *opaque, int n, bool level)
 {
@@ -102,7 +109,7 @@ static void cpu_ferr(void *opaque, bool level)
 
 static void cpu_triple_fault(void *opaque)
 {
-	pc_ask_reset(opaque, true);
+	pc_ask_cpu_reset(opaque, true);
 }
 
 static void cpu_halted(void *opaque)
@@ -176,6 +183,7 @@ static void make_chipset(struct pc *pc)
 	pci_bus_set_msi_sink(pc->pci, lapic_bus_msi, pc->lapic_bus);
 	pc->i440fx = i440fx_new(&(struct i440fx_config){
 		.mem = pc->mem, .bus = pc->pci, .states = pc->states, .reset = { reset_line, pc, 0 },
+		.init = { cpu_reset_line, pc, 0 },
 	});
 	piix.bus = pc->pci;
 	for (int i = 0; i < 16; i++)
@@ -224,10 +232,10 @@ static void make_isa_chips(struct pc *pc)
 	pc->dma = dma_new(&(struct dma_config){ .states = pc->states, .mem = pc->mem });
 	pc->i8042 = i8042_new(&(struct i8042_config){
 		.states = pc->states, .loop = pc->loop, .mem = pc->mem, .irq1 = piix3_irq_input(pc->piix3, 1),
-		.irq12 = piix3_irq_input(pc->piix3, 12), .a20 = { a20_line, pc, 0 }, .reset = { reset_line, pc, 0 },
+		.irq12 = piix3_irq_input(pc->piix3, 12), .a20 = { a20_line, pc, 0 }, .reset = { cpu_reset_line, pc, 0 },
 	});
 	pc->port92 = port92_new(&(struct port92_config){
-		.states = pc->states, .mem = pc->mem, .a20 = { a20_line, pc, 1 }, .reset = { reset_line, pc, 0 },
+		.states = pc->states, .mem = pc->mem, .a20 = { a20_line, pc, 1 }, .reset = { cpu_reset_line, pc, 0 },
 	});
 	pc->fwcfg = fwcfg_new(&(struct fwcfg_config){ .loop = pc->loop, .mem = pc->mem, .states = pc->states });
 	pc->debugcon = debugcon_new(&(struct debugcon_config){ .mem = pc->mem, .port = 0x402, .byte = on_debug_byte,

@@ -88,6 +88,7 @@ struct pc {
 	enum pc_end end;
 	uint32_t exit_code;
 	bool reset_wanted, reset_is_triple;
+	bool go_on_wanted; /* without firmware: at the pointer at 40:67 */
 	unsigned resets, futile_resets;
 	bool halt_reported; /* since the last reset */
 	uint64_t reset_at; /* loop_now() */
@@ -97,6 +98,8 @@ struct pc {
 /* life.c. Device lock held, any thread. */
 void pc_end_with(struct pc *pc, enum pc_end end);
 void pc_ask_reset(struct pc *pc, bool triple_fault);
+/* The CPU alone: goes on at 40:67 if CMOS says so, else it is pc_ask_reset(), to which firmware would come itself. */
+void pc_ask_cpu_reset(struct pc *pc, bool triple_fault);
 /* The vCPU sleeps with interrupts off: say so once, if nothing can wake it. By its thread. */
 void pc_report_halted(struct pc *pc);
 /* All chips as at power-on, and nothing of before reaches guest memory any more. vCPU not running, lock not held. */
@@ -132,6 +135,8 @@ int guestinfo_check_kernel(struct pc *pc, struct err *err);
 /* The same without firmware: tables into RAM, chips handed over, kernel placed, the vCPU at its entry. vCPU not
  * running, lock not held. */
 int guestinfo_start_kernel(struct pc *pc, struct err *err);
+/* After the CPU's reset without firmware: it goes on at cs:ip. vCPU not running. */
+void guestinfo_start_real(struct pc *pc, uint16_t cs, uint16_t ip);
 
 /* storage.c: disks and drives. Open images (lock not held), then make the controllers (lock held). */
 struct storage *storage_open(struct pc *pc, struct err *err);

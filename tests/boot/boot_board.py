@@ -113,3 +113,15 @@ def mp_table_linux(test):
     machine.expect(r"\n1\r\n", 20)
     machine.expect(r"IO-APIC +2-edge +timer", 20)
     machine.expect(r"IO-APIC +1[01]-(fasteoi|level) +virtio", 20)
+
+
+@case("warm-reset", QUICK, 3)
+def warm_reset(test):
+    """Issue 14, item 4: with CMOS shutdown code 0AH or 05H each way to reset the CPU goes on at 40:67, all else as it
+    was, by SeaBIOS and without firmware; with code 0 the whole machine is reset."""
+    if test.is_reference:
+        raise Skip("the reference machine always resets the whole machine")
+    for start, define in ("--floppy", "-DFLOPPY"), ("--kernel", "-DMULTIBOOT"):
+        done = test.ring3("run", "--memory", "16M", "--display", "none", "--serial", "none", start,
+                          test.assemble("warm", define), "--debug-exit", "--timeout", 20, timeout=30)
+        test.must(done.returncode == 0x21, f"{start}: ended with {done.returncode >> 1:#x}: {done.stderr[-500:]}")

@@ -115,6 +115,27 @@ static void kbc(struct board *b, unsigned command, int data)
 	board_step(b, MS);
 }
 
+/* IBM PC/AT, shutdown byte: with 0AH in it (05H too) only the CPU is reset, and no chip is; CF9H knows both kinds. */
+static void warm_resets(void **state)
+{
+	struct board *b = *state;
+	uint32_t *request = &vcpu_cpu(b->pc->vcpu)->request;
+	static const struct { uint16_t port; uint8_t val; } ways[] = { { 0x64, 0xfe }, { 0x92, 3 }, { 0xcf9, 4 } };
+
+	for (unsigned k = 0; k < 2 * ARRAY_LEN(ways); k++) {
+		board_out(b, 0x70, 0x0f, 1);
+		board_out(b, 0x71, k & 1 ? 0x05 : 0x0a, 1);
+		*request = 0;
+		board_out(b, ways[k / 2].port, ways[k / 2].val, 1);
+		board_step(b, MS);
+		assert_false(b->pc->reset_wanted);
+		assert_int_equal(*request, REQ_RESET);
+		board_out(b, 0x92, 2, 1), board_out(b, 0xcf9, 0, 1);
+	}
+	board_out(b, 0xcf9, 6, 1);
+	assert_true(b->pc->reset_wanted);
+}
+
 /* A reset puts every chip back: what a test left behind is gone, RAM stays (it is not switched off). */
 static void reset_state(void **state)
 {
@@ -224,7 +245,8 @@ static void memory_size(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(pm_timer), T(sci), T(soft_off), T(resets), T(reset_state), T(a20), T(shadowing), T(memory_size),
+		T(pm_timer), T(sci), T(soft_off), T(resets), T(warm_resets),
+		T(reset_state), T(a20), T(shadowing), T(memory_size),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -117,7 +117,7 @@ static void write_rcr(struct i440fx *fx, uint8_t val)
 	/* 82371SB, RCR: bit 1 chooses hard reset; bit 2 going from 0 to 1 starts it. */
 	fx->s.rcr = val & (RCR_HARD | RCR_RESET);
 	if (rising)
-		wire_pulse(&fx->cfg.reset);
+		wire_pulse(val & RCR_HARD ? &fx->cfg.reset : &fx->cfg.init);
 }
 
 /* CONFADDR: enable, bus, devfn, register (290549 3.1.1). */

@@ -12,7 +12,8 @@ struct i440fx_config {
 	struct mem *mem;
 	struct pci_bus *bus;
 	struct state_set *states;
-	struct wire reset; /* pulsed by a write to port 0xcf9 that asks for a reset */
+	struct wire reset; /* pulsed by a write to port 0xcf9 that asks for a hard reset */
+	struct wire init;  /* likewise of the CPU alone */
 };
 
 /* At 00:00.0 of the bus. The board lays the system ROM below 1 MiB at priority 1 to 4 (RAM has 0, shadowing 5).
