@@ -149,7 +149,7 @@ static void put_gas_io(uint8_t *p, uint16_t port, uint8_t bits)
 /* 5.2.9. Revision 3, 244 bytes. No GPE block: nothing here raises general-purpose events. */
 static uint32_t build_fadt(struct acpi_tables *t, const struct acpi_config *cfg, uint32_t facs, uint32_t dsdt)
 {
-	enum { WBINVD = 1 << 0, PROC_C1 = 1 << 2, NO_SLEEP_BUTTON = 1 << 5, RTC_NOT_FIXED = 1 << 6, RESET_REG = 1 << 10 };
+	enum { WBINVD = 1 << 0, PROC_C1 = 1 << 2, NO_SLEEP_BUTTON = 1 << 5, RESET_REG = 1 << 10 };
 	enum { LEGACY_DEVICES = 1, HAS_8042 = 2 };
 	uint8_t *p = begin_table(t, "FACP", 3, 244);
 	uint32_t off = (uint32_t)(p - t->tables);
@@ -170,7 +170,7 @@ static uint32_t build_fadt(struct acpi_tables *t, const struct acpi_config *cfg,
 	put_le16(p + 98, 0xfff); /* no C3 */
 	p[108] = 0x32;           /* the RTC's century, in CMOS as PCs keep it */
 	put_le16(p + 109, LEGACY_DEVICES | HAS_8042);
-	put_le32(p + 112, WBINVD | PROC_C1 | NO_SLEEP_BUTTON | RTC_NOT_FIXED | RESET_REG);
+	put_le32(p + 112, WBINVD | PROC_C1 | NO_SLEEP_BUTTON | RESET_REG);
 	put_gas_io(p + 116, 0xcf9, 8);
 	p[128] = 0x06; /* 82371SB, RCR: hard reset, now */
 	put_le64(p + 132, facs);

@@ -11,7 +11,8 @@ DefinitionBlock ("", "DSDT", 1, "RING3 ", "RING3PC ", 1)
     Name (PLOW, 0x80000000)
     Name (FSTA, 0x0000000F)
 
-    /* PIIX4, Power Management: SUS_TYP 000b is soft off. No S3: there is nothing that could wake us. */
+    /* PIIX4, Power Management: SUS_TYP 000b is soft off, 001b suspend to RAM. */
+    Name (\_S3, Package () { 1, 1, 0, 0 })
     Name (\_S5, Package () { 0, 0, 0, 0 })
 
     Scope (\_SB)

@@ -139,7 +139,7 @@ static void fill_cmos(struct pc *pc, const char *order)
 
 void guestinfo_publish(struct pc *pc)
 {
-	static const uint8_t states[6] = { 0x80, 0, 0, 0, 0, 0x80 }; /* S0 and S5 */
+	static const uint8_t states[6] = { 0x80, 0, 0, 0x80 | PIIX4_PM_SLP_TYP_S3, 0, 0x80 }; /* S0, S3, S5 */
 	const char *order = pc->cfg.boot ? pc->cfg.boot : "cda";
 	uint8_t one[2] = { 1, 0 }, size[8];
 	char paths[1024];
@@ -198,6 +198,13 @@ static void put_tables(struct pc *pc, uint32_t at)
 		mem_dma_write(pc->mem, MPTABLE_AT, mp.bytes, mp.len);
 }
 
+static void set_mtrrs(struct cpu *cpu)
+{
+	cpu->s.mtrr_def_type = 0xc06; /* SDM vol 3 12.11.2.1: MTRRs on, write-back */
+	for (unsigned i = 0; i < ARRAY_LEN(cpu->s.mtrr_fix); i++)
+		cpu->s.mtrr_fix[i] = i == 2 ? 0 : 0x0606060606060606; /* 0xa0000: uncached */
+}
+
 /* Flat 32-bit protected mode (boot.rst "32-bit boot protocol"; Multiboot 0.6.96, 3.2), memory write-back as firmware
  * sets it. */
 static void set_cpu(struct cpu *cpu, const struct kernel_entry *e)
@@ -210,9 +217,7 @@ static void set_cpu(struct cpu *cpu, const struct kernel_entry *e)
 	cpu->s.gdt_base = e->gdt;
 	cpu->s.gdt_limit = KERNEL_GDT_LIMIT;
 	cpu->s.idt_limit = 0;
-	cpu->s.mtrr_def_type = 0xc06; /* SDM vol 3 12.11.2.1: MTRRs on, write-back */
-	for (unsigned i = 0; i < ARRAY_LEN(cpu->s.mtrr_fix); i++)
-		cpu->s.mtrr_fix[i] = i == 2 ? 0 : 0x0606060606060606; /* 0xa0000: uncached */
+	set_mtrrs(cpu);
 	for (unsigned i = SEG_ES; i <= SEG_GS; i++)
 		cpu_set_seg(cpu, i, i == SEG_CS ? 0x10 : 0x18, 0, 0xffffffff, i == SEG_CS ? code : data);
 	memset(cpu->s.gpr, 0, sizeof(cpu->s.gpr));
@@ -273,4 +278,23 @@ int guestinfo_start_kernel(struct pc *pc, struct err *err)
 	if (!ret)
 		set_cpu(vcpu_cpu(pc->vcpu), &entry);
 	return ret;
+}
+
+/* ACPI 5.0, 5.2.10 and 15.3.3: the FACS leads build_acpi()'s tables; real mode, CS the address >> 4, IP its low four
+ * bits. The vector for protected mode is not looked at: who sets only that one leaves this one 0. */
+bool guestinfo_wake_kernel(struct pc *pc)
+{
+	struct cpu *cpu = vcpu_cpu(pc->vcpu);
+	uint8_t facs[16] = { 0 };
+	uint32_t vector;
+
+	mem_dma_read(pc->mem, tables_at(pc), facs, sizeof(facs));
+	vector = get_le32(facs + 12);
+	if (memcmp(facs, "FACS", 4) || !vector || vector >= MIB(1))
+		return false;
+	handover_init(pc->mem, (uint32_t)mem_ram_below4g(pc->mem), false);
+	cpu_reset(cpu, false);
+	set_mtrrs(cpu);
+	guestinfo_start_real(pc, (uint16_t)(vector >> 4), vector & 15);
+	return true;
 }

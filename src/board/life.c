@@ -7,6 +7,8 @@
  *
  *   chip, lock held --pc_ask_reset--> vCPU stops, eventfd --pc_run--> vcpu_stop, chips reset, requests to disks
  *   awaited, kernel reloaded, vcpu_start
+ *   PM chip --pc_ask_sleep--> likewise --pc_run--> vcpu_stop; PM chip, key --pc_ask_wake--> chips that had no power
+ *   reset, CPU to the firmware or to the waking vector, vcpu_start
  *
  * I1  After pc_end_with() no guest instruction runs any more; the first end wins.
  * I2  What was asked of a disk before a reset has ended before anything of the next start is put into memory.
@@ -52,9 +54,24 @@ void pc_ask_reset(struct pc *pc, bool triple_fault)
 	wake(pc);
 }
 
+void pc_ask_sleep(struct pc *pc)
+{
+	pc->sleep_wanted = true;
+	wake(pc);
+}
+
+void pc_ask_wake(struct pc *pc)
+{
+	if (!pc->asleep)
+		return;
+	pc->wake_wanted = true;
+	wake(pc);
+}
+
 /* IBM PC/AT technical reference, shutdown byte: how the BIOS goes on when it finds that the CPU was reset. */
 #define CMOS_SHUTDOWN 0x0f
-enum { SHUTDOWN_EOI_JUMP = 0x05, SHUTDOWN_FIRST = 0x09, SHUTDOWN_JUMP = 0x0a, SHUTDOWN_LAST = 0x0c };
+enum { SHUTDOWN_EOI_JUMP = 0x05, SHUTDOWN_FIRST = 0x09, SHUTDOWN_JUMP = 0x0a, SHUTDOWN_LAST = 0x0c,
+	SHUTDOWN_S3 = 0xfe };
 #define SHUTDOWN_POINTER 0x467
 
 /* Memory and chips stay as they are then. The local APIC too: nobody would open it for the 8259 pair again. */
@@ -110,7 +127,7 @@ void pc_report_halted(struct pc *pc)
 void pc_reset(struct pc *pc)
 {
 	loop_lock(pc->loop);
-	pc->reset_wanted = pc->go_on_wanted = pc->halt_reported = false;
+	pc->reset_wanted = pc->go_on_wanted = pc->sleep_wanted = pc->halt_reported = false;
 	pc_reset_chips(pc);
 	loop_unlock(pc->loop);
 	storage_drain(pc->storage);
@@ -157,6 +174,39 @@ static int do_go_on(struct pc *pc, struct err *err)
 	}
 	cpu_reset(vcpu_cpu(pc->vcpu), true);
 	guestinfo_start_real(pc, get_le16(pointer + 2), get_le16(pointer));
+	return vcpu_start(pc->vcpu, err);
+}
+
+/* vCPU joined. The shutdown byte tells SeaBIOS and OVMF, which do not ask the chipset. */
+static void do_sleep(struct pc *pc)
+{
+	log_at(LOG_INFO, "the guest sleeps (ACPI S3)");
+	loop_lock(pc->loop);
+	pc->sleep_wanted = false;
+	pc->asleep = true;
+	if (!pc->kernel)
+		rtc_set_cmos(pc->rtc, CMOS_SHUTDOWN, SHUTDOWN_S3);
+	if (piix4_pm_wakes(pc->pm))
+		pc_ask_wake(pc);
+	loop_unlock(pc->loop);
+}
+
+/* vCPU joined. */
+static int do_wake(struct pc *pc, struct err *err)
+{
+	log_at(LOG_INFO, "the guest wakes up");
+	loop_lock(pc->loop);
+	pc->asleep = pc->wake_wanted = false;
+	pc_wake_chips(pc);
+	loop_unlock(pc->loop);
+	if (!pc->kernel) {
+		vcpu_request_reset(pc->vcpu, false);
+	} else if (!guestinfo_wake_kernel(pc)) {
+		loop_lock(pc->loop);
+		pc_ask_reset(pc, false);
+		loop_unlock(pc->loop);
+		return 0;
+	}
 	return vcpu_start(pc->vcpu, err);
 }
 
@@ -210,29 +260,40 @@ static void wait_for_event(struct pc *pc, uint64_t deadline)
 		return;
 }
 
+enum want { WANT_NOTHING, WANT_END, WANT_RESET, WANT_GO_ON, WANT_SLEEP, WANT_WAKE };
+
+static enum want wanted(struct pc *pc)
+{
+	enum want want;
+
+	loop_lock(pc->loop);
+	want = pc->end != PC_RUNNING ? WANT_END : pc->reset_wanted ? WANT_RESET : pc->go_on_wanted ? WANT_GO_ON :
+	       pc->sleep_wanted ? WANT_SLEEP : pc->wake_wanted ? WANT_WAKE : WANT_NOTHING;
+	loop_unlock(pc->loop);
+	return want;
+}
+
 static int run_until_end(struct pc *pc, struct err *err)
 {
 	uint64_t deadline = pc->cfg.timeout_ms ? now_ms() + pc->cfg.timeout_ms : 0;
-	bool ended = false, reset, go_on;
+	enum want want = WANT_NOTHING;
 	int ret = 0;
 
-	while (!ended && !ret) {
+	while (want != WANT_END && !ret) {
 		wait_for_event(pc, deadline);
-		loop_lock(pc->loop);
-		ended = pc->end != PC_RUNNING;
-		reset = pc->reset_wanted;
-		go_on = pc->go_on_wanted;
-		loop_unlock(pc->loop);
-		if (ended || reset || go_on)
+		want = wanted(pc);
+		if (want != WANT_NOTHING)
 			vcpu_stop(pc->vcpu);
-		if (ended)
-			break;
-		if (reset) {
+		if (want == WANT_RESET)
 			ret = do_reset(pc, err);
-			ended = pc->end != PC_RUNNING;
-		} else if (go_on) {
+		else if (want == WANT_GO_ON)
 			ret = do_go_on(pc, err);
-		}
+		else if (want == WANT_SLEEP)
+			do_sleep(pc);
+		else if (want == WANT_WAKE)
+			ret = do_wake(pc, err);
+		if (pc->end != PC_RUNNING)
+			want = WANT_END;
 	}
 	return ret;
 }

@@ -91,6 +91,7 @@ static void on_key(void *opaque, const uint8_t *codes, unsigned n)
 	struct pc *pc = opaque;
 
 	i8042_key(pc->i8042, codes, n);
+	pc_ask_wake(pc);
 }
 
 static void on_quit(void *opaque)
@@ -192,6 +193,7 @@ static void make_chipset(struct pc *pc)
 	pc->pm = piix4_pm_new(&(struct piix4_pm_config){
 		.loop = pc->loop, .mem = pc->mem, .bus = pc->pci, .states = pc->states,
 		.sci = piix3_irq_input(pc->piix3, PIIX4_PM_SCI_IRQ), .poweroff = { pc_poweroff_line, pc, 0 },
+		.suspend = { pc_suspend_line, pc, 0 }, .wake = { pc_wake_line, pc, 0 },
 	});
 }
 
@@ -343,18 +345,15 @@ static int make_chips(struct pc *pc, struct err *err)
 	return 0;
 }
 
-void pc_reset_chips(struct pc *pc)
+/* The chips that have no power in S3. */
+static void reset_sleepers(struct pc *pc)
 {
-	pci_bus_reset(pc->pci);
-	i440fx_reset(pc->i440fx);
 	piix3_reset(pc->piix3);
-	piix4_pm_reset(pc->pm);
 	pic_reset(pc->pic);
 	ioapic_reset(pc->ioapic);
 	if (pc->lapic)
 		lapic_reset(pc->lapic);
 	pit_reset(pc->pit);
-	rtc_reset(pc->rtc);
 	hpet_reset(pc->hpet);
 	dma_reset(pc->dma);
 	i8042_reset(pc->i8042);
@@ -368,11 +367,30 @@ void pc_reset_chips(struct pc *pc)
 		virtio_console_reset(pc->console);
 	if (pc->testdev)
 		testdev_reset(pc->testdev);
-	vga_reset(pc->vga);
 	/* Firmware starts with A20 open: the reset vector needs it. */
 	pc->a20_kbd = true;
 	pc->a20_fast = false;
 	mem_set_a20(pc->mem, true);
+}
+
+void pc_reset_chips(struct pc *pc)
+{
+	pci_bus_reset(pc->pci);
+	i440fx_reset(pc->i440fx, false);
+	piix4_pm_reset(pc->pm);
+	rtc_reset(pc->rtc);
+	vga_reset(pc->vga);
+	reset_sleepers(pc);
+}
+
+/* By the shadow RAM that the host bridge keeps SeaBIOS knows that it has run. The power management waited for what
+ * wakes, the clock is one of these. The VGA keeps its picture, which no firmware would set up again. */
+void pc_wake_chips(struct pc *pc)
+{
+	pci_bus_reset(pc->pci);
+	i440fx_reset(pc->i440fx, true);
+	reset_sleepers(pc);
+	piix4_pm_woken(pc->pm);
 }
 
 static int load_start(struct pc *pc, struct err *err)

@@ -88,6 +88,7 @@ struct pc {
 	enum pc_end end;
 	uint32_t exit_code;
 	bool reset_wanted, reset_is_triple;
+	bool sleep_wanted, asleep, wake_wanted; /* S3 */
 	bool go_on_wanted; /* without firmware: at the pointer at 40:67 */
 	unsigned resets, futile_resets;
 	bool halt_reported; /* since the last reset */
@@ -100,6 +101,9 @@ void pc_end_with(struct pc *pc, enum pc_end end);
 void pc_ask_reset(struct pc *pc, bool triple_fault);
 /* The CPU alone: goes on at 40:67 if CMOS says so, else it is pc_ask_reset(), to which firmware would come itself. */
 void pc_ask_cpu_reset(struct pc *pc, bool triple_fault);
+/* S3: the CPU stops, and goes on when something wakes the machine; without effect unless it sleeps. */
+void pc_ask_sleep(struct pc *pc);
+void pc_ask_wake(struct pc *pc);
 /* The vCPU sleeps with interrupts off: say so once, if nothing can wake it. By its thread. */
 void pc_report_halted(struct pc *pc);
 /* All chips as at power-on, and nothing of before reaches guest memory any more. vCPU not running, lock not held. */
@@ -113,6 +117,8 @@ void pc_nmi_line(void *opaque, int n, bool level);
 void pc_init_line(void *opaque, int n, bool level);
 void pc_ignne_line(void *opaque, int n, bool level);
 void pc_poweroff_line(void *opaque, int n, bool level);
+void pc_suspend_line(void *opaque, int n, bool level);
+void pc_wake_line(void *opaque, int n, bool level);
 /* OUT of the PIT (n = 0) and of the RTC (8); and who may take their place. */
 void pc_timer_line(void *opaque, int n, bool level);
 void pc_hpet_legacy_line(void *opaque, int n, bool level);
@@ -125,8 +131,9 @@ int pc_ack(void *opaque);
 int pc_extint_ack(void *opaque);
 uint64_t pc_tsc_to_ns(void *opaque, uint64_t tsc);
 
-/* pc.c: power-on state of all chips. Lock held, vCPU not running. */
+/* pc.c: power-on state of all chips; of those that had no power in S3. Lock held, vCPU not running. */
 void pc_reset_chips(struct pc *pc);
+void pc_wake_chips(struct pc *pc);
 
 /* guestinfo.c: what firmware is told. Lock held. */
 void guestinfo_publish(struct pc *pc);
@@ -135,6 +142,9 @@ int guestinfo_check_kernel(struct pc *pc, struct err *err);
 /* The same without firmware: tables into RAM, chips handed over, kernel placed, the vCPU at its entry. vCPU not
  * running, lock not held. */
 int guestinfo_start_kernel(struct pc *pc, struct err *err);
+/* The same for a machine that wakes from S3: chips handed over, the vCPU at the waking vector in the FACS. False: there
+ * is none. */
+bool guestinfo_wake_kernel(struct pc *pc);
 /* After the CPU's reset without firmware: it goes on at cs:ip. vCPU not running. */
 void guestinfo_start_real(struct pc *pc, uint16_t cs, uint16_t ip);
 

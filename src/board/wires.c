@@ -59,11 +59,37 @@ void pc_poweroff_line(void *opaque, int n, bool level)
 		shelter_call(power_off, opaque);
 }
 
+static void suspend(void *pc)
+{
+	pc_ask_sleep(pc);
+}
+
+void pc_suspend_line(void *opaque, int n, bool level)
+{
+	if (level)
+		shelter_call(suspend, opaque);
+}
+
+static void wake_up(void *pc)
+{
+	pc_ask_wake(pc);
+}
+
+void pc_wake_line(void *opaque, int n, bool level)
+{
+	const struct pc *pc = opaque;
+
+	if (level && pc->asleep)
+		shelter_call(wake_up, opaque);
+}
+
 /* HPET spec 1.0a 2.3.5: in legacy replacement mode PIT and RTC do not reach lines 0 and 8. */
 void pc_timer_line(void *opaque, int n, bool level)
 {
 	struct pc *pc = opaque;
 
+	if (n)
+		piix4_pm_set_rtc(pc->pm, 0, level);
 	wire_set(n ? &pc->isa_irq8 : &pc->isa_irq0, level && !pc->hpet_legacy);
 }
 

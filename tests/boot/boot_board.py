@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""what: guests that need another board than Linux on the host's CPU does: no APIC, UEFI firmware, an
-MP table."""
+"""what: guests that need another board than Linux on the host's CPU does: no APIC, UEFI firmware, an MP table, memory
+below 1 MiB, resets that are none, sleep."""
 
 import re
 from pathlib import Path
 
 import archive
 import boot_firmware
+import disk
 import initramfs
 from boot_options import HVC_INIT
 from cases import FULL, QUICK, Skip, case
@@ -125,3 +126,51 @@ def warm_reset(test):
         done = test.ring3("run", "--memory", "16M", "--display", "none", "--serial", "none", start,
                           test.assemble("warm", define), "--debug-exit", "--timeout", 20, timeout=30)
         test.must(done.returncode == 0x21, f"{start}: ended with {done.returncode >> 1:#x}: {done.stderr[-500:]}")
+
+
+SLEEP_CFG = """serial --unit=0 --speed=115200
+terminal_output serial console
+linux /boot/vmlinuz console=ttyS0 quiet no_console_suspend
+initrd /boot/initrd
+boot
+"""
+
+
+def sleep_and_wake(machine):
+    """`mem` and back by the clock's alarm: memory, time and devices are as before, and the kernel has no complaint."""
+    machine.expect(r"guest# ", 120)
+    machine.line("seq 200000 | md5sum > /tmp/before; cat /sys/power/mem_sleep")
+    machine.expect(r"\[deep\]", 20)
+    _, asleep = machine.expect(r"guest# ", 20)
+    machine.line("date +%s; echo +5 > /sys/class/rtc/rtc0/wakealarm; echo mem > /sys/power/state; echo back $?")
+    machine.expect(r"\r\nback 0\r\n", 60)
+    machine.must(b"the guest sleeps" in machine.errors and b"the guest wakes up" in machine.errors, "it did not sleep")
+    machine.line("seq 200000 | md5sum | cmp - /tmp/before && echo kept")
+    _, awake = machine.expect(r"\nkept\r\n", 20)
+    machine.must(awake - asleep > 4, "woken before the alarm")
+    machine.line("date +now=%s")
+    found, came = machine.expect(r"now=(\d+)", 20)
+    machine.must(abs(int(found[1]) + 0.5 - came) < 3, f"the guest's date is {found[1]}, the host's {came:.0f}")
+    machine.line("sleep 1; dmesg | grep -cE 'BUG:|WARNING|nobody cared|failed to (resume|suspend)'; echo end")
+    found, _ = machine.expect(r"\n(\d+)\r\nend", 20)
+    machine.must(found[1] == "0", f"the kernel complained {found[1]} times")
+    machine.line("poweroff -f")
+    machine.must_end(POWERED_OFF)
+
+
+@case("sleep", QUICK, 15)
+def sleep(test):
+    """Issue 14, item 4: ACPI S3 without firmware: Linux suspends to RAM, and the clock's alarm wakes it."""
+    if test.is_reference:
+        raise Skip("the reference machine needs its firmware for that")
+    machine = test.machine("--memory", "256M", "--verbose", "--kernel", archive.kernel("linux-image-cloud-amd64"),
+                           "--initrd", initramfs.build(demo=True), "--append", "console=ttyS0 quiet no_console_suspend")
+    sleep_and_wake(machine)
+
+
+@case("sleep-firmware", FULL, 25)
+def sleep_firmware(test):
+    """Issue 14, item 4: ACPI S3 with SeaBIOS, which finds the waking vector itself."""
+    files = {"vmlinuz": archive.kernel("linux-image-amd64"), "initrd": initramfs.build(demo=True)}
+    image = disk.small("sleep", files, SLEEP_CFG)
+    sleep_and_wake(test.machine("--memory", "256M", "--verbose", "--disk", f"{image},snapshot"))

@@ -81,6 +81,48 @@ static void soft_off(void **state)
 	assert_int_equal(b->pc->end, PC_POWEROFF);
 }
 
+static void cmos_set(struct board *b, unsigned reg, unsigned val)
+{
+	board_out(b, 0x70, reg, 1);
+	board_out(b, 0x71, val, 1);
+}
+
+/* ACPI 4.8.3: S3 by SLP_TYP 1; what wakes is the clock's alarm and the power button, each if enabled. RAM, the clock,
+ * the power management and the shadowing of ROM have power all the time, other chips start anew. */
+static void sleep_and_wake(void **state)
+{
+	struct board *b = *state;
+	struct pc *pc = b->pc;
+
+	start_pm(b);
+	board_cfg_set(b, I440FX, 0x59, 0x30, 1);
+	board_write(b, 0xf0000, 0x77, 1);
+	board_out(b, 0x3fb, 0x1b, 1);
+	cmos_set(b, 0x70, 0x5a);
+	board_out(b, PM, 0xffff, 2);
+	board_out(b, PM + 2, 0x400, 2);
+	board_out(b, PM + 4, 0x2400, 2);
+	assert_true(pc->sleep_wanted);
+	pc->sleep_wanted = false, pc->asleep = true; /* life.c, when the CPU has stopped */
+	loop_lock(pc->loop);
+	piix4_pm_power_button(pc->pm);
+	loop_unlock(pc->loop);
+	assert_false(pc->wake_wanted);
+	cmos_set(b, 1, 0xff), cmos_set(b, 3, 0xff), cmos_set(b, 5, 0xff); /* every second */
+	cmos_set(b, 0x0b, 0x22);
+	board_step(b, 1100 * MS);
+	assert_true(pc->wake_wanted);
+	loop_lock(pc->loop);
+	pc_wake_chips(pc);
+	loop_unlock(pc->loop);
+	assert_int_equal(board_in(b, PM, 2) & 0x8500, 0x8500);
+	assert_int_equal(board_in(b, PM + 2, 2), 0x400);
+	assert_int_equal(board_read(b, 0xf0000, 1), 0x77);
+	assert_int_equal(board_in(b, 0x3fb, 1), 0);
+	assert_int_equal(rtc_cmos(pc->rtc, 0x70), 0x5a);
+	assert_int_equal(board_cfg(b, I440FX, 4, 2) & 6, 6);
+}
+
 /* 440FX TRC, port 92H, keyboard controller: each asks for a reset, at its own bit's rising edge only. */
 static void resets(void **state)
 {
@@ -245,7 +287,7 @@ static void memory_size(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(pm_timer), T(sci), T(soft_off), T(resets), T(warm_resets),
+		T(pm_timer), T(sci), T(soft_off), T(sleep_and_wake), T(resets), T(warm_resets),
 		T(reset_state), T(a20), T(shadowing), T(memory_size),
 	};
 

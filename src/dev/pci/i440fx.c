@@ -178,10 +178,12 @@ static void loaded(void *opaque)
 	update_memory(fx);
 }
 
-void i440fx_reset(struct i440fx *fx)
+void i440fx_reset(struct i440fx *fx, bool awoken)
 {
 	fx->s = (struct i440fx_state){0};
 	fx->pci.s.config[4] = 6; /* 290549 PCICMD: memory access and bus master are always on */
+	if (awoken)
+		return;
 	for (unsigned i = 0; i < 7; i++)
 		fx->pci.s.config[PAM_FIRST + i] = 0;
 	fx->pci.s.config[SMRAM] = 0x02; /* C_BASE_SEG: 0xa0000, read-only */
@@ -215,7 +217,7 @@ struct i440fx *i440fx_new(const struct i440fx_config *cfg)
 	pci_register_state(&fx->pci, cfg->states, "i440fx");
 	state_set_add(cfg->states, "i440fx", &i440fx_state_type, &fx->s, loaded, fx);
 	mem_ports_enable(cfg->mem, &fx->ports);
-	i440fx_reset(fx);
+	i440fx_reset(fx, false);
 	return fx;
 }
 

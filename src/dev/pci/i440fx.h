@@ -20,7 +20,7 @@ struct i440fx_config {
  * Lock held for all of these. */
 struct i440fx *i440fx_new(const struct i440fx_config *cfg);
 void i440fx_free(struct i440fx *fx);
-/* The chip's own registers; pci_bus_reset does command and BARs. */
-void i440fx_reset(struct i440fx *fx);
+/* The chip's own registers, after pci_bus_reset; awoken: from S3, over which it kept RAM and how ROM is shadowed. */
+void i440fx_reset(struct i440fx *fx, bool awoken);
 
 #endif

@@ -42,7 +42,8 @@ struct piix4_pm_state {
 	uint8_t gpe_sts[2], gpe_en[2];
 	uint8_t smi_cmd, smi_sts;
 	uint8_t regs[PM_SIZE]; /* the rest of the PM block: plain memory */
-	uint8_t pad_[4];
+	bool rtc;
+	uint8_t pad_[3];
 };
 
 struct piix4_pm {
@@ -68,6 +69,11 @@ static uint16_t status(const struct piix4_pm *pm)
 	return pm->s.sts | (ticks_now(pm) >= pm->s.overflow_at ? TMR : 0);
 }
 
+bool piix4_pm_wakes(const struct piix4_pm *pm)
+{
+	return pm->s.sts & pm->s.en & (PWRBTN | RTC);
+}
+
 static void update_sci(struct piix4_pm *pm)
 {
 	uint16_t sts = status(pm);
@@ -75,6 +81,7 @@ static void update_sci(struct piix4_pm *pm)
 	bool pm1 = sts & pm->s.en & PM1_EN_BITS;
 
 	wire_set(&pm->cfg.sci, (pm->s.cnt & SCI_EN) && (pm1 || gpe));
+	wire_set(&pm->cfg.wake, piix4_pm_wakes(pm));
 	if ((pm->s.en & TMR) && !(sts & TMR))
 		loop_timer_set(&pm->overflow, tick_time(pm->s.overflow_at));
 	else
@@ -102,6 +109,8 @@ static void write_control(struct piix4_pm *pm, uint16_t val)
 	if (val & SLP_EN) {
 		if (SLP_TYP(val) == PIIX4_PM_SLP_TYP_S5)
 			wire_pulse(&pm->cfg.poweroff);
+		else if (SLP_TYP(val) == PIIX4_PM_SLP_TYP_S3)
+			wire_pulse(&pm->cfg.suspend);
 		else
 			guest_log("piix4_pm: sleep type %u is not offered and ignored", SLP_TYP(val));
 	}
@@ -237,6 +246,22 @@ void piix4_pm_power_button(struct piix4_pm *pm)
 	update_sci(pm);
 }
 
+void piix4_pm_set_rtc(void *opaque, int n, bool level)
+{
+	struct piix4_pm *pm = opaque;
+
+	if (level && !pm->s.rtc)
+		pm->s.sts |= RTC;
+	pm->s.rtc = level;
+	update_sci(pm);
+}
+
+void piix4_pm_woken(struct piix4_pm *pm)
+{
+	pm->s.sts |= RSM;
+	update_sci(pm);
+}
+
 void piix4_pm_map(struct piix4_pm *pm)
 {
 	put_le32(pm->pci.s.config + PMBA, PIIX4_PM_BASE | 1);
@@ -249,7 +274,7 @@ void piix4_pm_reset(struct piix4_pm *pm)
 {
 	uint8_t *c = pm->pci.s.config;
 
-	pm->s = (struct piix4_pm_state){0};
+	pm->s = (struct piix4_pm_state){ .rtc = pm->s.rtc };
 	pm->s.overflow_at = (ticks_now(pm) | 0x7fffff) + 1;
 	put_le32(c + PMBA, 1);
 	c[0x5b] = 0x02; /* DEVACTB bit 25, APMC_EN: the SMI command port works and needs no handler */
@@ -289,6 +314,7 @@ static const struct st_field piix4_pm_state_type_fields[] = {
 	ST(struct piix4_pm_state, smi_cmd),
 	ST(struct piix4_pm_state, smi_sts),
 	ST_ARRAY(struct piix4_pm_state, regs),
+	ST(struct piix4_pm_state, rtc),
 	ST_ARRAY(struct piix4_pm_state, pad_),
 };
 static ST_TYPE(piix4_pm_state_type, struct piix4_pm_state, 1, NULL);

@@ -20,6 +20,7 @@ struct piix4_pm;
 #define PIIX4_PM_ACPI_DISABLE 0xf0
 #define PIIX4_PM_SCI_IRQ 9
 #define PIIX4_PM_SLP_TYP_S5 0      /* \_S5 package: (0, 0) */
+#define PIIX4_PM_SLP_TYP_S3 1
 
 struct piix4_pm_config {
 	struct loop *loop;
@@ -28,6 +29,8 @@ struct piix4_pm_config {
 	struct state_set *states;
 	struct wire sci;      /* to ISA line 9, level */
 	struct wire poweroff; /* pulsed when the guest enters S5 */
+	struct wire suspend;  /* likewise S3 */
+	struct wire wake;     /* level: an event that wakes from S3 is there and enabled */
 };
 
 /* At 00:01.3. Lock held for all of these. */
@@ -38,5 +41,11 @@ void piix4_pm_reset(struct piix4_pm *pm);
 void piix4_pm_map(struct piix4_pm *pm);
 /* The user presses the power button: sets PWRBTN_STS and so asks an ACPI guest to shut down. */
 void piix4_pm_power_button(struct piix4_pm *pm);
+/* The RTC's interrupt line: its rise sets RTC_STS. Fits a wire. */
+void piix4_pm_set_rtc(void *pm, int n, bool level);
+/* Would it wake at once from S3? */
+bool piix4_pm_wakes(const struct piix4_pm *pm);
+/* The machine woke up from S3, over which this chip had power: sets RSM_STS, ACPI's WAK_STS. */
+void piix4_pm_woken(struct piix4_pm *pm);
 
 #endif

@@ -272,7 +272,7 @@ static void smram(void **state)
 	assert_int_equal(cfg_read(pc, 0, 0x72, 1), 0x1a);
 	cfg_write(pc, 0, 0x72, 0x4a, 1);
 	assert_int_equal(peek8(pc, 0xa0000), 0xff);
-	i440fx_reset(pc->fx);
+	i440fx_reset(pc->fx, false);
 	assert_int_equal(cfg_read(pc, 0, 0x72, 1), 0x02);
 	cfg_write(pc, 0, 0x72, 0x4a, 1);
 	assert_int_equal(peek8(pc, 0xa0000), 0x33);

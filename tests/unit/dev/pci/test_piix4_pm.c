@@ -8,11 +8,22 @@
 
 static struct small_pc *pc;
 static struct piix4_pm *pm;
-static unsigned poweroffs;
+static unsigned poweroffs, suspends;
+static bool awake;
 
 static void poweroff(void *opaque, int n, bool level)
 {
 	poweroffs += level;
+}
+
+static void suspend(void *opaque, int n, bool level)
+{
+	suspends += level;
+}
+
+static void wake(void *opaque, int n, bool level)
+{
+	awake = level;
 }
 
 static int setup(void **state)
@@ -20,13 +31,15 @@ static int setup(void **state)
 	struct piix4_pm_config cfg = {0};
 
 	pc = small_pc_new();
-	poweroffs = 0;
+	poweroffs = suspends = 0;
 	cfg.loop = pc->loop;
 	cfg.mem = pc->mem;
 	cfg.bus = pc->bus;
 	cfg.states = pc->states;
 	cfg.sci = piix3_irq_input(pc->piix3, 9);
 	cfg.poweroff.set = poweroff;
+	cfg.suspend.set = suspend;
+	cfg.wake.set = wake;
 	pm = piix4_pm_new(&cfg);
 	cfg_write(pc, 0xb, 0x40, PM | 1, 4);
 	cfg_write(pc, 0xb, 0x80, 1, 1);
@@ -111,11 +124,33 @@ static void power_button(void **state)
 static void power_off(void **state)
 {
 	/* S5 is SLP_TYP 0 with SLP_EN; other types do nothing; SLP_EN alone is write-only. */
-	out(pc, PM + 4, 0x2401, 2);
+	out(pc, PM + 4, 0x3c01, 2);
 	assert_int_equal(poweroffs, 0);
 	out(pc, PM + 4, 0x2001, 2);
 	assert_int_equal(poweroffs, 1);
 	assert_int_equal(in(pc, PM + 4, 2), 1);
+}
+
+static void suspend_and_wake(void **state)
+{
+	/* S3 is SLP_TYP 1. RTC alarm and power button wake if enabled, at a rise of the alarm's line; waking shows in bit
+	 * 15, WAK_STS (ACPI 4.8.3.1.1), and what was enabled stays so. */
+	out(pc, PM + 2, 0x400, 2);
+	out(pc, PM + 4, 0x2400, 2);
+	assert_int_equal(suspends, 1);
+	assert_int_equal(poweroffs, 0);
+	piix4_pm_power_button(pm);
+	assert_false(piix4_pm_wakes(pm));
+	assert_false(awake);
+	piix4_pm_set_rtc(pm, 0, true);
+	assert_true(piix4_pm_wakes(pm));
+	assert_true(awake);
+	piix4_pm_woken(pm);
+	assert_int_equal(in(pc, PM, 4), 0x04008500);
+	out(pc, PM, 0x8500, 2);
+	piix4_pm_set_rtc(pm, 0, true); /* still high: no new event */
+	assert_int_equal(in(pc, PM, 2), 0);
+	assert_false(awake);
 }
 
 static void gpe_block(void **state)
@@ -138,7 +173,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
-		T(mapping), T(timer_rate), T(timer_overflow), T(acpi_switch), T(power_button), T(power_off), T(gpe_block),
+		T(mapping), T(timer_rate), T(timer_overflow), T(acpi_switch), T(power_button), T(power_off),
+		T(suspend_and_wake), T(gpe_block),
 		T(coverage),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
