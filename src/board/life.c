@@ -199,6 +199,7 @@ static int do_wake(struct pc *pc, struct err *err)
 	pc->asleep = pc->wake_wanted = false;
 	pc_wake_chips(pc);
 	loop_unlock(pc->loop);
+	storage_drain(pc->storage);
 	if (!pc->kernel) {
 		vcpu_request_reset(pc->vcpu, false);
 	} else if (!guestinfo_wake_kernel(pc)) {

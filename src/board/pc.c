@@ -99,6 +99,13 @@ static void on_quit(void *opaque)
 	pc_end_with(opaque, PC_QUIT);
 }
 
+static void on_power(void *opaque)
+{
+	struct pc *pc = opaque;
+
+	piix4_pm_power_button(pc->pm);
+}
+
 static void cpu_ferr(void *opaque, bool level)
 {
 	struct pc *pc = opaque;
@@ -258,7 +265,7 @@ static int make_screen(struct pc *pc, struct err *err)
 	if (!pc->cfg.display_text)
 		return 0;
 	source.opaque = pc->vga;
-	pc->text = ui_text_open(pc->loop, &source, on_key, pc, on_quit, pc, err);
+	pc->text = ui_text_open(pc->loop, &source, on_key, pc, &(struct ui_user){ on_quit, on_power, pc }, err);
 	return pc->text ? 0 : -EIO;
 }
 
@@ -285,7 +292,7 @@ static int make_test_chips(struct pc *pc, struct err *err)
 	if (!pc->cfg.debugcon)
 		return 0;
 	snprintf(where, sizeof(where), "file:%s", pc->cfg.debugcon);
-	pc->debugcon_stream = ui_stream_open(pc->loop, where, on_quit, pc, err);
+	pc->debugcon_stream = ui_stream_open(pc->loop, where, &(struct ui_user){ on_quit, on_power, pc }, err);
 	if (!pc->debugcon_stream)
 		return err_prefix(err, -EINVAL, "--debugcon");
 	pc->user_debugcon = debugcon_new(&(struct debugcon_config){
@@ -303,7 +310,7 @@ static int make_console(struct pc *pc, struct err *err)
 		return 0;
 	if (pc->next_slot == PC_SLOTS)
 		return err_set(err, -EINVAL, "--console: no PCI slot is left");
-	pc->console_stream = ui_stream_open(pc->loop, where, on_quit, pc, err);
+	pc->console_stream = ui_stream_open(pc->loop, where, &(struct ui_user){ on_quit, on_power, pc }, err);
 	if (!pc->console_stream)
 		return err_prefix(err, -EINVAL, "--console %s", where);
 	pc->console = virtio_console_new(
@@ -317,7 +324,7 @@ static int open_streams(struct pc *pc, struct err *err)
 	for (unsigned i = 0; i < pc->cfg.nserials; i++) {
 		if (!strcmp(pc->cfg.serial[i], "none"))
 			continue;
-		pc->stream[i] = ui_stream_open(pc->loop, pc->cfg.serial[i], on_quit, pc, err);
+		pc->stream[i] = ui_stream_open(pc->loop, pc->cfg.serial[i], &(struct ui_user){ on_quit, on_power, pc }, err);
 		if (!pc->stream[i])
 			return err_prefix(err, -EINVAL, "--serial %s", pc->cfg.serial[i]);
 	}

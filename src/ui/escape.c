@@ -10,6 +10,7 @@
 
 const char ui_escape_help[] = "Ctrl-A h       this help\r\n"
 			      "Ctrl-A x       quit: turn the machine off\r\n"
+			      "Ctrl-A p       press the power button\r\n"
 			      "Ctrl-A b       send a break\r\n"
 			      "Ctrl-A Ctrl-A  send Ctrl-A\r\n";
 
@@ -21,8 +22,13 @@ static bool command(struct ui_escape *e, uint8_t c)
 		return true;
 	case 'x':
 	case 'X':
-		if (e->quit)
-			e->quit(e->quit_opaque);
+		if (e->user.quit)
+			e->user.quit(e->user.opaque);
+		return false;
+	case 'p':
+	case 'P':
+		if (e->user.power)
+			e->user.power(e->user.opaque);
 		return false;
 	case 'h':
 	case '?':

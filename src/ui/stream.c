@@ -280,10 +280,10 @@ void stream_unwatch(struct ui_stream *s)
 	tell_room(s);
 }
 
-static int open_backend(struct ui_stream *s, const char *spec, void (*quit)(void *), void *quit_opaque, struct err *err)
+static int open_backend(struct ui_stream *s, const char *spec, const struct ui_user *user, struct err *err)
 {
 	if (!strcmp(spec, "stdio"))
-		return stream_stdio_open(s, quit, quit_opaque, err);
+		return stream_stdio_open(s, user, err);
 	if (!strncmp(spec, "file:", 5) && spec[5])
 		return stream_file_open(s, spec + 5, err);
 	if (!strcmp(spec, "pty"))
@@ -295,8 +295,7 @@ static int open_backend(struct ui_stream *s, const char *spec, void (*quit)(void
 	return err_set(err, -EINVAL, "\"%s\" names no stream; it is one of stdio, file:PATH, pty, unix:PATH, none", spec);
 }
 
-struct ui_stream *ui_stream_open(struct loop *loop, const char *spec, void (*quit)(void *opaque), void *quit_opaque,
-                                 struct err *err)
+struct ui_stream *ui_stream_open(struct loop *loop, const char *spec, const struct ui_user *user, struct err *err)
 {
 	struct ui_stream *s = xalloc(sizeof(*s));
 
@@ -305,7 +304,7 @@ struct ui_stream *ui_stream_open(struct loop *loop, const char *spec, void (*qui
 	loop_timer_init(&s->flush, loop, flush_due, s);
 	loop_timer_init(&s->patience, loop, out_of_patience, s);
 	loop_timer_init(&s->tell, loop, room_again, s);
-	if (open_backend(s, spec, quit, quit_opaque, err) < 0) {
+	if (open_backend(s, spec, user, err) < 0) {
 		ui_stream_free(s);
 		return NULL;
 	}

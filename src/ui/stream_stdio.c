@@ -37,13 +37,13 @@ static void stdio_fini(struct ui_stream *s)
 	free(p);
 }
 
-int stream_stdio_open(struct ui_stream *s, void (*quit)(void *opaque), void *quit_opaque, struct err *err)
+int stream_stdio_open(struct ui_stream *s, const struct ui_user *user, struct err *err)
 {
 	struct stdio_priv *p = xalloc(sizeof(*p));
 	int rc;
 
 	p->in_fd = p->out_fd = -1;
-	p->escape = (struct ui_escape){.quit = quit, .quit_opaque = quit_opaque, .help = print_help, .help_opaque = s};
+	p->escape = (struct ui_escape){.user = *user, .help = print_help, .help_opaque = s};
 	s->priv = p;
 	s->fini = stdio_fini;
 	ui_ignore_sigpipe();

@@ -392,7 +392,7 @@ static int open_fds(struct ui_text *t, struct err *err)
 
 struct ui_text *ui_text_open(struct loop *loop, const struct ui_text_source *src,
                              void (*scancode)(void *opaque, const uint8_t *codes, unsigned n),
-			     void *key_opaque, void (*quit)(void *opaque), void *quit_opaque, struct err *err)
+			     void *key_opaque, const struct ui_user *user, struct err *err)
 {
 	struct ui_text *t = xalloc(sizeof(*t));
 
@@ -400,7 +400,7 @@ struct ui_text *ui_text_open(struct loop *loop, const struct ui_text_source *src
 	t->src = *src;
 	t->scancode = scancode;
 	t->key_opaque = key_opaque;
-	t->escape = (struct ui_escape){.quit = quit, .quit_opaque = quit_opaque, .help = show_help, .help_opaque = t};
+	t->escape = (struct ui_escape){.user = *user, .help = show_help, .help_opaque = t};
 	t->buf = xalloc(OUT_MAX);
 	t->in_fd = t->out_fd = -1;
 	loop_timer_init(&t->frame, loop, frame_due, t);

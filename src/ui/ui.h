@@ -18,12 +18,18 @@ struct ui_stream_sink {
 	void (*room)(void *opaque);
 };
 
+/* What the user of a terminal can ask of the machine by Ctrl-A and a letter. */
+struct ui_user {
+	void (*quit)(void *opaque);
+	void (*power)(void *opaque); /* presses the power button */
+	void *opaque;
+};
+
 /* spec: "stdio", "file:PATH", "pty", "unix:PATH", "none". stdio: raw terminal when it is one (restored on
- * ui_stream_free and at exit by signal), Ctrl-A x calls quit, Ctrl-A h prints help, Ctrl-A Ctrl-A sends Ctrl-A,
- * Ctrl-A b sends a break (ignored), works with pipes; end of input on a pipe is not an error. pty: prints the path
- * through log at LOG_WARN. unix: listens, one client at a time; output without client is dropped. */
-struct ui_stream *ui_stream_open(struct loop *loop, const char *spec, void (*quit)(void *opaque), void *quit_opaque,
-                                 struct err *err);
+ * ui_stream_free and at exit by signal), Ctrl-A x calls quit, Ctrl-A p power, Ctrl-A h prints help, Ctrl-A Ctrl-A sends
+ * Ctrl-A, Ctrl-A b sends a break (ignored), works with pipes; end of input on a pipe is not an error. pty: prints the
+ * path through log at LOG_WARN. unix: listens, one client at a time; output without client is dropped. */
+struct ui_stream *ui_stream_open(struct loop *loop, const char *spec, const struct ui_user *user, struct err *err);
 void ui_stream_free(struct ui_stream *s);
 void ui_stream_attach(struct ui_stream *s, const struct ui_stream_sink *sink);
 /* Queues up to 1 MiB for the host, and drops what is more. Never waits. */
@@ -46,7 +52,7 @@ struct ui_text_source {
 struct ui_text;
 struct ui_text *ui_text_open(struct loop *loop, const struct ui_text_source *src,
                              void (*scancode)(void *opaque, const uint8_t *codes, unsigned n), void *key_opaque,
-                             void (*quit)(void *opaque), void *quit_opaque, struct err *err);
+                             const struct ui_user *user, struct err *err);
 void ui_text_free(struct ui_text *t);
 /* Map typed bytes (ASCII and ANSI escape sequences for cursor and function keys) to set-1 scancodes; used by ui_text
  * and by tests. Returns codes written. */

@@ -9,8 +9,7 @@
 
 /* Ctrl-A commands typed by a person, filtered out of what goes to the guest. */
 struct ui_escape {
-	void (*quit)(void *opaque);
-	void *quit_opaque;
+	struct ui_user user;
 	void (*help)(void *opaque);
 	void *help_opaque;
 	bool pending; /* the last byte was Ctrl-A */
@@ -60,7 +59,7 @@ void stream_watch(struct ui_stream *s);
 void stream_unwatch(struct ui_stream *s);
 
 /* Backends fill in the descriptors and hooks. 0 or negative errno with err filled. */
-int stream_stdio_open(struct ui_stream *s, void (*quit)(void *opaque), void *quit_opaque, struct err *err);
+int stream_stdio_open(struct ui_stream *s, const struct ui_user *user, struct err *err);
 int stream_file_open(struct ui_stream *s, const char *path, struct err *err);
 int stream_pty_open(struct ui_stream *s, struct err *err);
 int stream_unix_open(struct ui_stream *s, const char *path, struct err *err);

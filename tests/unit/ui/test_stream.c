@@ -15,7 +15,7 @@ static struct loop *loop;
 static char dir[] = "/tmp/ring3-stream-XXXXXX";
 static char got[8192];
 static unsigned ngot, room;
-static int quits;
+static int quits, presses;
 
 static int setup(void **state)
 {
@@ -62,6 +62,13 @@ static void on_quit(void *opaque)
 	quits++;
 }
 
+static void on_power(void *opaque)
+{
+	presses++;
+}
+
+static const struct ui_user user = { .quit = on_quit, .power = on_power }, nobody;
+
 static const char *path_of(const char *name)
 {
 	static char path[128];
@@ -77,7 +84,7 @@ static struct ui_stream *open_at(const char *kind, const char *name)
 	struct ui_stream *s;
 
 	snprintf(spec, sizeof(spec), "%s:%s", kind, path_of(name));
-	s = ui_stream_open(loop, spec, on_quit, NULL, &err);
+	s = ui_stream_open(loop, spec, &user, &err);
 	if (!s)
 		fail_msg("%s", err.msg);
 	return s;
@@ -125,10 +132,10 @@ static void test_bad_specs(void **state)
 	for (unsigned i = 0; i < ARRAY_LEN(bad); i++) {
 		struct err err = {0};
 
-		assert_null(ui_stream_open(loop, bad[i], NULL, NULL, &err));
+		assert_null(ui_stream_open(loop, bad[i], &nobody, &err));
 		assert_true(strlen(err.msg) > 10);
 	}
-	ui_stream_free(ui_stream_open(loop, "none", NULL, NULL, NULL));
+	ui_stream_free(ui_stream_open(loop, "none", &nobody, NULL));
 }
 
 static int client(const char *name)
@@ -305,11 +312,12 @@ static void test_sleeping_fifo(void **state)
 	unlink(path_of("fifo"));
 }
 
-/* Ctrl-A x quits, Ctrl-A Ctrl-A is one Ctrl-A, an unknown command vanishes, also when split between reads. */
+/* Ctrl-A x quits, Ctrl-A p presses the power button, Ctrl-A Ctrl-A is one Ctrl-A, an unknown command vanishes, also
+ * when split between reads. */
 static void test_escape(void **state)
 {
-	struct ui_escape e = {.quit = on_quit};
-	uint8_t a[] = "ab\x01\x01" "c\x01", b[] = "xd", c[] = "\x01zq";
+	struct ui_escape e = {.user = user};
+	uint8_t a[] = "ab\x01\x01" "c\x01", b[] = "xd", c[] = "\x01zq", d[] = "\x01p.";
 
 	assert_int_equal(ui_escape_filter(&e, a, 6), 4);
 	assert_memory_equal(a, "ab\x01" "c", 4);
@@ -319,6 +327,8 @@ static void test_escape(void **state)
 	assert_int_equal(quits, 1);
 	assert_int_equal(ui_escape_filter(&e, c, 3), 1);
 	assert_int_equal(c[0], 'q');
+	assert_int_equal(ui_escape_filter(&e, d, 3), 1);
+	assert_int_equal(presses, 1);
 }
 
 /* stdio with pipes on both sides: input arrives, its end is no error, output goes on. */
@@ -332,7 +342,7 @@ static void test_stdio_pipes(void **state)
 	fflush(stdout);
 	dup2(in[0], 0);
 	dup2(out[1], 1);
-	s = ui_stream_open(loop, "stdio", on_quit, NULL, NULL);
+	s = ui_stream_open(loop, "stdio", &user, NULL);
 	dup2(old_in, 0);
 	dup2(old_out, 1);
 	assert_non_null(s);
@@ -367,7 +377,7 @@ static void test_stdio_tty(void **state)
 	fflush(stdout);
 	dup2(slave, 0);
 	dup2(slave, 1);
-	s = ui_stream_open(loop, "stdio", on_quit, NULL, NULL);
+	s = ui_stream_open(loop, "stdio", &user, NULL);
 	dup2(old_in, 0);
 	dup2(old_out, 1);
 	assert_non_null(s);
@@ -401,7 +411,7 @@ static void test_pty(void **state)
 	int fd;
 
 	log_set_level(LOG_ERROR);
-	s = ui_stream_open(loop, "pty", NULL, NULL, NULL);
+	s = ui_stream_open(loop, "pty", &nobody, NULL);
 	assert_non_null(s);
 	ui_stream_attach(s, &sink);
 	assert_int_equal(ptsname_r(s->out_fd, path, sizeof(path)), 0);

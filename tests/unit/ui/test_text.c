@@ -66,7 +66,7 @@ static struct ui_text *open_on(int in, int out)
 	fflush(stdout);
 	dup2(in, 0);
 	dup2(out, 1);
-	t = ui_text_open(loop, &src, on_key, NULL, on_quit, NULL, NULL);
+	t = ui_text_open(loop, &src, on_key, NULL, &(struct ui_user){ .quit = on_quit }, NULL);
 	dup2(old_in, 0);
 	dup2(old_out, 1);
 	close(old_in);
