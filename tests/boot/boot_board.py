@@ -9,6 +9,7 @@ import archive
 import boot_firmware
 import disk
 import initramfs
+from boot_guests import build
 from boot_options import HVC_INIT, wait_for
 from cases import FULL, QUICK, Skip, case
 from machine import POWERED_OFF
@@ -72,6 +73,18 @@ def ovmf_wide(test):
         raise Skip("the reference machine has another option for that")
     test.must(4900 <= ovmf(test, "OVMF_CODE.fd", "--cpu", "host,phys-bits=44", "--memory", "5G") <= 5120,
               "its memory map lacks memory")
+
+
+@case("phys-bits", QUICK, 6)
+def phys_bits(test):
+    """Issue 14, item 4: MTRRs and the APIC's base take as many address bits as phys-bits= puts into CPUID, no more."""
+    if test.is_reference:
+        raise Skip("the reference machine has another option for that")
+    image = build(test, "msr", 64)
+    for bits in 36, 52:
+        done = test.ring3("run", "--cpu", f"host,phys-bits={bits}", "--memory", "64M", "--display", "none", "--serial",
+                          "stdio", "--debug-exit", "--timeout", 50, "--kernel", image, timeout=60)
+        test.must(" 0 failed" in done.stdout and done.returncode == 1, f"{bits}: {done.stdout[-2000:]}{done.stderr}")
 
 
 @case("multiboot-low", QUICK, 3)
