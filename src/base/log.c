@@ -4,10 +4,12 @@
  * The threshold and the rate limiter are process-wide: log lines go to the one standard error of the
  * process, whichever machine wrote them. A line is written with one write(2), so lines of several
  * threads do not mix. guest_log() is called by chips that may have been entered with the guest's vector registers live
- * (clock.c), so what it prints is made in a shelter.
+ * (clock.c), so what it prints is made in a shelter. They, and what is for debugging, may hold the lock of the device
+ * world: such a line is dropped if standard error, a pipe or a stopped terminal, would make it wait.
  */
 #include "base/base.h"
 
+#include <poll.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
@@ -43,12 +45,22 @@ static PRINTF_LIKE(2, 0) void log_line(const char *prefix, const char *fmt, va_l
 	(void)done; /* nobody to tell */
 }
 
+/* A pipe that is ready takes PIPE_BUF bytes at once, which no line exceeds. */
+static bool stderr_is_ready(void)
+{
+	struct pollfd p = { .fd = STDERR_FILENO, .events = POLLOUT };
+
+	return poll(&p, 1, 0) == 1;
+}
+
 void log_at(enum log_level level, const char *fmt, ...)
 {
 	static const char *const prefix[] = { "error: ", "warning: ", "", "debug: " };
 	va_list ap;
 
 	if ((int)level > atomic_load_explicit(&threshold, memory_order_relaxed))
+		return;
+	if (level == LOG_DEBUG && !stderr_is_ready())
 		return;
 	va_start(ap, fmt);
 	log_line(prefix[level], fmt, ap);
@@ -78,6 +90,8 @@ static void guest_write(void *arg)
 	struct guest_line *line = arg;
 	uint32_t nr = guest_line_number();
 
+	if (!stderr_is_ready())
+		return;
 	if (nr < GUEST_LINES_PER_SECOND)
 		log_line("guest: ", line->fmt, line->ap);
 	else if (nr == GUEST_LINES_PER_SECOND)

@@ -9,7 +9,6 @@
  *
  * Sources: Intel 8237A datasheet (231466); IBM PC/AT Technical Reference for the page registers.
  */
-#include "base/bytes.h"
 #include "dev/isa/dma.h"
 
 #include <stdlib.h>
@@ -176,11 +175,15 @@ static void move(struct dma *d, gpa_t gpa, uint8_t *buf, unsigned len, uint8_t t
 		mem_dma_read(d->cfg.mem, gpa, buf, len);
 }
 
-/* n units of 1 << shift bytes, the last first. */
-static void reverse(uint8_t *to, const uint8_t *from, unsigned n, unsigned shift)
+/* n units, the last first: bytes, or words. */
+static void reverse(uint8_t *to, const uint8_t *from, unsigned n, bool words)
 {
-	for (unsigned i = 0; i < n; i++)
-		bytes_copy(to + (i << shift), from + ((n - 1 - i) << shift), 1u << shift);
+	for (unsigned i = 0; i < n; i++) {
+		if (words)
+			put_le16(to + 2 * i, get_le16(from + 2 * (n - 1 - i)));
+		else
+			to[i] = from[n - 1 - i];
+	}
 }
 
 /* The same for a channel whose address counts down from the present one. */
