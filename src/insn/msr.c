@@ -5,7 +5,7 @@
  * exist: #GP, as on hardware, and a guest_log line, because guests probe with fixups but people debug with logs.
  */
 #include "insn/insn_int.h"
-#include "cpu/cpuid.h"
+#include "cpu/vendor.h"
 
 #define MSR_APIC_BASE 0x1b
 #define MSR_TSC_DEADLINE 0x6e0
@@ -40,9 +40,19 @@ static bool canonical(const struct cpu *cpu, uint64_t val)
 	return cpu_canonical(val);
 }
 
+static uint64_t upper_hidden(const struct cpu *cpu)
+{
+	return cpu_rule(cpu, RULE_MSR_UPPER_IGNORED) ? ~(uint64_t)UINT32_MAX : 0;
+}
+
 static bool low32(const struct cpu *cpu, uint64_t val)
 {
-	return !(val >> 32);
+	return !(val & ~upper_hidden(cpu) & ~(uint64_t)UINT32_MAX);
+}
+
+static bool sysenter_ok(const struct cpu *cpu, uint64_t val)
+{
+	return cpu_canonical(val) || upper_hidden(cpu);
 }
 
 static bool spec_ctrl_ok(const struct cpu *cpu, uint64_t val)

@@ -52,6 +52,13 @@ extern char sys_entry[], sys_entry32[];
 #define FAULTS(v, at) (t.vec == (v) && t.err == 0 && t.r.ip == (ul)(at))
 #define FINE (t.vec == END)
 
+static int amd(void)
+{
+	u32 r[4];
+	cpuid(0, 0, r);
+	return r[1] != 0x756e6547;
+}
+
 static void msr_write(u32 n, u64 v)
 {
 	prepare(wrmsr_it, 0);
@@ -62,7 +69,7 @@ static void msr_write(u32 n, u64 v)
 static void msrs(void)
 {
 	static const u32 canonical[] = { LSTAR, CSTAR, FSBASE, GSBASE, KGSBASE, 0x175, 0x176 };
-	for (unsigned k = 0; k < sizeof(canonical) / sizeof(*canonical); k++) {
+	for (unsigned k = 0; k < sizeof(canonical) / sizeof(*canonical) - (amd() ? 2 : 0); k++) {
 		u64 old = rdmsr(canonical[k]);
 		stage = canonical[k];
 		msr_write(canonical[k], 0x800000000000);
@@ -217,13 +224,6 @@ static void xcr0(void)
 		CHECK("vol 2 CPUID 0DH: EBX by XCR0", r[1] == 576 && r[2] >= r[1]);
 		WR_CR(4, cr4);
 	}
-}
-
-static int amd(void)
-{
-	u32 r[4];
-	cpuid(0, 0, r);
-	return r[1] != 0x756e6547;
 }
 
 static void of_intel(void)
