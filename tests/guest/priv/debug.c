@@ -52,7 +52,8 @@ SNIPPET(sti_bp, "sti\nsb_at: nop\n nop");
 SNIPPET(old_bits, "mov $0xffff4ff2, %eax\n mov " AX ", %db6\nob_at: nop");
 #ifndef __x86_64__
 SNIPPET(into_not, "xor %eax, %eax\nin1: into\nin2: nop");
-extern char in1[], in2[];
+SNIPPET(into_it, "mov $0x7f, %al\nii1: add $1, %al\nii2: into\n nop");
+extern char in1[], in2[], ii1[], ii2[];
 #endif
 extern char ic_at[], ic1[], ic2[], sd_at[], sd1[], hi1[], hd_at[], ht1[], ice_at[], ice1[], ig1[], sb_at[], ob_at[];
 #ifdef __x86_64__
@@ -299,6 +300,11 @@ static void shadows(unsigned cpl)
 	steps(into_not, cpl);
 	CHECK("vol 2 INTO without overflow: traps as others do", hits == 3 && at(0, in1, BS) && at(1, in2, BS) &&
 		at(2, into_not_end, BS));
+	hook[OF] = nothing;
+	steps(into_it, cpl);
+	hook[OF] = 0;
+	CHECK("vol 3 17.3.1.4 INTO with overflow clears TF, as INT n does", hits == 3 && at(0, ii1, BS) &&
+		at(1, ii2, BS) && at(2, into_it_end, BS));
 #endif
 }
 
