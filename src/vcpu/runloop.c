@@ -168,7 +168,7 @@ static uint64_t breakpoint_hits(const struct cpu *cpu)
 }
 
 /* Single-step traps do not wait for the end of a shadow of SS, unlike data breakpoints: the next instruction has its
- * own, or is one that has none (SDM vol 3 6.8.3; seen by ICEBP and MOV DR in such a shadow, whose #DB has no BS). */
+ * own, or is one that has none (SDM vol 3 6.8.3; seen on a Zen 5: the #DB of ICEBP in such a shadow has no BS). */
 static void step(struct vcpu *v)
 {
 	struct cpu *cpu = v->cpu;
