@@ -205,7 +205,9 @@ static uint64_t stack_pointer(struct guest *g)
 
 static uint64_t instruction_pointer(struct guest *g)
 {
-	uint64_t ip = PROGRAM + g->alias + g->block[below(&g->r, BLOCKS)] - g->cs_base;
+	/* at its other address now and then: what is translated may be copied (xlate/move.c) */
+	uint64_t alias = chance(&g->r, 25) ? 0 : g->alias;
+	uint64_t ip = PROGRAM + alias + g->block[below(&g->r, BLOCKS)] - g->cs_base;
 
 	if (chance(&g->r, 6))
 		ip += below(&g->r, 12);

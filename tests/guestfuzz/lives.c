@@ -3,7 +3,7 @@
  *
  * It is the whole board with its I/O thread and real time, driven as board/life.c does it. A life begins with the
  * CPU in the handlers' home, not at the reset vector, so that no time is lost on the way to the mode; what an INIT
- * finds at the reset vector is a real-mode program in ROM. Disk requests of one life may end in the next.
+ * finds at the reset vector is a real-mode program in ROM.
  *
  *   this thread: NMIs, keys, the screen, the end of lives | vCPU: the guest | I/O thread | watch: does the stop work?
  */
@@ -90,10 +90,9 @@ static void power_on(struct lives *l)
 	struct pc *pc = l->m.pc;
 
 	loop_lock(pc->loop);
-	pc->reset_wanted = pc->halt_reported = false;
 	pc->end = PC_RUNNING;
-	pc_reset_chips(pc);
 	loop_unlock(pc->loop);
+	pc_reset(pc);
 }
 
 /* The program in ROM, for INIT: a jump from F000:FFF0 to a block. Disks hold the program, shuffled by sectors. */
