@@ -101,7 +101,7 @@ static void write_next_frame(struct code *c)
 	code_u(c, counter, c->bits == 16 ? 2 : 4);
 }
 
-/* The other half of home, in the order in which put_frame() writes. */
+/* The other half of home, in the order in which put_frames() writes. */
 static void write_pops(struct code *c)
 {
 	CODE(c, 0x0f, 0xa9, 0x0f, 0xa1); /* pop gs; pop fs */

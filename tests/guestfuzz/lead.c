@@ -154,12 +154,14 @@ static void say_calls(const struct tally *t)
 static void say(const char *name, const struct tally *t)
 {
 	const uint64_t *n = t->count;
+	const uint64_t columns[] = { t->lives, t->ends[PC_RESET], t->ends[PC_TRIPLE_FAULT], n[STAT_BLOCKS], n[STAT_INSNS],
+		n[STAT_STEPS], n[STAT_EXCEPTIONS], n[STAT_INTERRUPTS] + n[STAT_NMIS], n[STAT_INVALIDATIONS],
+		n[STAT_PORTS] + n[STAT_MMIO], n[STAT_MOVED], n[STAT_WINDOW_PAGES] };
 
-	printf("%-11s %8.1f %7" PRIu64 " %7" PRIu64 " %7" PRIu64 " %9" PRIu64 " %10" PRIu64 " %10" PRIu64 " %10" PRIu64
-	       " %8" PRIu64 " %8" PRIu64 " %9" PRIu64 " %7" PRIu64 " %7" PRIu64 "\n", name, (double)t->cpu_us / 1e6, t->lives, t->ends[PC_RESET],
-	       t->ends[PC_TRIPLE_FAULT], n[STAT_BLOCKS], n[STAT_INSNS], n[STAT_STEPS], n[STAT_EXCEPTIONS],
-	       n[STAT_INTERRUPTS] + n[STAT_NMIS], n[STAT_INVALIDATIONS], n[STAT_PORTS] + n[STAT_MMIO],
-	       n[STAT_MOVED], n[STAT_WINDOW_PAGES]);
+	printf("%-11s %8.1f", name, (double)t->cpu_us / 1e6);
+	for (unsigned k = 0; k < ARRAY_LEN(columns); k++)
+		printf(" %10" PRIu64, columns[k]);
+	printf("\n");
 	if (getenv("GUESTFUZZ_CALLS"))
 		say_calls(t);
 }
@@ -177,8 +179,8 @@ static int summary(const struct lead *l)
 {
 	struct tally all = { 0 };
 
-	printf("%-11s %8s %7s %7s %7s %9s %10s %10s %10s %8s %8s %9s %7s %7s\n", "mode", "CPU s", "lives", "resets", "triple",
-		"blocks", "insns", "steps", "exceptions", "irqs", "dropped", "devices", "copied", "windows");
+	printf("mode           CPU s      lives     resets     triple     blocks      insns      steps exceptions"
+	       "       irqs    dropped    devices     copied    windows\n");
 	for (unsigned m = 0; m < M_COUNT; m++) {
 		if (l->t[m].cases)
 			say(gmode_facts[m].name, &l->t[m]);

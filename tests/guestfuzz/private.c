@@ -6,7 +6,6 @@
 
 static void flip_bit(struct guest *g, struct code *c, unsigned reg)
 {
-	(void)g;
 	code_opsize(c, 4);
 	CODE(c, 0x0f, 0xba, (uint8_t)(0xf8 | reg)); /* BTC r32, imm8; in 64-bit code the upper half goes */
 	CODE(c, (uint8_t)below(&g->r, 32));
@@ -214,11 +213,10 @@ void fragment_system(struct guest *g, struct code *c)
 	}
 }
 
-static void far_pointer(struct guest *g, struct code *c, uint64_t ip, uint16_t sel)
+static void far_pointer(struct code *c, uint64_t ip, uint16_t sel)
 {
 	code_u(c, ip, c->bits == 16 ? 2 : 4);
 	code_u(c, sel, 2);
-	(void)g;
 }
 
 static uint16_t far_selector(struct guest *g)
@@ -289,7 +287,7 @@ void fragment_far(struct guest *g, struct code *c)
 	switch (below(r, 7)) {
 	case 0: /* JMP or CALL of an immediate pointer; #UD in 64-bit code */
 		CODE(c, chance(r, 50) ? 0xea : 0x9a);
-		far_pointer(g, c, ip, sel);
+		far_pointer(c, ip, sel);
 		break;
 	case 1: case 2: { /* of one in memory */
 		uint64_t at = program_data(g, DATA + 0x300);

@@ -368,7 +368,7 @@ static void set_control(struct guest *g, struct cpu_state *s)
 static void set_msrs(struct guest *g, struct cpu_state *s)
 {
 	s->lstar = s->cstar = chance(&g->r, 50) ? HOME : PROGRAM + g->block[below(&g->r, BLOCKS)];
-	s->star = (uint64_t)CS64 << 32 | (uint64_t)(CS32U - 0) << 48;
+	s->star = (uint64_t)CS64 << 32 | (uint64_t)CS32U << 48;
 	s->fmask = chance(&g->r, 50) ? FL_TF | FL_IF | FL_AC | FL_NT : rnd(&g->r) & 0x3f7fd7;
 	s->sysenter_cs = chance(&g->r, 90) ? CS64 : below(&g->r, 0x200);
 	s->sysenter_eip = HOME;
