@@ -67,7 +67,8 @@ uint16_t program_selector(struct guest *g)
 		0 };
 	static const uint16_t user[] = { DS32U, DS32U, DS32U, DS32U, DS16U, DOWN | 3, CS32U, CONFORMING | 3,
 		READ_ONLY | 3, 7, 0x0f, 3, 0 };
-	static const uint16_t small[] = { DS16, DS16, DS16, DS16U, DOWN16, READ_ONLY, CS16, DS32, DS32U };
+	static const uint16_t small[] = { DS16, DS16, DS16, DS16, DS16U, DOWN16, READ_ONLY, CS16, DS32 };
+	static const uint16_t small_user[] = { DS16U, DS16U, DS16U, DS16U, DOWN16 | 3, READ_ONLY | 3, CS16U, DS32U, 3 };
 	struct rng *r = &g->r;
 
 	if (chance(r, 3))
@@ -75,7 +76,7 @@ uint16_t program_selector(struct guest *g)
 	if (!g->m->cs)
 		return real[below(r, ARRAY_LEN(real))];
 	if (g->m->bits == 16)
-		return small[below(r, ARRAY_LEN(small))] | (g->m->cpl ? 3 : 0);
+		return (g->m->cpl ? small_user : small)[below(r, ARRAY_LEN(small))];
 	return g->m->cpl ? user[below(r, ARRAY_LEN(user))] : sup[below(r, ARRAY_LEN(sup))];
 }
 
