@@ -98,7 +98,7 @@ static void one(struct lead *l, uint64_t n)
 	int status;
 	pid_t pid;
 
-	must(ftruncate(l->out, 0) == 0);
+	must(ftruncate(l->out, 0) == 0 && lseek(l->out, 0, SEEK_SET) == 0);
 	fflush(stdout);
 	pid = fork();
 	must(pid >= 0);
