@@ -29,12 +29,27 @@ enum stats_counter {
 	STAT_COUNT
 };
 
+enum stats_why {
+#define STEP(name, text) STEP_##name,
+#include "base/stats.def"
+#undef STEP
+	STEP_COUNT
+};
+
+/* An address that instructions were stepped at; doubt: how often another one wanted its place since. */
+struct stats_stepped {
+	uint64_t rip, n, doubt;
+	enum stats_why why;
+};
+#define STATS_STEPPED 256
+
 struct stats {
 	uint16_t where;
 	bool sampling;
 	uint64_t count[STAT_COUNT];
 	uint64_t calls[STATS_OPS];                /* of helpers */
 	uint64_t samples[STATS_OPS + PHASE_COUNT];
+	struct stats_stepped stepped[STATS_STEPPED]; /* hashed; who is stepped most prevails */
 	uint64_t code[2], gates[2];               /* host addresses: translated code, entry.S; end exclusive */
 	/* host times in ns, only while sampling */
 	uint64_t cpu_ns;                          /* CPU time of threads of this vCPU that have ended */
@@ -53,6 +68,16 @@ static inline uint16_t stats_enter(struct stats *st, enum stats_phase phase)
 static inline void stats_resume(struct stats *st, uint16_t was)
 {
 	st->where = was;
+}
+
+/* An instruction is stepped. */
+static inline void stats_step(struct stats *st, uint64_t rip, enum stats_why why)
+{
+	struct stats_stepped *s = &st->stepped[(rip * 0x9e3779b97f4a7c15ull >> 56) % STATS_STEPPED];
+	if (s->rip == rip && s->why == why)
+		s->n++;
+	else if (++s->doubt > s->n)
+		*s = (struct stats_stepped){ .rip = rip, .n = 1, .why = why };
 }
 
 /* Helper number op is called. */

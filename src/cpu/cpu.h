@@ -225,10 +225,12 @@ struct cpu_window {
 	uint16_t ticks;      /* timer interrupts in user mode since its address space began, or gave windows up */
 	uint64_t root;       /* CR3 of that address space */
 	uint8_t spent;       /* how often it gave windows up */
-	uint64_t since;      /* host TSC when it was cleared */
+	uint64_t since;      /* CPU time of the host's thread when it was cleared, ns */
 	uint8_t slot[WINDOW_SLOTS];
 	uint8_t *host[WINDOW_SLOTS]; /* kept for other slots */
 	uint32_t pages;      /* mapped since it was cleared */
+	uint64_t cost;       /* of those, host TSC ticks */
+	bool rest;           /* none for a while, although they are used from the start */
 	uint64_t filter[512];
 	uint64_t large[16];  /* hashed 4 MiB regions that large pages were mapped in */
 };
@@ -413,8 +415,10 @@ struct cpu {
 	bool window_global;      /* a global page may be among them: INVLPG is about every context */
 	uint32_t loader_misses;  /* TLB misses of a boot loader's code, and how often windows were no use to it */
 	uint8_t loader_strikes;
+	uint32_t loader_refused; /* how often it touched what is no RAM, since the last strike */
 	uint64_t window_wanted;  /* page that user code faulted on, 0: none; and whose it was */
 	uint32_t window_wanted_ctx;
+	uint64_t signal_ticks;   /* what a signal of a fault costs the host, host TSC ticks */
 	uint64_t window_gs;      /* the host's GS base, 0: not known */
 	uint8_t *window_none;    /* as large as a slot: where addresses of slots without a window end */
 	struct cpu_wnear { uint64_t slot, bias; } wnear[NEAR_SIZE]; /* the slot last used through a base register */

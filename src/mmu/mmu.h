@@ -75,7 +75,7 @@ static inline bool mmu_window_on(const struct cpu *cpu)
 
 	if (cpu->s.dr[7] & 0xff) /* data breakpoints: watch.c */
 		return false;
-	return (w->on && w->view == cpu->view) || (cpu->window_use == WINDOW_ALWAYS && cpu->view == VIEW_USER);
+	return (w->on && w->view == cpu->view) || (cpu->window_use == WINDOW_ALWAYS && cpu->view == VIEW_USER && !w->rest);
 }
 /* Before code for windows runs in another mode than before. */
 void mmu_window_enter(struct cpu *cpu);
@@ -83,9 +83,10 @@ void mmu_window_enter(struct cpu *cpu);
 void mmu_window_wanted(struct cpu *cpu);
 /* A timer interrupt found the CPU in user mode. */
 void mmu_window_tick(struct cpu *cpu);
-/* Supervisor code at a low address, a boot loader, missed the TLB; windows were no use to it. */
+/* Supervisor code at a low address, a boot loader, missed the TLB. */
 void mmu_window_missed(struct cpu *cpu);
-void mmu_window_strike(struct cpu *cpu);
+/* An access that the guest may make found no answer in windows. */
+void mmu_window_refused(struct cpu *cpu);
 /* Translated user code faulted at a biased address: canonical: at host address addr, else #GP. bias: what was added
  * to the guest's address. FILLED: try again, biases of slots with a window are as they were. GUEST: leave the block
  * and let one strict step tell. NOT: the same, and windows will not answer next time either. Safe in a signal handler

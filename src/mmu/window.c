@@ -9,10 +9,10 @@
  *
  * They are for user code, and for the code of boot loaders and kernels' decompressors: supervisor code at low
  * addresses. A page comes into it when translated code first faults on it, by mmap() of guest RAM: what the TLB would
- * hold, the host's page tables hold. That costs some microseconds a page, so a space gets windows once timer
- * interrupts have found it computing several times since its last flush, and loses them with the next that comes
- * soon. Loaders get theirs when they have missed the TLB often, and lose them as soon as they touch what is no RAM at
- * a low address: then they were a kernel.
+ * hold, the host's page tables hold. That costs 5 to 40 microseconds a page, which is measured, so a space gets windows
+ * once timer interrupts have found it computing several times since its last flush, and loses them when its pages cost
+ * more than a part of the time since; the next time it has to wait longer. Loaders get theirs when they have missed the
+ * TLB often, and lose them when they keep touching what is no RAM at a low address: then they were a kernel.
  *
  * I1  An access at an address whose bits 40 to 63 chose the bias, or less than WINDOW_GUARD before or behind it,
  *     touches nothing but a window of the current context and its guards. A slot without a window has a bias that makes
@@ -28,8 +28,10 @@
 #include <errno.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "cpu/cpuid.h"
 #include "mmu/mmu_int.h"
 
 #define SLOT_SHIFT CPU_SLOT_SHIFT
@@ -41,16 +43,24 @@
 /* Each page may cut two mappings; a process may have 65530 (vm.max_map_count). */
 #define PAGES_MAX 20000u
 #define PIECE_PAGES 16u
-/* Timer interrupts in user mode before an address space gets windows. */
+/* Timer interrupts in user mode before an address space gets windows, for each so many TSC ticks of a signal. */
 #define TICKS_ENOUGH 3
-/* What a page in a window costs, in TSC ticks, and the part of the time between two flushes that may go into pages. */
-#define PAGE_TICKS 10000u
-#define PAGES_SHARE 8u
+#define SIGNAL_CHEAP 6000u
+/* The part of the time since the last flush that may go into pages; by how many parts of a second more than that time a
+ * space may begin: working sets are mapped in a burst. Who needs more loses 18 ms, loaders 4. */
+#define COST_SHARE 8u
+#define USER_CREDIT 8u
+#define LOADER_CREDIT 32u
+#define LOOK_EVERY 16u
+#define NS_PER_S 1000000000ull
 /* Eight times as many interrupts for each time that windows did not pay, or PAGES_MAX was not enough. */
 #define SPENT_MAX 3
-/* TLB misses of a loader; doubled by each time that windows were no use. */
+/* TLB misses of a loader; doubled by each strike: windows were no use. That they did not pay counts three. What has no
+ * RAM behind it it may touch REFUSED_MAX times. */
 #define MISSES_ENOUGH 64u
-#define STRIKES_MAX 8
+#define STRIKES_MAX 16
+#define STRIKES_SPENT 3
+#define REFUSED_MAX 64u
 
 static uint64_t unborn_bias(const struct cpu *cpu, unsigned slot)
 {
@@ -148,7 +158,6 @@ static void clear(struct cpu *cpu, struct cpu_window *w)
 	if (w->on)
 		cpu->mode_dirty = true;
 	w->on = false;
-	w->since = __builtin_ia32_rdtsc();
 	if (w->pages) {
 		for (unsigned k = 0; k < w->n; k++)
 			must(reserve(w->host[k], SLOT_SIZE) != MAP_FAILED);
@@ -164,37 +173,72 @@ static void clear(struct cpu *cpu, struct cpu_window *w)
 	w->n = 0;
 }
 
+/* Where windows are used from the start: not for a while. */
+static void rest(struct cpu *cpu, struct cpu_window *w, bool yes)
+{
+	cpu->mode_dirty |= w->rest != yes;
+	w->rest = yes;
+}
+
 static uint64_t root(const struct cpu *cpu)
 {
 	return cpu->s.cr3 & PAGE_MASK;
 }
 
-static void give_up(struct cpu_window *w)
+static void strike(struct cpu *cpu, unsigned n)
+{
+	cpu->loader_misses = cpu->loader_refused = 0;
+	cpu->loader_strikes = (uint8_t)MIN(cpu->loader_strikes + n, STRIKES_MAX);
+}
+
+static void give_up(struct cpu *cpu, struct cpu_window *w)
 {
 	if (w->spent < SPENT_MAX)
 		w->spent++;
 	w->ticks = 0;
+	if (w->view != VIEW_USER)
+		strike(cpu, STRIKES_SPENT);
 }
 
-/* Did the pages mapped since the last flush cost little of the time since? */
-static bool pays(const struct cpu_window *w)
+/* Nanoseconds of the host's CPU that this thread has had: on a busy host the clock on the wall says little. */
+static uint64_t cpu_time(void)
 {
-	return (uint64_t)w->pages * PAGE_TICKS * PAGES_SHARE < __builtin_ia32_rdtsc() - w->since;
+	struct timespec ts = { 0 };
+
+	syscall(SYS_clock_gettime, CLOCK_THREAD_CPUTIME_ID, &ts);
+	return (uint64_t)ts.tv_sec * NS_PER_S + (uint64_t)ts.tv_nsec;
+}
+
+static void account_anew(struct cpu_window *w)
+{
+	w->since = cpu_time();
+	w->cost = 0;
+}
+
+/* Did the pages mapped since the last flush cost little of the time since, and of credit ns? */
+static bool pays(const struct cpu *cpu, const struct cpu_window *w, uint64_t credit)
+{
+	uint64_t cost_us = w->cost / (cpu->model->tsc_hz / 1000000 + 1);
+
+	return cost_us * 1000 * COST_SHARE < cpu_time() - w->since + credit;
 }
 
 void mmu_window_clear(struct cpu *cpu, unsigned ctx)
 {
 	struct cpu_window *w = &cpu->window[ctx];
-	bool same = ctx == cpu->ctx && w->root == root(cpu), keep = w->on && same && pays(w);
+	bool same = ctx == cpu->ctx && w->root == root(cpu), keep = w->on && same && pays(cpu, w, 0);
 
 	if (!same) {
 		w->root = 0;
 		w->ticks = w->spent = 0;
+		rest(cpu, w, false);
 	} else if (w->on && !keep) {
-		give_up(w);
+		give_up(cpu, w);
 	}
 	clear(cpu, w);
 	w->on = keep;
+	if (keep)
+		account_anew(w);
 }
 
 void mmu_window_clear_all(struct cpu *cpu)
@@ -271,27 +315,51 @@ void mmu_window_enter(struct cpu *cpu)
 
 static void turn_on(struct cpu *cpu)
 {
+	struct cpu_window *w = &cpu->window[cpu->ctx];
+
 	mmu_window_enter(cpu);
-	cpu->window[cpu->ctx].on = true;
+	w->on = true;
+	account_anew(w);
 	cpu->mode_dirty = true;
 }
 
-/* The current address space goes through more pages than there may be: the TLB does for a while. */
-static void out_of_pages(struct cpu *cpu, struct cpu_window *w)
+/* Is there room for another page, and does it pay? If not, the TLB does for a while. */
+static bool may_map(struct cpu *cpu, struct cpu_window *w)
 {
-	give_up(w);
+	uint64_t credit = NS_PER_S / (w->view == VIEW_USER ? USER_CREDIT : LOADER_CREDIT);
+
+	if (cpu->window_pages >= PAGES_MAX) {
+		mmu_window_clear_all(cpu);
+		rest(cpu, w, cpu->window_use == WINDOW_ALWAYS);
+	} else if (cpu->window_use == WINDOW_ALWAYS || w->pages % LOOK_EVERY || pays(cpu, w, credit)) {
+		return true;
+	}
+	cpu->stats.count[STAT_WINDOW_ENDS]++;
+	give_up(cpu, w);
 	clear(cpu, w);
 	cpu_kick(cpu); /* to the run loop, which looks at the mode */
+	return false;
+}
+
+/* Who lives longer can afford dearer pages. */
+static unsigned enough(const struct cpu *cpu)
+{
+	return TICKS_ENOUGH * (unsigned)MIN(MAX(cpu->signal_ticks / SIGNAL_CHEAP, 1u), 10u);
 }
 
 void mmu_window_tick(struct cpu *cpu)
 {
 	struct cpu_window *w = &cpu->window[cpu->ctx];
 
+	if (cpu->s.rip > USER_END) /* a kernel that runs at CPL 3: its code is for the TLB (xlate/windowed.c) */
+		return;
 	w->root = root(cpu);
 	if (w->ticks < UINT16_MAX)
 		w->ticks++;
-	if (cpu->window_use == WINDOW_LATER && !mmu_window_on(cpu) && w->ticks > TICKS_ENOUGH << 3 * w->spent)
+	if (w->ticks <= enough(cpu) << 3 * w->spent)
+		return;
+	rest(cpu, w, false);
+	if (cpu->window_use == WINDOW_LATER && !mmu_window_on(cpu))
 		turn_on(cpu);
 }
 
@@ -305,12 +373,13 @@ void mmu_window_missed(struct cpu *cpu)
 	turn_on(cpu);
 }
 
-void mmu_window_strike(struct cpu *cpu)
+void mmu_window_refused(struct cpu *cpu)
 {
+	if (cpu->view == VIEW_USER || ++cpu->loader_refused < REFUSED_MAX)
+		return;
+	cpu->stats.count[STAT_WINDOW_ENDS]++;
 	clear(cpu, &cpu->window[cpu->ctx]);
-	cpu->loader_misses = 0;
-	if (cpu->loader_strikes < STRIKES_MAX)
-		cpu->loader_strikes++;
+	strike(cpu, 1);
 }
 
 /* Host address space for a slot of the current context. */
@@ -390,11 +459,8 @@ static enum mmu_window_fault map_piece(struct cpu *cpu, const struct piece *p)
 	void *at = (void *)(p->gla + cpu->bias[p->gla >> SLOT_SHIFT]);
 	uint64_t bit;
 
-	if (cpu->window_pages >= PAGES_MAX) {
-		mmu_window_clear_all(cpu);
-		out_of_pages(cpu, w);
+	if (!may_map(cpu, w))
 		return WINDOW_GUEST;
-	}
 	if (mmap(at, p->size, PROT_READ | (p->write ? PROT_WRITE : 0), MAP_SHARED | MAP_FIXED | MAP_POPULATE,
 		 mem_ram_fd(cpu->mem), (off_t)p->ram_off) == MAP_FAILED) {
 		/* What was there may be gone all the same: nothing else may come to lie in the hole. */
@@ -423,7 +489,7 @@ static bool writable(struct cpu *cpu, const struct mmu_walk *w, const struct mem
 	return allowed && page->write == page->read && !page->logged && !mmu_holds_code(cpu, page);
 }
 
-static enum mmu_window_fault fill(struct cpu *cpu, gla_t gla, bool write)
+static enum mmu_window_fault look_and_map(struct cpu *cpu, gla_t gla, bool write)
 {
 	struct mmu_walk w;
 	struct mem_page page;
@@ -455,6 +521,17 @@ static enum mmu_window_fault fill(struct cpu *cpu, gla_t gla, bool write)
 		extend(cpu, w.gpa, &p);
 	cpu->stats.count[STAT_WINDOW_PAGES]++;
 	return map_piece(cpu, &p);
+}
+
+/* What it takes is counted; a millisecond is more than any page takes: then another process had the host's CPU. */
+static enum mmu_window_fault fill(struct cpu *cpu, gla_t gla, bool write)
+{
+	uint64_t from = __builtin_ia32_rdtsc();
+	enum mmu_window_fault how = look_and_map(cpu, gla, write);
+
+	if (how == WINDOW_FILLED)
+		cpu->window[cpu->ctx].cost += MIN(__builtin_ia32_rdtsc() - from, cpu->model->tsc_hz / 1000);
+	return how;
 }
 
 void mmu_window_wanted(struct cpu *cpu)
@@ -502,8 +579,9 @@ static bool astray(const struct cpu *cpu, const struct cpu_window *w, uint64_t a
 
 enum mmu_window_fault mmu_window_fault(struct cpu *cpu, bool canonical, uint64_t addr, bool write, uint64_t *bias)
 {
-	const struct cpu_window *w = &cpu->window[cpu->ctx];
+	struct cpu_window *w = &cpu->window[cpu->ctx];
 
+	w->cost += cpu->signal_ticks;
 	if (!canonical)
 		return fault_unborn(cpu, bias);
 	if (addr - (uint64_t)(cpu->bias + CPU_BIASES) < CPU_BIAS_HOLE)
@@ -534,6 +612,8 @@ void mmu_window_init(struct cpu *cpu, enum mmu_window_use use)
 void mmu_window_thread(struct cpu *cpu)
 {
 	cpu->window_gs = 0;
+	for (unsigned k = 0; k < CPU_CTX; k++)
+		cpu->window[k].since = 0; /* of the other thread's time */
 	cpu->mode_dirty = true;
 }
 

@@ -169,10 +169,11 @@ static uint64_t breakpoint_hits(const struct cpu *cpu)
 
 /* Single-step traps do not wait for the end of a shadow of SS, unlike data breakpoints: the next instruction has its
  * own, or is one that has none (SDM vol 3 6.8.3; seen on a Zen 5: the #DB of ICEBP in such a shadow has no BS). */
-static void step(struct vcpu *v)
+static void step(struct vcpu *v, enum stats_why why)
 {
 	struct cpu *cpu = v->cpu;
 	bool tf = cpu->s.rflags & FL_TF;
+	stats_step(&cpu->stats, cpu->s.rip, why);
 	cpu->s.int_shadow = cpu->s.shadow_ss = false;
 	cpu->s.rflags &= ~(uint64_t)FL_RF;
 	xlate_step(v->xlate);
@@ -182,6 +183,16 @@ static void step(struct vcpu *v)
 		vcpu_ferr_after(v);
 }
 
+/* Why run_guest wants a single step. */
+static enum stats_why why_step(const struct cpu *cpu)
+{
+	if (cpu->s.rflags & FL_TF)
+		return STEP_TRAP;
+	if (cpu->s.dr[7] & DR7_ENABLES)
+		return STEP_BREAK;
+	return cpu->s.ignne ? STEP_FERR : STEP_SHADOW;
+}
+
 /* Exactly one instruction, with what debugging asks for around it. */
 static void one_instruction(struct vcpu *v)
 {
@@ -189,7 +200,7 @@ static void one_instruction(struct vcpu *v)
 	uint64_t hits = cpu->s.dr[7] & DR7_ENABLES ? breakpoint_hits(cpu) : 0;
 	if (hits && !cpu->s.shadow_ss)
 		cpu_raise_db(cpu, hits, false);
-	step(v);
+	step(v, why_step(cpu));
 }
 
 /* The instruction that just reported an x87 error, past its breakpoint already, and now not hindered by that error. */
@@ -197,7 +208,7 @@ static void ignoring_instruction(struct vcpu *v)
 {
 	v->ignore_x87 = false;
 	vcpu_ferr_aside(v);
-	step(v);
+	step(v, STEP_FERR);
 }
 
 static void run_guest(struct vcpu *v)

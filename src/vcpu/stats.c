@@ -9,6 +9,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include "vcpu/vcpu_int.h"
@@ -16,6 +17,7 @@
 #define SECONDS(ns) ((double)(ns) / 1e9)
 #define ROWS (STATS_OPS + PHASE_COUNT)
 #define NAME_MAX_LEN 80
+#define STEPPED_SHOWN 10
 
 struct report {
 	char *buf;
@@ -200,6 +202,30 @@ static void say_counts(struct report *r, const struct vcpu *v)
 	say(r, "%14" PRIu64 "  bytes of its tables in use, of %" PRIu64 "\n", u.meta, u.meta_size);
 }
 
+static int compare_stepped(const void *pa, const void *pb)
+{
+	const struct stats_stepped *a = pa, *b = pb;
+
+	return a->n < b->n ? 1 : a->n > b->n ? -1 : 0;
+}
+
+static void say_stepped(struct report *r)
+{
+	static const char *const texts[] = {
+#define STEP(name, text) text,
+#include "base/stats.def"
+#undef STEP
+	};
+	struct stats_stepped at[STATS_STEPPED];
+
+	memcpy(at, r->st->stepped, sizeof(at));
+	qsort(at, STATS_STEPPED, sizeof(*at), compare_stepped);
+	if (at[0].n)
+		say(r, "ring3: what was run singly most often\n");
+	for (unsigned k = 0; k < STEPPED_SHOWN && at[k].n; k++)
+		say(r, "%14" PRIu64 "  steps at RIP 0x%" PRIx64 ": %s\n", at[k].n, at[k].rip, texts[at[k].why]);
+}
+
 void vcpu_stats(const struct vcpu *v, char *buf, size_t len)
 {
 	struct report r = { .buf = buf, .len = len, .st = &v->cpu->stats };
@@ -208,4 +234,5 @@ void vcpu_stats(const struct vcpu *v, char *buf, size_t len)
 	*buf = 0;
 	say_times(&r, v);
 	say_counts(&r, v);
+	say_stepped(&r);
 }

@@ -25,12 +25,13 @@
 #define REACH ((int64_t)1 << 30)
 _Static_assert(REACH + ((int64_t)1 << 31) + 65536 < WINDOW_GUARD, "what a shared bias may reach");
 
-/* The access itself may fault in a window: not where guest state is changed before it (AH to BH change places with low
+/* Code in the upper half that may use windows is a kernel that runs at CPL 3 (Xen's PV guests): its data lie there too.
+ * The access itself may fault in a window: not where guest state is changed before it (AH to BH change places with low
  * bytes), and not where the pointer moves once more (BT with a bit offset in a register). */
 static bool windowed(const struct tr *t, unsigned seg, bool write)
 {
 	const struct dec *d = &t->dec[t->i];
-	if (!(t->key & KEY_WINDOW) || t->step || d->cls == DC_BT || d->f_reg.high)
+	if (!(t->key & KEY_WINDOW) || t->step || t->rip >> 47 || d->cls == DC_BT || d->f_reg.high)
 		return false;
 	if (!key_code64(t->key) && (!key_flat(t->key, seg) || (seg == SEG_CS && write)))
 		return false;

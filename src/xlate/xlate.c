@@ -356,6 +356,30 @@ void xlate_sync(struct xlate *x)
 	cpu->host_pc = 0;
 }
 
+/* Windows had no answer for the instruction at rip, but a strict step had. */
+static void not_for_windows(struct xlate *x, uint64_t rip, uint64_t host_pc)
+{
+	uint8_t *n = &x->window_not[xlate_window_at(rip)];
+	struct block *b = xlate_cache_at(x, host_pc);
+	mmu_window_refused(x->cpu);
+	*n += *n < WINDOW_NOT_MAX;
+	if (*n == WINDOW_NOT_MAX && b && !b->dead)
+		xlate_cache_kill(x, b);
+}
+
+/* Translated code faulted, and it is not clear what the guest is to see: one strict step, which knows all, tells. */
+/* NOLINTNEXTLINE(misc-no-recursion): see enter() */
+static void retry(struct xlate *x)
+{
+	uint64_t rip = x->cpu->s.rip, host_pc = x->sig_window, flushes = x->cpu->stats.count[STAT_FLUSHES];
+	x->sig_retry = false;
+	x->sig_window = 0;
+	stats_step(&x->cpu->stats, rip, host_pc ? STEP_WINDOW : STEP_FAULT);
+	xlate_step(x);
+	if (host_pc && flushes == x->cpu->stats.count[STAT_FLUSHES])
+		not_for_windows(x, rip, host_pc);
+}
+
 /* Enter code and come back with s complete; raises what the signal handler found. */
 /* NOLINTNEXTLINE(misc-no-recursion): once: the block of a single step never asks to be tried again (fault_sig.c) */
 static struct xexit *enter(struct xlate *x, uint32_t code_off)
@@ -370,8 +394,7 @@ static struct xexit *enter(struct xlate *x, uint32_t code_off)
 	flags_from_host(cpu);
 	cpu->host_pc = 0;
 	if (x->sig_retry) {
-		x->sig_retry = false;
-		xlate_step(x);
+		retry(x);
 		return NULL;
 	}
 	if (x->sig_event) {

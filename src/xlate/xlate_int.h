@@ -181,7 +181,9 @@ struct xlate {
 	struct block step_block;      /* the block in the step buffer */
 	uint8_t window_not[4096];     /* hashed: how often an instruction met what windows do not answer */
 	bool crc32, bmi2;             /* host has SSE4.2, BMI2 */
-	bool sig_retry;               /* #GP that the strict translation of one instruction has to confirm */
+	bool sig_retry;               /* a fault that the strict translation of one instruction has to confirm */
+	uint64_t sig_window;          /* 0, or where code for windows was when windows had no answer */
+	uint64_t sig_probe;           /* 0, or where to go on after a fault that is there to be timed */
 	bool flush_wanted;
 	bool exact_flags;             /* xlate_exact_flags() */
 	bool stepping;                /* leave after one instruction, whatever it is */
@@ -366,7 +368,7 @@ void xlate_cache_written(struct xlate *x, uint64_t off, uint64_t len);
 uint32_t xlate_cache_hash(uint64_t rip, uint32_t ks);
 uint32_t xlate_keyspace(struct xlate *x, uint32_t key);
 
-/* An instruction that does so again goes through the TLB for good. */
+/* An instruction that meets so often what windows do not answer goes through the TLB for good. */
 #define WINDOW_NOT_MAX 8
 static inline uint32_t xlate_window_at(uint64_t rip)
 {

@@ -39,7 +39,8 @@ static __attribute__((unused)) int setup(void **state)
 	mem = mem_new(loop, MIB(8), 0xe0000000, NULL);
 	cpu = aligned_alloc(4096, (sizeof(*cpu) + 4095) & ~4095ul);
 	memset(cpu, 0, sizeof(*cpu));
-	model = (struct cpu_model){ .phys_bits = 46, .page1g = true, .long_mode = true, .nx = true, .xcr0_valid = 7 };
+	model = (struct cpu_model){ .phys_bits = 46, .page1g = true, .long_mode = true, .nx = true, .xcr0_valid = 7,
+		.tsc_hz = 2000000000 };
 	cpu->model = &model;
 	cpu->mem = mem;
 	cpu_reset(cpu, false);

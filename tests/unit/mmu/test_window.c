@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "mmu_unit.h"
@@ -348,9 +349,17 @@ static void flush(uint64_t cr3, bool on)
 #define ON_AFTER(n, cr3) (ticks(n), flush(cr3, true))
 #define OFF_AFTER(n, cr3) (ticks(n), flush(cr3, false))
 
+static uint64_t cpu_time(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
+}
+
 /* As if the last flush had been some minutes ago; right now. */
 #define LONG_AGO() (cpu->window[cpu->ctx].since -= 1ull << 40)
-#define NOW() (cpu->window[cpu->ctx].since = __builtin_ia32_rdtsc())
+#define NOW() (cpu->window[cpu->ctx].since = cpu_time(), cpu->window[cpu->ctx].cost |= 1u << 20)
 
 /* A flush leaves windows on, without pages, if those cost little of the time since the last one. */
 static void late_flush(void **state)
