@@ -8,7 +8,7 @@
 #include "guest.h"
 
 /* 112 MiB, in an order that lets no two pages be mapped as one. */
-enum { ARRAY = 0x10000000, PAGES = 28672, FIRST = 0x2000000, TABLES = 0x1000000, ROUNDS = 4 };
+enum { ARRAY = 0x10000000, PAGES = 28672, FIRST = 0x2000000, TABLES = 0x1000000, ROUNDS = 1 };
 enum { COPIES = 4096, COPY_SIZE = 64, COPIES_AT = FIRST + PAGES * 4096 };
 
 /* SI to DI by BX, CX times. */

@@ -291,6 +291,12 @@ static void slots(void **state)
 	NOT(in_slot(1), true);
 }
 
+static void ticks(unsigned n)
+{
+	while (n-- > 0)
+		mmu_window_tick(cpu);
+}
+
 /* The host's own limit of mappings is never met. Who runs into ours leaves the block, as other biases that it holds may
  * be of windows that are gone. */
 static void many_pages(void **state)
@@ -303,8 +309,14 @@ static void many_pages(void **state)
 		poke(PDPT + 8, MIB(1) | P | W | U, 8);
 		poke(MIB(1) + 8 * (gla >> 21 & 511), (MIB(1) + 0x1000 + 0x1000 * (gla >> 21 & 511)) | P | W | U, 8);
 		poke(MIB(1) + 0x1000 + (gla - GIB(1)) / 0x1000 * 8, 0x100000 | P | W | U, 8);
-		if (n == 20000)
+		if (n == 20000) {
 			assert_int_equal(touch(gla, false), WINDOW_GUEST);
+			assert_false(mmu_window_on(cpu)); /* for a while, although they are on from the start */
+			ticks(24);
+			assert_false(mmu_window_on(cpu));
+			ticks(1);
+			assert_true(mmu_window_on(cpu));
+		}
 		FILLED(gla, false);
 		assert_in_range(cpu->window_pages, 1, 20000);
 	}
@@ -332,12 +344,6 @@ static int begin_later(void **state)
 	mmu_window_init(cpu, WINDOW_LATER);
 	map(1, 0x100000 | ALL);
 	return 0;
-}
-
-static void ticks(unsigned n)
-{
-	while (n-- > 0)
-		mmu_window_tick(cpu);
 }
 
 static void flush(uint64_t cr3, bool on)
@@ -397,6 +403,72 @@ static void soon_flush(void **state)
 	flush(0x14000, false);
 	flush(PML4, false);
 	ON_AFTER(4, PML4);
+}
+
+/* What many pages cost is looked at while they are mapped: who never flushes pays no more than others. */
+static void dear(void **state)
+{
+	unsigned n = 0;
+
+	ticks(4);
+	map(2, 0x101000 | ALL);
+	cpu->signal_ticks = model.tsc_hz / 100;
+	cpu->window[cpu->ctx].pages = 1;
+	while (mmu_window_on(cpu) && n++ < 100) {
+		enum mmu_window_fault how = touch(0x1000 + n % 2 * 0x1000, false);
+
+		assert_int_equal(how, mmu_window_on(cpu) ? WINDOW_FILLED : WINDOW_GUEST);
+	}
+	assert_in_range(n, 2, 40);
+	assert_int_equal(cpu->stats.count[STAT_WINDOW_ENDS], 1);
+	cpu->signal_ticks = 0;
+	OFF_AFTER(24, PML4);
+	ON_AFTER(1, PML4);
+}
+
+/* The dearer the host's signals, the longer an address space waits, up to ten times. */
+static void dear_signals(void **state)
+{
+	cpu->signal_ticks = 30000;
+	OFF_AFTER(15, PML4);
+	ON_AFTER(1, PML4);
+	cpu->signal_ticks = 1u << 30;
+	flush(0x14000, false);
+	OFF_AFTER(30, 0x14000);
+	ON_AFTER(1, 0x14000);
+}
+
+/* A kernel that runs at CPL 3, in the upper half, gets none for its time. */
+static void kernels_at_cpl3(void **state)
+{
+	cpu->s.rip = 0xffff800000000000;
+	OFF_AFTER(100, PML4);
+	cpu->s.rip = 0x1000;
+	OFF_AFTER(3, PML4);
+	ON_AFTER(1, PML4);
+}
+
+static void misses(unsigned n)
+{
+	while (n-- > 0)
+		mmu_window_missed(cpu);
+}
+
+/* A loader has its windows until it has met what is no RAM 64 times; then it has to miss twice as often. */
+static void loaders(void **state)
+{
+	user(false);
+	for (unsigned n = 64; n <= 256; n *= 2) {
+		misses(n - 1);
+		assert_false(mmu_window_on(cpu));
+		misses(1);
+		assert_true(mmu_window_on(cpu));
+		for (unsigned k = 0; k < 63; k++)
+			mmu_window_refused(cpu);
+		assert_true(mmu_window_on(cpu));
+		mmu_window_refused(cpu);
+		assert_false(mmu_window_on(cpu));
+	}
 }
 
 /* Only for the same CR3, in the context it is about, and never over a flush of everything. */
@@ -537,6 +609,7 @@ int main(void)
 		T(rights), T(flushed), T(large), T(large_before), T(wanted), T(global_elsewhere), T(views),
 		T(watched), T(slots), T(many_pages), T(cut_at_limit), T(refused), T(written_forgotten),
 		T_LATER(late_flush), T_LATER(soon_flush), T_LATER(late_flush_of_others),
+		T_LATER(dear), T_LATER(dear_signals), T_LATER(kernels_at_cpl3), T_LATER(loaders),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
