@@ -320,6 +320,24 @@ static uint64_t run_sieve(uint64_t n)
 	return 0;
 }
 
+/* Another page at each step, more of them than any table of translations holds. */
+static uint64_t run_stride(uint64_t n)
+{
+	enum { SIZE = 112 << 20, STEP = 4096 + 64 };
+	uint8_t *bytes = pages(SIZE);
+	uint64_t start;
+
+	memset(bytes, 1, SIZE);
+	start = now_ns();
+	while (n--)
+		for (size_t i = 0; i < SIZE; i += STEP)
+			bytes[i]++;
+	start = now_ns() - start;
+	keep(bytes[STEP]);
+	munmap(bytes, SIZE);
+	return start;
+}
+
 /* Our own copy loop: the C library's depends on the CPU, and the machines' CPUs differ. */
 static uint64_t copy(uint64_t n, size_t size)
 {
@@ -375,6 +393,7 @@ const struct row integer_rows[] = {
 	{"chase_cache", "integer", run_chase_cache, NULL},
 	{"chase_memory", "integer", run_chase_memory, NULL},
 	{"sieve_20m", "integer", run_sieve, NULL},
+	{"stride_112m", "integer", run_stride, NULL},
 	{"copy_4k", "integer", run_copy_4k, NULL},
 	{"copy_256k", "integer", run_copy_256k, NULL},
 	{"copy_64m", "integer", run_copy_64m, NULL},
