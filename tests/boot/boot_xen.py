@@ -21,8 +21,9 @@ def xen_dom0(test):
     xen = test.folder / "xen"
     xen.write_bytes(gzip.decompress(packed.read_bytes()))
     modules = f"{archive.kernel('linux-image-amd64')} console=hvc0,{initramfs.build('amd64')}"
-    machine = test.machine("--memory", "768M", "--kernel", xen, "--append", "com1=115200,8n1 console=com1 dom0_mem=512M",
-                           "--initrd", modules, *([] if test.is_reference else ["--stats"]))
+    more = [] if test.is_reference else ["--stats"]
+    machine = test.machine("--memory", "768M", "--kernel", xen, "--initrd", modules, "--append",
+                           "com1=115200,8n1 console=com1 dom0_mem=512M", *more)
     machine.expect("Xen version 4.17", 30)
     machine.expect(r"ring3: up [0-9.]+", 120)
     machine.expect("guest# ", 20)
