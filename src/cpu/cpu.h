@@ -225,11 +225,11 @@ struct cpu_window {
 	uint16_t ticks;      /* timer interrupts in user mode since its address space began, or gave windows up */
 	uint64_t root;       /* CR3 of that address space */
 	uint8_t spent;       /* how often it gave windows up */
-	uint64_t since;      /* CPU time of the host's thread when it was cleared, ns */
+	uint64_t since;      /* CPU time of the host's thread when it was turned on, ns */
 	uint8_t slot[WINDOW_SLOTS];
 	uint8_t *host[WINDOW_SLOTS]; /* kept for other slots */
 	uint32_t pages;      /* mapped since it was cleared */
-	uint64_t cost;       /* of those, host TSC ticks */
+	uint64_t cost;       /* of all mapped since it was turned on, host TSC ticks */
 	bool rest;           /* none for a while, although they are used from the start */
 	uint64_t filter[512];
 	uint64_t large[16];  /* hashed 4 MiB regions that large pages were mapped in */

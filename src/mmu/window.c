@@ -11,7 +11,7 @@
  * addresses. A page comes into it when translated code first faults on it, by mmap() of guest RAM: what the TLB would
  * hold, the host's page tables hold. That costs 5 to 40 microseconds a page, which is measured, so a space gets windows
  * once timer interrupts have found it computing several times since its last flush, and loses them when its pages cost
- * more than a part of the time since; the next time it has to wait longer. Loaders get theirs when they have missed the
+ * more than a part of the time since then; the next time it has to wait longer. Loaders get theirs when they have missed the
  * TLB often, and lose them when they keep touching what is no RAM at a low address: then they were a kernel.
  *
  * I1  An access at an address whose bits 40 to 63 chose the bias, or less than WINDOW_GUARD before or behind it,
@@ -46,8 +46,8 @@
 /* Timer interrupts in user mode before an address space gets windows, for each so many TSC ticks of a signal. */
 #define TICKS_ENOUGH 3
 #define SIGNAL_CHEAP 6000u
-/* The part of the time since the last flush that may go into pages; by how many parts of a second more than that time a
- * space may begin: working sets are mapped in a burst. Who needs more loses 18 ms, loaders 4. */
+/* The part of the time since windows were turned on that may go into pages; by how many parts of a second more than
+ * that time a space may begin: working sets are mapped in a burst. Who needs more loses 18 ms, loaders 4. */
 #define COST_SHARE 8u
 #define USER_CREDIT 8u
 #define LOADER_CREDIT 32u
@@ -209,24 +209,19 @@ static uint64_t cpu_time(void)
 	return (uint64_t)ts.tv_sec * NS_PER_S + (uint64_t)ts.tv_nsec;
 }
 
-static void account_anew(struct cpu_window *w)
-{
-	w->since = cpu_time();
-	w->cost = 0;
-}
-
-/* Did the pages mapped since the last flush cost little of the time since, and of credit ns? */
-static bool pays(const struct cpu *cpu, const struct cpu_window *w, uint64_t credit)
+/* Did the pages mapped since windows were turned on cost little of the time since, and of the credit? */
+static bool pays(const struct cpu *cpu, const struct cpu_window *w)
 {
 	uint64_t cost_us = w->cost / (cpu->model->tsc_hz / 1000000 + 1);
+	uint64_t credit = NS_PER_S / (w->view == VIEW_USER ? USER_CREDIT : LOADER_CREDIT);
 
-	return cost_us * 1000 * COST_SHARE < cpu_time() - w->since + credit;
+	return !w->cost || cost_us * 1000 * COST_SHARE < cpu_time() - w->since + credit;
 }
 
 void mmu_window_clear(struct cpu *cpu, unsigned ctx)
 {
 	struct cpu_window *w = &cpu->window[ctx];
-	bool same = ctx == cpu->ctx && w->root == root(cpu), keep = w->on && same && pays(cpu, w, 0);
+	bool same = ctx == cpu->ctx && w->root == root(cpu), keep = w->on && same && pays(cpu, w);
 
 	if (!same) {
 		w->root = 0;
@@ -237,8 +232,6 @@ void mmu_window_clear(struct cpu *cpu, unsigned ctx)
 	}
 	clear(cpu, w);
 	w->on = keep;
-	if (keep)
-		account_anew(w);
 }
 
 void mmu_window_clear_all(struct cpu *cpu)
@@ -319,19 +312,18 @@ static void turn_on(struct cpu *cpu)
 
 	mmu_window_enter(cpu);
 	w->on = true;
-	account_anew(w);
+	w->since = cpu_time();
+	w->cost = 0;
 	cpu->mode_dirty = true;
 }
 
 /* Is there room for another page, and does it pay? If not, the TLB does for a while. */
 static bool may_map(struct cpu *cpu, struct cpu_window *w)
 {
-	uint64_t credit = NS_PER_S / (w->view == VIEW_USER ? USER_CREDIT : LOADER_CREDIT);
-
 	if (cpu->window_pages >= PAGES_MAX) {
 		mmu_window_clear_all(cpu);
 		rest(cpu, w, cpu->window_use == WINDOW_ALWAYS);
-	} else if (cpu->window_use == WINDOW_ALWAYS || w->pages % LOOK_EVERY || pays(cpu, w, credit)) {
+	} else if (cpu->window_use == WINDOW_ALWAYS || w->pages % LOOK_EVERY || pays(cpu, w)) {
 		return true;
 	}
 	cpu->stats.count[STAT_WINDOW_ENDS]++;

@@ -365,7 +365,7 @@ static uint64_t cpu_time(void)
 
 /* As if the last flush had been some minutes ago; right now. */
 #define LONG_AGO() (cpu->window[cpu->ctx].since -= 1ull << 40)
-#define NOW() (cpu->window[cpu->ctx].since = cpu_time(), cpu->window[cpu->ctx].cost |= 1u << 20)
+#define NOW() (cpu->window[cpu->ctx].since = cpu_time(), cpu->window[cpu->ctx].cost += model.tsc_hz)
 
 /* A flush leaves windows on, without pages, if those cost little of the time since the last one. */
 static void late_flush(void **state)
