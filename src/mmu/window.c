@@ -10,9 +10,9 @@
  * They are for user code, and for the code of boot loaders and kernels' decompressors: supervisor code at low
  * addresses. A page comes into it when translated code first faults on it, by mmap() of guest RAM: what the TLB would
  * hold, the host's page tables hold. That costs 5 to 40 microseconds a page, which is measured, so a space gets windows
- * once timer interrupts have found it computing several times since its last flush, and loses them when its pages cost
- * more than a part of the time since then; the next time it has to wait longer. Loaders get theirs when they have missed the
- * TLB often, and lose them when they keep touching what is no RAM at a low address: then they were a kernel.
+ * once timer interrupts have found it computing several times since its last flush, and loses them when its pages have
+ * cost more than a part of the time since then; the next time it has to wait longer. Loaders get theirs when they have
+ * missed the TLB often, and lose them when they keep touching what is no RAM at a low address: then they were a kernel.
  *
  * I1  An access at an address whose bits 40 to 63 chose the bias, or less than WINDOW_GUARD before or behind it,
  *     touches nothing but a window of the current context and its guards. A slot without a window has a bias that makes
