@@ -198,3 +198,17 @@ def sleep_firmware(test):
     sleep_and_wake(machine)
     machine.line("poweroff -f")
     machine.must_end(POWERED_OFF)
+
+
+@case("sleep-key", FULL, 12)
+def sleep_key(test):
+    """Issue 14, item 4: a key wakes a machine that sleeps, whose screen shows what it showed."""
+    if test.is_reference:
+        raise Skip("the reference machine does not tell")
+    machine = test.screen("--memory", "256M", "--verbose", "--kernel", archive.kernel("linux-image-amd64"), "--initrd",
+                          initramfs.build(demo=True), "--append", "console=tty0 quiet")
+    machine.expect(r"guest#", 60)
+    machine.line("echo mem > /sys/power/state; echo back $?")
+    wait_for(test, lambda: b"the guest sleeps" in machine.errors, 30, "it did not sleep")
+    machine.send("a")
+    machine.expect(r"stock Debian kernel(.|\n)*\nback 0", 30)
