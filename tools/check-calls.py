@@ -27,7 +27,8 @@ SYSTEM = re.compile(r'^(syscall|clock_gettime|timerfd_settime|__errno_location|_
 SELDOM = re.compile(r'^(xalloc|free|snprintf|state_set_add|mem_ports_(en|dis)able|mem_region_(en|dis)able|'
                     r'mem_region_move|pci_(add|set_ids|register_state|bus_set_intx))$')
 # by object: in a shelter (base/shelter.h), or called by devices that are not plain
-ELSEWHERE = {'log.c': {'snprintf', 'vsnprintf', 'write', 'poll'}, 'wires.c': {'pc_end_with', 'pc_ask_sleep', 'pc_ask_wake'},
+ELSEWHERE = {'log.c': {'snprintf', 'vsnprintf', 'write', 'poll'},
+             'wires.c': {'pc_end_with', 'pc_ask_sleep', 'pc_ask_wake'},
              'dma.c': {'mem_dma_read', 'mem_dma_write'}}
 
 

@@ -30,6 +30,7 @@ struct engine {
 	struct xlate *x;
 	uint8_t *ram;
 	struct cpu_hooks hooks;
+	uint16_t ldt; /* selector, as SLDT tells it on this host */
 };
 
 #define PTE_USER 7ull
@@ -94,6 +95,7 @@ struct engine *engine_new(const struct xlayout *l)
 	struct err err;
 	struct engine *e = xalloc(sizeof(*e));
 	e->l = *l;
+	e->ldt = native_segments() ? 0x50 : 0;
 	e->loop = loop_new_stepped();
 	e->mem = mem_new(e->loop, RAM, 0xe0000000, &err);
 	e->model = cpuid_model_new(NULL, &err);
@@ -137,7 +139,7 @@ static void load_state(struct engine *e, const struct ocase *c, uint64_t up)
 	s->gdt_base = TABLES_GLA + GDT;
 	s->gdt_limit = 0x7f;
 	s->idt_limit = 0;
-	s->ldtr = (struct cpu_seg){ TABLES_GLA + LDT_GPA, OLDT_SIZE * 8 - 1, 0x50, 0x82 };
+	s->ldtr = (struct cpu_seg){ TABLES_GLA + LDT_GPA, OLDT_SIZE * 8 - 1, e->ldt, 0x82 };
 	s->tr = (struct cpu_seg){ TABLES_GLA, 0, 0x40, 0x8b };
 	s->cpl = 3;
 	s->pending_dbg = 0;
