@@ -22,6 +22,7 @@ FLAGS = ["-O2", "-msse2", "-mfpmath=sse", "-std=gnu17", "-Wall", "-Wextra", "-D_
 MODULES = ["virtio/virtio_ring", "virtio/virtio", "virtio/virtio_pci_legacy_dev", "virtio/virtio_pci_modern_dev",
            "virtio/virtio_pci", "block/virtio_blk"]
 LINE = re.compile(r"bench: (\w+) ([\d.]+) (\w+)")
+MODES = ("tlb", "windows")   # ring3 in one mode, beside automatic
 LIMIT = 900     # seconds for one run of all rows
 
 
@@ -89,7 +90,8 @@ class Rows:
     def guest(self, name):
         append = "console=ttyS0,115200 quiet panic=-1 iomem=relaxed -- " + " ".join([*self.args, "--disk", "/dev/vda"])
         args = ["--memory", "512M", "--kernel", self.kernel, "--initrd", self.initrd, "--append", append,
-                "--disk", f"{self.disk},interface=virtio,snapshot", "--display", "none", "--serial", "stdio"]
+                "--disk", f"{self.disk},interface=virtio,snapshot", "--display", "none", "--serial", "stdio",
+                *(["--mode", name] if name in MODES else [])]
         with tempfile.NamedTemporaryFile() as log:
             machine = Machine(self.paths[name], [*map(str, args)], log.name)
             try:

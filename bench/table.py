@@ -110,5 +110,16 @@ def printed_targets(table):
     return lines
 
 
+def printed_modes(table):
+    """What automatic costs against the better of the modes that there are figures of."""
+    lines = ["| row | automatic | tlb | windows | automatic / better |", "| --- | --- | --- | --- | --- |"]
+    for line in table:
+        one = [line[mode] for mode in ("tlb", "windows") if line.get(mode)]
+        if one and line.get("ring3"):
+            times = " | ".join(readable(line.get(mode), line["group"]) for mode in ("ring3", "tlb", "windows"))
+            lines.append(f"| {line['row']} | {times} | {cell(line['ring3'] / min(one))} |")
+    return ["", *lines] if len(lines) > 2 else []
+
+
 def printed(table):
-    return "\n".join([*printed_rows(table), "", *printed_targets(table)])
+    return "\n".join([*printed_rows(table), *printed_modes(table), "", *printed_targets(table)])
