@@ -43,7 +43,7 @@ static bool decode_next(struct tr *t, struct fetch *f, unsigned off)
 		memset(d, 0, sizeof(*d));
 		d->cls = DC_HELPER;
 		d->in.op = OP_UD;
-		d->in.len = 1;
+		d->in.len = (uint8_t)MIN(f->have - off, 15u); /* all that it may go by: a store there may make it another */
 		d->ends = true;
 	}
 	t->rips[t->n] = rip;

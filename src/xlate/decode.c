@@ -697,9 +697,11 @@ static void no_sib_base(struct dec *d, const ZydisDecodedInstruction *zi, const 
 		}
 }
 
-static bool undefined_at_once(const uint8_t *bytes, unsigned len, bool code64)
+static bool undefined_at_once(const struct dec_isa *isa, const uint8_t *bytes, unsigned len, bool code64)
 {
 	unsigned i = 0;
+	if (!rule(isa, RULE_UD_WITHOUT_MODRM))
+		return false;
 	while (i < len && (memchr("\x26\x2e\x36\x3e\x64\x65\x66\x67\xf2\xf3\xf0", bytes[i], 11) ||
 	                   (code64 && (bytes[i] & 0xf0) == 0x40)))
 		i++;
@@ -800,7 +802,7 @@ enum dec_status dec_decode_tail(const struct dec_isa *isa, struct dec *d, uint32
 	enum dec_status st = fetch(isa, &zi, ops, key, real, bytes, len);
 	if (st == DEC_UD)
 		st = fetch_half_scalar(isa, &zi, ops, key, real, bytes, len);
-	if (st == DEC_MORE && rule(isa, RULE_UD_WITHOUT_MODRM) && undefined_at_once(bytes, len, key_code64(key)))
+	if ((st == DEC_MORE || st == DEC_TOO_LONG) && undefined_at_once(isa, bytes, len, key_code64(key)))
 		return DEC_UD;
 	if (st == DEC_OK && zi.mnemonic == ZYDIS_MNEMONIC_PAUSE && zi.raw.rex.B && rule(isa, RULE_PAUSE_REX_IS_XCHG))
 		st = fetch_xchg_r8(isa, &zi, ops, key, real, bytes, len);

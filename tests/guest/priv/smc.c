@@ -51,6 +51,9 @@ SNIPPET(call_over, "mov %rsp, %rsi\n mov $co_at + 10, %esp\n call 1f\n1: mov %rs
 SNIPPET(call_over, "mov %esp, %esi\n mov $co_at + 5, %esp\n call 1f\n1: mov %esi, %esp\nco_at: mov $0, %ecx");
 #endif
 extern char co_at[];
+/* What is no instruction goes by bytes behind its first, too: 0F 04 00 becomes a NOP, 0F 1F 00. */
+SNIPPET(undefined_patch, "mov $up_at + 1, %edi\n"
+	" movb $0x1f, (" DI ")\nup_at: .byte 0x0f, 0x04, 0\n mov $0x22222222, %eax");
 
 /* Writes through DI, another address of its own page; CPUID serializes (vol 3 8.1.3). */
 SNIPPET(by_alias, "movb $0x55, (" DI ")\n xor %eax, %eax\n cpuid\nby_alias_m: mov $0x11111111, %eax");
@@ -95,6 +98,8 @@ static void patches(void)
 	CHECK("vol 3 11.6 loop body patched", t.vec == END && t.r.dx == 6 + 400);
 	run(loop_branch, 0);
 	CHECK("vol 3 11.6 branch patched", t.vec == END && t.r.dx == 7);
+	run(undefined_patch, 0);
+	CHECK("vol 3 11.6 what was no instruction is one now", t.vec == END && (u32)t.r.ax == 0x22222222);
 	run(call_over, 0);
 	CHECK("vol 3 11.6 CALL's push over code that runs next", t.vec == END && t.r.cx == (ul)co_at - (sizeof(ul) == 8 ?
 		3 : 2));
