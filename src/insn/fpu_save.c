@@ -317,7 +317,7 @@ static size_t env_size(const struct insn *in)
 	return in->opsize == 2 ? 14 : 28;
 }
 
-/* A pointer in real mode's formats: 16 bits, and those above, which lie at shift behind the opcode or alone. */
+/* A pointer in real mode's formats: its low 16 bits, then those above over the opcode, or over 0. */
 static void put_real(uint8_t *out, unsigned size, uint32_t at, uint16_t op)
 {
 	put_le16(out, (uint16_t)at);

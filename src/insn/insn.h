@@ -65,6 +65,11 @@ gla_t insn_seg_linear_raise(struct cpu *cpu, unsigned seg, uint64_t off, size_t 
 /* #AC if alignment is checked now and [gla, gla+size) is not aligned. */
 void insn_align_raise(struct cpu *cpu, gla_t gla, size_t size);
 
+/* Bytes of a slot of opsize bytes that PUSH and POP of a segment register touch: Intel's PUSH leaves the upper half of
+ * a dword alone (SDM vol 2 "PUSH"), its POP reads the selector. */
+unsigned insn_seg_pushed(const struct cpu *cpu, unsigned opsize);
+unsigned insn_seg_popped(const struct cpu *cpu, unsigned opsize);
+
 /* Can OP_VECTOR_MEM carry out in? If not, its disabled elements are the business of insn_vector_operand_raise. */
 bool insn_vector_mem_does(const struct insn *in);
 /* Host pointer to a masked instruction's memory operand: like mmu_slow_raise, but elements of esize bytes that mask

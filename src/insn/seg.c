@@ -132,18 +132,21 @@ void insn_mov_from_seg(struct cpu *cpu, const struct insn *in)
 	insn_rm_write_raise(cpu, in, cpu->s.seg[in->reg].sel, in->has_mem ? 2 : in->opsize);
 }
 
-/* Bytes that PUSH and POP touch of a slot: Intel's PUSH leaves the upper half of a dword alone (SDM vol 2 "PUSH"), its
- * POP reads the selector. */
-static unsigned pushed_size(const struct cpu *cpu, const struct insn *in)
+unsigned insn_seg_pushed(const struct cpu *cpu, unsigned opsize)
 {
-	return in->opsize == 4 && !cpu_rule(cpu, RULE_SEG_WHOLE_SLOT) ? 2 : in->opsize;
+	return opsize == 4 && !cpu_rule(cpu, RULE_SEG_WHOLE_SLOT) ? 2 : opsize;
+}
+
+unsigned insn_seg_popped(const struct cpu *cpu, unsigned opsize)
+{
+	return cpu_rule(cpu, RULE_SEG_WHOLE_SLOT) ? opsize : 2;
 }
 
 void insn_push_seg(struct cpu *cpu, const struct insn *in)
 {
 	unsigned stsize = insn_stack_size(cpu);
 	uint64_t sp = (cpu->s.gpr[RSP] - in->opsize) & size_mask(stsize);
-	unsigned size = pushed_size(cpu, in);
+	unsigned size = insn_seg_pushed(cpu, in->opsize);
 	gla_t gla = insn_linear_raise(cpu, SEG_SS, sp, size, MMU_WRITE);
 
 	mmu_store_raise(cpu, gla, cpu->s.seg[in->reg].sel, size, MMU_WRITE | MMU_SS);
@@ -153,7 +156,7 @@ void insn_push_seg(struct cpu *cpu, const struct insn *in)
 void insn_pop_seg(struct cpu *cpu, const struct insn *in)
 {
 	struct pops p = pops_begin(cpu);
-	unsigned size = cpu_rule(cpu, RULE_SEG_WHOLE_SLOT) ? in->opsize : 2;
+	unsigned size = insn_seg_popped(cpu, in->opsize);
 	uint16_t sel = (uint16_t)pops_next_raise(cpu, &p, size);
 
 	p.sp = (p.sp + in->opsize - size) & size_mask(p.stsize);

@@ -43,6 +43,11 @@ static const struct isa_row isa_rows[] = {
 };
 _Static_assert(ZYDIS_ISA_SET_MAX_VALUE < 8 * sizeof(((struct dec_isa *)0)->has), "struct dec_isa");
 
+static bool has_set(const struct dec_isa *isa, unsigned set)
+{
+	return isa->has[set / 8] >> set % 8 & 1;
+}
+
 void dec_isa_init(struct dec_isa *isa, const struct cpu_model *m)
 {
 	memset(isa, 0, sizeof(*isa));
@@ -52,8 +57,8 @@ void dec_isa_init(struct dec_isa *isa, const struct cpu_model *m)
 		if (!m || !r->leaf || cpuid_offers(m, r->leaf, r->sub, r->reg, r->bit))
 			isa->has[r->set / 8] |= (uint8_t)(1u << r->set % 8);
 	}
-	isa->lzcnt = isa->has[ZYDIS_ISA_SET_LZCNT / 8] >> ZYDIS_ISA_SET_LZCNT % 8 & 1;
-	isa->tzcnt = isa->has[ZYDIS_ISA_SET_BMI1 / 8] >> ZYDIS_ISA_SET_BMI1 % 8 & 1;
+	isa->lzcnt = has_set(isa, ZYDIS_ISA_SET_LZCNT);
+	isa->tzcnt = has_set(isa, ZYDIS_ISA_SET_BMI1);
 }
 
 static bool rule(const struct dec_isa *isa, enum vendor_rule r)
@@ -64,8 +69,7 @@ static bool rule(const struct dec_isa *isa, enum vendor_rule r)
 /* Listed, and offered to the guest? Else it is #UD, whatever the library and the host's CPU know. */
 static bool offered(const struct dec_isa *isa, const ZydisDecodedInstruction *zi)
 {
-	ZydisISASet set = zi->meta.isa_set;
-	return policies[zi->mnemonic].set && isa->has[set / 8] >> set % 8 & 1;
+	return policies[zi->mnemonic].set && has_set(isa, zi->meta.isa_set);
 }
 
 static ZydisMachineMode machine_mode(uint32_t key, bool real)

@@ -19,7 +19,6 @@
  * I2  An interrupt that waits is seen with IF set: cpu->intr is read when IF is set, and who sets it kicks after that.
  * I3  RF and TF are 0 where translated code runs, but for single steps.
  */
-#include "cpu/vendor.h"
 #include "xlate/xlate_int.h"
 
 #define OFF_FLAGS CPU_OFF(s.rflags)
@@ -351,22 +350,11 @@ static uint32_t sel_of(const struct dec *d)
 	return (uint32_t)(CPU_OFF(s.seg) + d->in.reg * sizeof(struct cpu_seg) + offsetof(struct cpu_seg, sel));
 }
 
-/* As in insn/seg.c. */
-static unsigned pushed_size(const struct tr *t, const struct dec *d)
-{
-	return d->in.opsize == 4 && !cpu_rule(t->cpu, RULE_SEG_WHOLE_SLOT) ? 2 : d->in.opsize;
-}
-
-static unsigned popped_size(const struct tr *t, const struct dec *d)
-{
-	return cpu_rule(t->cpu, RULE_SEG_WHOLE_SLOT) ? d->in.opsize : 2;
-}
-
 static void push_seg_body(struct tr *t, const struct dec *d)
 {
 	unsigned s = xlate_homed_free(t, 0);
 	load_narrow(&t->e, 2, s, sel_of(d));
-	xlate_lower_op(t, pushed_size(t, d), 0x89, s, 0);
+	xlate_lower_op(t, insn_seg_pushed(t->cpu, d->in.opsize), 0x89, s, 0);
 	xlate_stack_add(t, -(int32_t)d->in.opsize);
 }
 
@@ -378,7 +366,7 @@ static void load_seg_body(struct tr *t, const struct dec *d)
 	unsigned view = t->key & KEY_SMAP ? VIEW_SUP : VIEW_SUP_AC; /* as mmu_view for MMU_SYS */
 	xlate_homed_forget(t);
 	if (d->in.has_mem || d->in.op == OP_POP_SEG)
-		xlate_lower_load(t, d->in.op == OP_POP_SEG ? popped_size(t, d) : 2, S0);
+		xlate_lower_load(t, d->in.op == OP_POP_SEG ? insn_seg_popped(t->cpu, d->in.opsize) : 2, S0);
 	emit_st_cpu(e, 8, CPU_OFF(tmp) + 8, S0);
 	if (saved)
 		emit_flags_save(e);
@@ -396,7 +384,7 @@ static void load_seg(struct tr *t, const struct dec *d)
 {
 	unsigned g = d->in.rm;
 	if (d->in.op == OP_POP_SEG) {
-		xlate_lower_stack(t, RSP, 0, false, true, popped_size(t, d), load_seg_body);
+		xlate_lower_stack(t, RSP, 0, false, true, insn_seg_popped(t->cpu, d->in.opsize), load_seg_body);
 	} else if (d->in.has_mem) {
 		xlate_lower_access(t, d, 0, false, true, 2, load_seg_body);
 	} else {
@@ -434,7 +422,8 @@ void xlate_system(struct tr *t, const struct dec *d)
 	case OP_RDTSCP: rdtsc(t, true); break;
 	case OP_SWAPGS: swapgs(&t->e); break;
 	case OP_PUSH_SEG:
-		xlate_lower_stack(t, RSP, -(int32_t)d->in.opsize, true, false, pushed_size(t, d), push_seg_body);
+		xlate_lower_stack(t, RSP, -(int32_t)d->in.opsize, true, false,
+		                  insn_seg_pushed(t->cpu, d->in.opsize), push_seg_body);
 		break;
 	case OP_MOV_TO_SEG: case OP_POP_SEG: load_seg(t, d); break;
 	default: mov_from_seg(t, d); break;
