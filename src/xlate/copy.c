@@ -33,16 +33,10 @@ static bool has_bias(const struct tr *t)
 	return t->m.index != H_NONE || t->m.base == S1 || t->m.base == S2;
 }
 
-/* BSF and BSR of 0 leave the destination as it was, whatever the decoder says. */
-static bool keeps_old(const struct dec *d)
-{
-	return d->map == 1 && (d->opcode & 0xfe) == 0xbc;
-}
-
 /* Does the instruction need what register field f holds before it, and is that guest register g? */
 static bool needs(const struct dec *d, const struct dec_field *f, unsigned g)
 {
-	return f->gpr && !f->high && f->num == g && (f->rd || f->size < 4 || keeps_old(d));
+	return f->gpr && !f->high && f->num == g && (f->rd || f->size < 4 || d->facts & F_KEEPS);
 }
 
 /* A scratch register for homed register g, with its value if the instruction reads it at all. */
@@ -238,20 +232,6 @@ static void store_homed(struct recode *r)
 			xlate_homed_holds(r->t, s[k]->host, s[k]->f->num, true);
 }
 
-static bool is_alu(const struct dec *d)
-{
-	return d->map == 0 && d->opcode < 0x40 && (d->opcode & 7) < 4;
-}
-
-/* Instructions that read a register or memory as their r/m operand and are the same to both. */
-static bool reads_rm(const struct dec *d)
-{
-	if (d->map == 1)
-		return d->opcode >> 4 == 4 || d->opcode == 0xaf || (d->opcode & 0xf6) == 0xb6; /* CMOVcc IMUL MOVZX MOVSX */
-	bool other = d->opcode == 0x63 || (d->opcode & 0xfe) == 0x84 || (d->opcode & 0xfe) == 0x8a; /* MOVSXD TEST MOV */
-	return is_alu(d) || (d->map == 0 && other);
-}
-
 static bool names(const struct dec *d, unsigned g)
 {
 	return (d->f_reg.gpr && d->f_reg.num == g) || (d->f_rm.gpr && d->f_rm.num == g) ||
@@ -268,20 +248,18 @@ static bool used_soon(const struct tr *t, unsigned g)
 	return false;
 }
 
-/* A homed register as r/m operand may be used where it lies. One that is written in part, or zero-extended, may not: it
- * is loaded as a whole next time. */
+/* A homed register as r/m operand may be used where it lies, if the other operand is a register. One that is written in
+ * part, or zero-extended, may not: it is loaded as a whole next time. */
 static bool in_place(struct tr *t, const struct dec *d)
 {
 	const struct dec_field *f = &d->f_rm;
-	if (!f->gpr || !xlate_lower_homed(f->num) || d->enc != ENC_LEGACY || !d->modrm)
+	if (!f->gpr || !xlate_lower_homed(f->num) || !(d->facts & F_SAME) || !d->f_reg.gpr || d->imm_len)
 		return false;
 	if (used_soon(t, f->num) || xlate_homed_find(t, f->num) != H_NONE)
 		return false;
-	if (f->wr && d->f_reg.gpr && d->f_reg.num == f->num) /* a scratch register would hold what it was */
+	if (f->wr && d->f_reg.num == f->num) /* a scratch register would hold what it was */
 		return false;
-	if (!f->wr)
-		return reads_rm(d);
-	return f->size == 8 && (is_alu(d) || (d->map == 0 && d->opcode == 0x89));
+	return !f->wr || f->size == 8;
 }
 
 void xlate_copy(struct tr *t, const struct dec *d, bool mem)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* what: decoding of guest instructions with Zydis, and their classes; the only file that sees Zydis
+/* what: decoding of guest instructions with Zydis, and their classes; only this file and facts.c see Zydis
  *
- * The class of a mnemonic comes from policy.def and copied.def, which sets of them a CPU has from isa.def. Operands
+ * What is known of a mnemonic comes from policy.def, which sets of them a CPU has from isa.def (facts.c). Operands
  * that change the class (MOV to a control register, PUSH of a segment, a far JMP) are told apart here, so that no later
  * stage looks at bytes.
  */
@@ -13,63 +13,20 @@
 #include "cpu/vendor.h"
 #include "xlate/key.h"
 
-struct policy {
-	uint8_t set, cls, op;
-};
-
-static const struct policy policies[ZYDIS_MNEMONIC_MAX_VALUE + 1] = {
-#define POLICY(mnemonic, class, helper) [ZYDIS_MNEMONIC_##mnemonic] = { 1, DC_##class, OP_##helper },
-#include "xlate/policy.def"
-#undef POLICY
-#define COPY(mnemonic) [ZYDIS_MNEMONIC_##mnemonic] = { 1, DC_COPY, OP_UD },
-#include "xlate/copied.def"
-#undef COPY
-};
-
-/* The feature bit of an instruction set; leaf 0: it needs none. */
-struct isa_row {
-	uint16_t set;
-	uint8_t sub, reg, bit;
-	uint32_t leaf;
-};
-
-enum { EAX, EBX, ECX, EDX }; /* as cpuid_offers has them */
-static const struct isa_row isa_rows[] = {
-#define ISA(set, leaf, sub, reg, bit) { ZYDIS_ISA_SET_##set, sub, reg, bit, leaf },
-#define ANY(set) { ZYDIS_ISA_SET_##set, 0, 0, 0, 0 },
-#include "xlate/isa.def"
-#undef ISA
-#undef ANY
-};
-_Static_assert(ZYDIS_ISA_SET_MAX_VALUE < 8 * sizeof(((struct dec_isa *)0)->has), "struct dec_isa");
-
-static bool has_set(const struct dec_isa *isa, unsigned set)
-{
-	return isa->has[set / 8] >> set % 8 & 1;
-}
-
-void dec_isa_init(struct dec_isa *isa, const struct cpu_model *m)
-{
-	memset(isa, 0, sizeof(*isa));
-	isa->amd = m && m->vendor == VENDOR_AMD;
-	for (unsigned k = 0; k < ARRAY_LEN(isa_rows); k++) {
-		const struct isa_row *r = &isa_rows[k];
-		if (!m || !r->leaf || cpuid_offers(m, r->leaf, r->sub, r->reg, r->bit))
-			isa->has[r->set / 8] |= (uint8_t)(1u << r->set % 8);
-	}
-	isa->lzcnt = has_set(isa, ZYDIS_ISA_SET_LZCNT);
-	isa->tzcnt = has_set(isa, ZYDIS_ISA_SET_BMI1);
-}
-
 static bool rule(const struct dec_isa *isa, enum vendor_rule r)
 {
 	return vendor_rule(isa->amd, r);
 }
 
+static const struct facts *row_of(const ZydisDecodedInstruction *zi)
+{
+	return facts_of(zi->mnemonic, zi->attributes & ZYDIS_ATTRIB_HAS_MODRM);
+}
+
 /* Listed, and offered to the guest? Else it is #UD, whatever the library and the host's CPU know. */
 static bool offered(const struct dec_isa *isa, const ZydisDecodedInstruction *zi)
 {
-	return policies[zi->mnemonic].set && has_set(isa, zi->meta.isa_set);
+	return row_of(zi)->listed && dec_isa_has(isa, zi->meta.isa_set);
 }
 
 static ZydisMachineMode machine_mode(uint32_t key, bool real)
@@ -126,21 +83,20 @@ static uint8_t seg_num(ZydisRegister r)
 	}
 }
 
-static bool op_writes(const ZydisDecodedOperand *op)
+static bool writes(char does)
 {
-	return op->actions & (ZYDIS_OPERAND_ACTION_WRITE | ZYDIS_OPERAND_ACTION_CONDWRITE);
+	return does == 'w' || does == 'm';
 }
 
-/* A field that is only sometimes written keeps its old value otherwise, so it counts as read. */
-static bool op_reads(const ZydisDecodedOperand *op)
+static bool reads(char does)
 {
-	return op->actions & (ZYDIS_OPERAND_ACTION_READ | ZYDIS_OPERAND_ACTION_CONDREAD | ZYDIS_OPERAND_ACTION_CONDWRITE);
+	return does == 'r' || does == 'm';
 }
 
-static void set_field(struct dec_field *f, const ZydisDecodedOperand *op)
+static void set_field(struct dec_field *f, const ZydisDecodedOperand *op, char does)
 {
-	f->rd |= op_reads(op);
-	f->wr |= op_writes(op);
+	f->rd |= reads(does);
+	f->wr |= writes(does);
 	if (!is_gpr(op->reg.value))
 		return;
 	f->gpr = true;
@@ -149,16 +105,16 @@ static void set_field(struct dec_field *f, const ZydisDecodedOperand *op)
 	f->size = (uint8_t)(op->size / 8);
 }
 
-static void set_mem(struct dec *d, const ZydisDecodedOperand *op, bool *first)
+static void set_mem(struct dec *d, const ZydisDecodedOperand *op, char does)
 {
 	struct insn *in = &d->in;
+	bool first = !in->has_mem;
 	if (op->mem.type == ZYDIS_MEMOP_TYPE_VSIB)
 		d->vsib = true;
-	d->mem_rd |= op_reads(op);
-	d->mem_wr |= op_writes(op);
-	if (!*first)
+	d->mem_rd |= reads(does);
+	d->mem_wr |= writes(does);
+	if (!first)
 		return;
-	*first = false;
 	in->has_mem = true;
 	in->seg = seg_num(op->mem.segment);
 	in->base = op->mem.base == ZYDIS_REGISTER_NONE ? INSN_NOREG
@@ -170,29 +126,41 @@ static void set_mem(struct dec *d, const ZydisDecodedOperand *op, bool *first)
 	d->mem_size = (uint16_t)(op->size / 8);
 }
 
+static void set_reg(struct dec *d, const ZydisDecodedOperand *op, char does)
+{
+	if (writes(does) && is_gpr(op->reg.value))
+		d->gpr_wr |= (uint16_t)(1u << (gpr_num(op->reg.value) & 15));
+	switch (op->encoding) {
+	case ZYDIS_OPERAND_ENCODING_MODRM_REG: set_field(&d->f_reg, op, does); break;
+	case ZYDIS_OPERAND_ENCODING_MODRM_RM: set_field(&d->f_rm, op, does); break;
+	case ZYDIS_OPERAND_ENCODING_NDSNDD: set_field(&d->f_vvvv, op, does); break;
+	case ZYDIS_OPERAND_ENCODING_OPCODE: set_field(&d->f_opc, op, does); break;
+	default: break;
+	}
+}
+
+/* Elements that an opmask leaves out keep their old value: a store that is bounced must hold it. */
 static void scan_operands(struct dec *d, const ZydisDecodedInstruction *zi, const ZydisDecodedOperand *ops)
 {
-	bool first_mem = true;
-	for (unsigned i = 0; i < zi->operand_count; i++) {
+	const struct facts *f = row_of(zi);
+	unsigned shown = 0, n = 0;
+	for (unsigned i = 0; i < zi->operand_count_visible; i++)
+		shown += ops[i].encoding != ZYDIS_OPERAND_ENCODING_MASK;
+	d->facts = f->marks;
+	d->gpr_wr = facts_changes(f, shown);
+	for (unsigned i = 0; i < zi->operand_count_visible; i++) {
 		const ZydisDecodedOperand *op = &ops[i];
-		if (op->type == ZYDIS_OPERAND_TYPE_MEMORY && op->visibility == ZYDIS_OPERAND_VISIBILITY_EXPLICIT)
-			set_mem(d, op, &first_mem);
-		if (op->type != ZYDIS_OPERAND_TYPE_REGISTER)
+		if (op->encoding == ZYDIS_OPERAND_ENCODING_MASK) {
+			d->masked |= op->reg.value != ZYDIS_REGISTER_K0;
 			continue;
-		if (op_writes(op) && is_gpr(op->reg.value))
-			d->gpr_wr |= (uint16_t)(1u << (gpr_num(op->reg.value) & 15));
-		switch (op->encoding) {
-		case ZYDIS_OPERAND_ENCODING_MODRM_REG: set_field(&d->f_reg, op); break;
-		case ZYDIS_OPERAND_ENCODING_MODRM_RM: set_field(&d->f_rm, op); break;
-		case ZYDIS_OPERAND_ENCODING_NDSNDD: set_field(&d->f_vvvv, op); break;
-		case ZYDIS_OPERAND_ENCODING_OPCODE: set_field(&d->f_opc, op); break;
-		case ZYDIS_OPERAND_ENCODING_MASK:
-			if (op->reg.value != ZYDIS_REGISTER_K0)
-				d->masked = true;
-			break;
-		default: break;
 		}
+		char does = facts_operand(f, shown, n++);
+		if (op->type == ZYDIS_OPERAND_TYPE_MEMORY && op->visibility == ZYDIS_OPERAND_VISIBILITY_EXPLICIT)
+			set_mem(d, op, does);
+		else if (op->type == ZYDIS_OPERAND_TYPE_REGISTER)
+			set_reg(d, op, does);
 	}
+	d->mem_rd |= d->mem_wr && d->masked;
 }
 
 static unsigned map_num(const ZydisDecodedInstruction *zi)
@@ -302,33 +270,22 @@ static void set_immediates(struct dec *d, const ZydisDecodedInstruction *zi, con
 	}
 }
 
-/* Shifts by an immediate: the bits that count; else 0. */
+/* The bits of a shift's count that matter (SDM SAL/SAR/SHL/SHR). */
 static unsigned count_mask(const struct dec *d)
 {
-	unsigned op = d->opcode;
-	if (d->map == 0 ? op != 0xc0 && op != 0xc1 : d->map != 1 || (op != 0xa4 && op != 0xac))
-		return 0;
-	return d->rexw && op != 0xc0 ? 63 : 31; /* counts of byte shifts have five bits, REX.W or not */
+	return d->in.opsize == 8 ? 63 : 31;
 }
 
-/* Shifts by CL, and by 0, leave the flags alone (SDM SAL/SAR/SHL/SHR), so they kill nothing. */
+/* Shifts by 0 leave the flags alone, so those by CL kill nothing; those by 1 have an immediate that is no byte. */
 static bool may_keep_flags(const struct dec *d)
 {
-	unsigned op = d->opcode, mask = count_mask(d);
-	if (mask)
-		return !(d->in.imm & mask);
-	return d->map == 0 ? op == 0xd2 || op == 0xd3 : d->map == 1 && (op == 0xa5 || op == 0xad);
+	return d->facts & F_COUNT && !(d->in.imm & count_mask(d));
 }
 
-static void set_flags(struct dec *d, const ZydisDecodedInstruction *zi)
+static void set_flags(struct dec *d, const struct facts *f)
 {
-	const ZydisAccessedFlags *f = zi->cpu_flags;
-	if (!f)
-		return;
-	d->fl_read = f->tested & FL_ARITH;
-	d->fl_kill = (f->modified | f->set_0 | f->set_1 | f->undefined) & FL_ARITH;
-	if (may_keep_flags(d))
-		d->fl_kill = 0;
+	d->fl_read = f->tests;
+	d->fl_kill = may_keep_flags(d) ? 0 : f->sets | f->undefined;
 }
 
 static void to_helper(struct dec *d, unsigned op)
@@ -370,17 +327,6 @@ static void special_registers(struct dec *d, const ZydisDecodedInstruction *zi, 
 	}
 }
 
-static bool is_masked_vector(ZydisMnemonic m)
-{
-	switch (m) {
-	case ZYDIS_MNEMONIC_VMASKMOVPS: case ZYDIS_MNEMONIC_VMASKMOVPD: case ZYDIS_MNEMONIC_VPMASKMOVD:
-	case ZYDIS_MNEMONIC_VPMASKMOVQ:
-		return true;
-	default:
-		return false;
-	}
-}
-
 /* Helpers need a few fields in places of their own; see insn.def. */
 static void helper_fields(struct dec *d, const ZydisDecodedInstruction *zi, const ZydisDecodedOperand *ops)
 {
@@ -398,7 +344,7 @@ static void helper_fields(struct dec *d, const ZydisDecodedInstruction *zi, cons
 			if (ops[i].type == ZYDIS_OPERAND_TYPE_MEMORY) {
 				in->opsize = (uint8_t)(ops[i].size / 8);
 				/* the source's segment may be overridden; the destination is always ES */
-				if (op_reads(&ops[i]) && !(op_writes(&ops[i])) && in->op != OP_SCAS)
+				if (!(ops[i].actions & ZYDIS_OPERAND_ACTION_MASK_WRITE) && in->op != OP_SCAS)
 					if (!(in->op == OP_CMPS && i != 0))
 						in->seg = seg_num(ops[i].mem.segment);
 			}
@@ -467,29 +413,12 @@ static unsigned broadcast_tuple(ZydisBroadcastMode m)
 	}
 }
 
-/* Do mask bits stand for other units than the elements Zydis names? Log2 of their bytes, or -1; -2: no suppression
- * after all. */
-static int mask_unit(ZydisMnemonic m)
-{
-	switch (m) {
-	case ZYDIS_MNEMONIC_VFMADDCPH: case ZYDIS_MNEMONIC_VFCMADDCPH: case ZYDIS_MNEMONIC_VFMULCPH:
-	case ZYDIS_MNEMONIC_VFCMULCPH: case ZYDIS_MNEMONIC_VFMADDCSH: case ZYDIS_MNEMONIC_VFCMADDCSH:
-	case ZYDIS_MNEMONIC_VFMULCSH: case ZYDIS_MNEMONIC_VFCMULCSH:
-		return 2;
-	case ZYDIS_MNEMONIC_VDBPSADBW: case ZYDIS_MNEMONIC_VCVTNE2PS2BF16: case ZYDIS_MNEMONIC_VGF2P8AFFINEQB:
-	case ZYDIS_MNEMONIC_VGF2P8AFFINEINVQB:
-		return -2;
-	default:
-		return -1;
-	}
-}
-
 /* An operand under an opmask: either its elements match mask bits one to one, or it is needed if any bit is set. */
 static void masked_operand(struct dec *d, const ZydisDecodedInstruction *zi, const ZydisDecodedOperand *ops)
 {
-	int count = broadcast_count(zi->avx.broadcast.mode), unit = mask_unit(zi->mnemonic);
+	int count = broadcast_count(zi->avx.broadcast.mode);
 	d->masked = false;
-	if (!suppresses_faults(zi->meta.exception_class) || unit == -2)
+	if (!suppresses_faults(zi->meta.exception_class) || d->facts & F_WHOLE)
 		return;
 	for (unsigned i = 0; i < zi->operand_count; i++) {
 		unsigned bits = ops[i].element_size;
@@ -498,27 +427,16 @@ static void masked_operand(struct dec *d, const ZydisDecodedInstruction *zi, con
 		d->mask_k = (uint8_t)(zi->avx.mask.reg - ZYDIS_REGISTER_K0);
 		d->mask_any = count >= 0;
 		d->mask_tuple = (uint8_t)broadcast_tuple(zi->avx.broadcast.mode);
-		d->mask_elem = unit >= 0 ? (uint8_t)unit : (uint8_t)__builtin_ctz(bits / 8);
-		if (count >= 0)
-			d->mask_elem = (uint8_t)count;
+		d->mask_elem = count >= 0 ? (uint8_t)count
+		             : (uint8_t)(__builtin_ctz(bits / 8) + (d->facts & F_PAIRS ? 1 : 0));
 	}
 }
 
 /* Outside 64-bit mode VEX.W and EVEX.W do not widen general registers, and registers 8 to 15 cannot be named (SDM vol
  * 2 2.3.5, 2.3.7). The host would take both at their word. */
-static void forget_64bit(struct dec *d, const ZydisDecodedInstruction *zi, const ZydisDecodedOperand *ops)
+static void forget_64bit(struct dec *d)
 {
-	bool gpr = d->f_reg.gpr || d->f_rm.gpr || d->f_vvvv.gpr;
-	switch (zi->mnemonic) {
-	case ZYDIS_MNEMONIC_VCVTSI2SS: case ZYDIS_MNEMONIC_VCVTSI2SD: case ZYDIS_MNEMONIC_VCVTSI2SH:
-	case ZYDIS_MNEMONIC_VCVTUSI2SS: case ZYDIS_MNEMONIC_VCVTUSI2SD: case ZYDIS_MNEMONIC_VCVTUSI2SH:
-	case ZYDIS_MNEMONIC_VMOVD: case ZYDIS_MNEMONIC_VPINSRD: case ZYDIS_MNEMONIC_VPEXTRD:
-	case ZYDIS_MNEMONIC_VPCMPESTRI: case ZYDIS_MNEMONIC_VPCMPESTRM:
-		gpr = true;
-		break;
-	default:
-		break;
-	}
+	bool gpr = d->f_reg.gpr || d->f_rm.gpr || d->f_vvvv.gpr || d->facts & F_WIDTH;
 	if (gpr) {
 		d->v_w = 0;
 		d->evex[1] &= 0x7f;
@@ -529,9 +447,8 @@ static void forget_64bit(struct dec *d, const ZydisDecodedInstruction *zi, const
 	d->evex[0] |= 0xf0;
 	d->evex[1] |= 0x40;
 	d->evex[2] |= 0x08;
-	for (unsigned i = 0; i < zi->operand_count; i++)
-		if (ops[i].encoding == ZYDIS_OPERAND_ENCODING_IS4)
-			d->in.raw[d->imm_off] &= 0x7f;
+	if (d->facts & F_IMM_REG)
+		d->in.raw[d->imm_off] &= 0x7f;
 }
 
 /* Whole-register operands of legacy SSE must be aligned but for the moves that say otherwise; of VEX and EVEX only
@@ -540,38 +457,20 @@ static bool must_align(const struct dec *d, const ZydisDecodedInstruction *zi, b
 {
 	if (not_sha && zi->meta.isa_set == ZYDIS_ISA_SET_SHA)
 		return false;
-	switch (zi->mnemonic) {
-	case ZYDIS_MNEMONIC_MOVUPS: case ZYDIS_MNEMONIC_MOVUPD: case ZYDIS_MNEMONIC_MOVDQU: case ZYDIS_MNEMONIC_LDDQU:
-	case ZYDIS_MNEMONIC_PCMPESTRI: case ZYDIS_MNEMONIC_PCMPESTRM: case ZYDIS_MNEMONIC_PCMPISTRI:
-	case ZYDIS_MNEMONIC_PCMPISTRM:
-		return false;
-	case ZYDIS_MNEMONIC_VMOVAPS: case ZYDIS_MNEMONIC_VMOVAPD: case ZYDIS_MNEMONIC_VMOVDQA:
-	case ZYDIS_MNEMONIC_VMOVDQA32: case ZYDIS_MNEMONIC_VMOVDQA64: case ZYDIS_MNEMONIC_VMOVNTPS:
-	case ZYDIS_MNEMONIC_VMOVNTPD: case ZYDIS_MNEMONIC_VMOVNTDQ: case ZYDIS_MNEMONIC_VMOVNTDQA:
-		return true;
-	default:
-		return d->enc == ENC_LEGACY && d->mem_size == 16;
-	}
+	return d->facts & F_ALIGNED || (d->enc == ENC_LEGACY && d->mem_size == 16 && !(d->facts & F_UNALIGNED));
 }
 
-static bool is_x87(const ZydisDecodedInstruction *zi)
+static bool is_x87(const struct dec *d)
 {
-	return zi->opcode_map == ZYDIS_OPCODE_MAP_DEFAULT && zi->encoding == ZYDIS_INSTRUCTION_ENCODING_LEGACY &&
-		(zi->opcode & 0xf8) == 0xd8;
+	return d->enc == ENC_LEGACY && d->map == 0 && (d->opcode & 0xf8) == 0xd8;
 }
 
-static bool waits_for_x87(const ZydisDecodedInstruction *zi, const ZydisDecodedOperand *ops)
+static bool waits_for_x87(const struct dec *d, const ZydisDecodedInstruction *zi, const ZydisDecodedOperand *ops)
 {
-	switch (zi->mnemonic) {
-	case ZYDIS_MNEMONIC_FNSTCW: case ZYDIS_MNEMONIC_FNSTSW: case ZYDIS_MNEMONIC_FNSTENV: case ZYDIS_MNEMONIC_FNSAVE:
-		return false;
-	default:
-		break;
-	}
 	for (unsigned i = 0; i < zi->operand_count; i++)
 		if (ops[i].type == ZYDIS_OPERAND_TYPE_REGISTER && ZydisRegisterGetClass(ops[i].reg.value) == ZYDIS_REGCLASS_MMX)
 			return true;
-	return is_x87(zi);
+	return d->facts & F_WAITS;
 }
 
 static bool prefetches_register(const struct dec *d, const ZydisDecodedInstruction *zi)
@@ -593,31 +492,25 @@ static uint8_t loop_condition(const struct dec *d, const ZydisDecodedInstruction
 static void set_class(const struct dec_isa *isa, struct dec *d, const ZydisDecodedInstruction *zi,
 	const ZydisDecodedOperand *ops)
 {
-	const struct policy *p = &policies[zi->mnemonic];
+	const struct facts *f = row_of(zi);
 	if (!offered(isa, zi) || (rule(isa, RULE_PREFETCH_MEMORY_ONLY) && prefetches_register(d, zi))) {
 		d->cls = DC_UD;
 		return;
 	}
-	d->cls = p->cls;
-	d->in.op = p->op;
+	d->cls = f->cls;
+	d->in.op = f->op;
 	special_registers(d, zi, ops);
 	bool vec = d->enc != ENC_LEGACY;
-	if (zi->mnemonic == ZYDIS_MNEMONIC_MOVSD && !d->modrm)
-		to_helper(d, OP_MOVS);
-	if (zi->mnemonic == ZYDIS_MNEMONIC_CMPSD && !d->modrm)
-		to_helper(d, OP_CMPS);
 	if (zi->meta.branch_type == ZYDIS_BRANCH_TYPE_FAR && d->cls != DC_HELPER)
 		to_helper(d, d->cls == DC_RET ? OP_RET_FAR : d->cls == DC_CALL ? OP_CALL_FAR : OP_JMP_FAR);
-	if (zi->meta.category == ZYDIS_CATEGORY_COND_BR && d->cls == DC_COPY) {
-		d->cls = DC_JCC;
+	if (d->cls == DC_JCC)
 		d->cc = d->opcode & 15;
-	}
 	if (d->cls == DC_LOOP)
 		d->cc = rule(isa, RULE_LOOP_BY_REPEAT) ? loop_condition(d, zi) : d->opcode;
 	if (d->cls == DC_COPY && !vec && d->in.has_mem && d->map == 1 &&
 	    (d->opcode == 0xa3 || d->opcode == 0xab || d->opcode == 0xb3 || d->opcode == 0xbb))
 		d->cls = DC_BT;
-	if (d->cls == DC_COPY && (d->vsib || (d->in.has_mem && is_masked_vector(zi->mnemonic))))
+	if (d->cls == DC_COPY && (d->vsib || (d->in.has_mem && d->facts & F_BY_ELEMENT)))
 		d->masked = true;
 	if (d->cls == DC_COPY && d->vsib)
 		to_helper(d, OP_VECTOR_MEM);
@@ -772,17 +665,19 @@ static void set_tail(struct dec_tail *tail, const struct dec *d, const ZydisDeco
 	const ZydisDecodedOperand *ops)
 {
 	unsigned disp = zi->raw.disp.size / 8u, imm = zi->raw.imm[0].size / 8u, imms = 0;
-	unsigned head = zi->length - disp - imm, mask = count_mask(d);
+	unsigned head = zi->length - disp - imm, mask = imm && d->facts & F_COUNT ? count_mask(d) : 0;
 	int shift = d->enc == ENC_EVEX && disp == 1 ? disp_shift(d, head) : 0;
 	for (unsigned i = 0; i < zi->operand_count; i++) {
 		imms += ops[i].type == ZYDIS_OPERAND_TYPE_IMMEDIATE;
-		if (ops[i].type == ZYDIS_OPERAND_TYPE_POINTER || ops[i].encoding == ZYDIS_OPERAND_ENCODING_IS4)
+		if (ops[i].type == ZYDIS_OPERAND_TYPE_POINTER)
 			return;
 	}
 	if (zi->encoding == ZYDIS_INSTRUCTION_ENCODING_3DNOW || zi->encoding == ZYDIS_INSTRUCTION_ENCODING_XOP ||
 		zi->raw.imm[1].size || d->imm_len != imm || (disp && (!d->modrm || !d->in.has_mem)) || shift < 0)
 		return;
-	if (imm && (d->cls == DC_HELPER || imms != 1 || (mask && !(d->in.imm & mask)))) /* see helper_fields, set_flags */
+	if (imm && (d->cls == DC_HELPER || imms != 1 || d->facts & F_IMM_REG)) /* see helper_fields */
+		return;
+	if (mask && !(d->in.imm & mask)) /* see set_flags */
 		return;
 	*tail = (struct dec_tail){ .head = (uint8_t)head, .disp_len = (uint8_t)disp, .disp_shift = (uint8_t)shift,
 		.imm_len = (uint8_t)imm, .imm_signed = zi->raw.imm[0].is_signed, .count_mask = (uint8_t)mask };
@@ -829,7 +724,7 @@ enum dec_status dec_decode_tail(const struct dec_isa *isa, struct dec *d, uint32
 	in->reg = d->f_reg.num;
 	in->rm = d->f_rm.num;
 	set_immediates(d, &zi, ops);
-	set_flags(d, &zi);
+	set_flags(d, row_of(&zi));
 	if (zi.attributes & ZYDIS_ATTRIB_HAS_NOTRACK && !key_code64(key)) /* 3E is an override too */
 		in->seg = SEG_DS;
 	if (in->has_mem && zi.mnemonic == ZYDIS_MNEMONIC_MOVSXD && in->opsize == 2 && rule(isa, RULE_MOVSXD_WORD))
@@ -838,15 +733,15 @@ enum dec_status dec_decode_tail(const struct dec_isa *isa, struct dec *d, uint32
 		in->opsize = 2;
 		d->mem_size = in->has_mem ? 2 : 0;
 	}
-	if (d->mem_wr && is_x87(&zi)) /* an unmasked exception stores nothing: a bounced store must hold what was there */
-		d->mem_rd = true;
 	if (in->has_mem && zi.attributes & ZYDIS_ATTRIB_HAS_SIB && zi.raw.modrm.mod == 0 && zi.raw.sib.base == 5 &&
 		in->base != INSN_NOREG)
 		no_sib_base(d, &zi, ops);
 	if (!key_code64(key) && d->enc != ENC_LEGACY)
-		forget_64bit(d, &zi, ops);
+		forget_64bit(d);
+	if (d->mem_wr && is_x87(d)) /* an unmasked exception stores nothing: a bounced store must hold what was there */
+		d->mem_rd = true;
 	d->aligned = in->has_mem && must_align(d, &zi, rule(isa, RULE_SHA_UNALIGNED));
-	d->waits = in->has_mem && waits_for_x87(&zi, ops);
+	d->waits = in->has_mem && waits_for_x87(d, &zi, ops);
 	set_class(isa, d, &zi, ops);
 	if (d->cls == DC_HELPER)
 		helper_fields(d, &zi, ops);
@@ -859,5 +754,7 @@ enum dec_status dec_decode_tail(const struct dec_isa *isa, struct dec *d, uint32
 	if (d->cls == DC_HELPER && insn_table[in->op].flags & IF_FLAGS)
 		d->fl_read = FL_ARITH;
 	set_tail(tail, d, &zi, ops);
+	if (d->cls == DC_HELPER) /* which is none of the mnemonic's business: MOV to CR0, or #NM */
+		d->facts = 0;
 	return DEC_OK;
 }

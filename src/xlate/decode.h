@@ -3,8 +3,8 @@
 #ifndef XLATE_DECODE_H
 #define XLATE_DECODE_H
 
-#include "cpu/cpuid.h"
 #include "insn/insn.h"
+#include "xlate/facts.h"
 
 /* How an instruction is lowered. */
 enum dec_class {
@@ -51,7 +51,8 @@ struct dec {
 	uint8_t imm_off, imm_len;    /* trailing immediate bytes, copied as they are */
 	uint8_t cc;                  /* Jcc: condition; LOOP: the opcode */
 	bool imm_target;             /* CALL, JMP: relative; target is in in.imm as a displacement */
-	uint32_t fl_read, fl_kill;   /* arithmetic flags read, and surely overwritten */
+	uint16_t fl_read, fl_kill;   /* arithmetic flags read, and surely overwritten */
+	uint16_t facts;              /* enum fact */
 	uint16_t gpr_wr;             /* general registers that may be written, named or not */
 	bool ends;                   /* DC_HELPER: IF_END, or a MOV/POP SS */
 	struct insn in;              /* for helpers; in.len, opsize, adsize, seg, base, index, scale, disp for all */
@@ -71,16 +72,6 @@ struct dec_tail {
 
 /* The bits of the key that decoding depends on. */
 #define DEC_KEY (KEY_SIZE | KEY_STACK32 | KEY_X87_OFF | KEY_WAIT_OFF | KEY_SSE_OFF | KEY_AVX_OFF | KEY_AVX512_OFF)
-
-/* What decoding depends on that a CPU never changes: its instruction sets, by the decoder library's numbers (isa.def),
- * and the vendor whose rules are to hold. */
-struct dec_isa {
-	bool amd, lzcnt, tzcnt;
-	uint8_t has[64];
-};
-
-/* m: NULL for all that we know, and Intel's rules. */
-void dec_isa_init(struct dec_isa *isa, const struct cpu_model *m);
 
 /* key: mode key (key.h) that says code size, stack size and which extensions are switched on. */
 enum dec_status dec_decode(const struct dec_isa *isa, struct dec *d, uint32_t key, bool real, const uint8_t *bytes,

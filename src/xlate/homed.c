@@ -107,38 +107,11 @@ unsigned xlate_homed_free(struct tr *t, uint32_t not)
 	return host;
 }
 
-/* General registers only, and no memory, DIV or IDIV: nothing that can raise an exception. */
-static bool quiet_legacy(const struct dec *d)
-{
-	unsigned op = d->opcode, digit = d->f_reg.num;
-	if (d->map == 0) {
-		if ((op & 0xfe) == 0xf6)
-			return digit < 6;
-		return op < 0x60 || op == 0x63 || op == 0x69 || op == 0x6b || (op >= 0x80 && op <= 0x8b) ||
-			(op >= 0x90 && op <= 0x99) || op == 0xa8 || op == 0xa9 || (op >= 0xb0 && op <= 0xbf) ||
-			(op & 0xfe) == 0xc0 || (op & 0xfe) == 0xc6 || (op >= 0xd0 && op <= 0xd3) || (op & 0xfe) == 0xfe;
-	}
-	if (d->map != 1)
-		return false;
-	return op >> 4 == 4 || op >> 4 == 9 || (op >= 0xc8 && op <= 0xcf) || (op >= 0xa3 && op <= 0xa5) ||
-		(op >= 0xab && op <= 0xad) || op == 0xaf || op == 0xb3 || (op >= 0xb6 && op <= 0xb8) ||
-		(op >= 0xba && op <= 0xbf);
-}
-
-/* ANDN, BEXTR, BZHI, SARX and the like (0F38 F2 to F7), RORX (0F3A F0). */
-static bool quiet_vex(const struct dec *d)
-{
-	return d->enc == ENC_VEX && ((d->map == 2 && d->opcode >= 0xf2 && d->opcode <= 0xf7) ||
-				     (d->map == 3 && d->opcode == 0xf0));
-}
-
+/* Nothing that can raise an exception. */
 static bool quiet(const struct dec *d)
 {
-	if (d->cls == DC_NOP || d->cls == DC_LEA)
-		return true;
-	if (d->cls != DC_COPY || d->in.has_mem || d->lock)
-		return false;
-	return d->enc == ENC_LEGACY ? quiet_legacy(d) : quiet_vex(d);
+	bool reaches = d->in.has_mem && d->cls != DC_NOP && d->cls != DC_LEA;
+	return d->facts & F_QUIET && !reaches && !d->lock;
 }
 
 bool xlate_homed_through(const struct dec *d)

@@ -134,17 +134,16 @@ static bool moves(const struct dec *d, unsigned k, int64_t *by)
 		*by = in->opsize;
 		return in->adsize == 8 && xlate_movs_advances(d) >> k & 1;
 	}
-	bool add = d->f_reg.num == 0, sub = d->f_reg.num == 5, imm = d->opcode == 0x81 || d->opcode == 0x83;
-	*by = add ? (int64_t)in->imm : -(int64_t)in->imm;
-	return d->enc == ENC_LEGACY && d->map == 0 && imm && (add || sub) && d->rexw && !in->has_mem && d->f_rm.gpr &&
-		d->f_rm.num == k && d->f_rm.size == 8;
+	*by = d->facts & F_ADDS ? (int64_t)in->imm : -(int64_t)in->imm;
+	return d->facts & (F_ADDS | F_SUBTRACTS) && d->imm_len && !in->has_mem && d->f_rm.gpr && d->f_rm.num == k &&
+		d->f_rm.size == 8;
 }
 
 static uint16_t written(const struct dec *d)
 {
 	if (d->cls == DC_STRING)
 		return xlate_movs_advances(d) | (d->in.op == OP_LODS ? 1u << RAX : 0);
-	return d->cls == DC_PUSH || d->cls == DC_POP ? d->gpr_wr | 1u << RSP : d->gpr_wr;
+	return d->gpr_wr;
 }
 
 bool xlate_window_adds(const struct dec *d, unsigned k, int64_t *by)

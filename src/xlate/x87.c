@@ -15,45 +15,28 @@
  */
 #include "xlate/xlate_int.h"
 
-enum pointers { POINTERS_STAY, POINTERS_SET, POINTERS_CLEARED };
-
 static unsigned modrm_of(const struct dec *d)
 {
 	return (unsigned)d->mod << 6 | (d->f_reg.num & 7u) << 3 | (d->f_rm.num & 7u);
 }
 
-/* Control instructions leave them alone (SDM vol 1 8.1.8, 8.3.11); FNOP, FINCSTP, FDECSTP and FFREE do not, whatever
- * the list says, as seen on AMD Zen 5. */
-static enum pointers effect(const struct dec *d)
-{
-	unsigned op = d->opcode, digit = d->f_reg.num & 7;
-
-	if (d->cls != DC_COPY || d->enc != ENC_LEGACY || d->map || (op & 0xf8) != 0xd8)
-		return POINTERS_STAY;
-	if (d->in.has_mem)
-		return (op == 0xd9 && (digit == 5 || digit == 7)) || (op == 0xdd && digit == 7) ? POINTERS_STAY : POINTERS_SET;
-	if (op == 0xdb && digit == 4) /* FNINIT, FNCLEX, and what the 8087 and 287 had */
-		return modrm_of(d) == 0xe3 ? POINTERS_CLEARED : POINTERS_STAY;
-	return op == 0xdf && modrm_of(d) == 0xe0 ? POINTERS_STAY : POINTERS_SET;
-}
-
 /* The low bits of the first opcode byte, and ModRM. */
 unsigned xlate_x87_opcode(const struct dec *d)
 {
-	return effect(d) == POINTERS_SET ? (d->opcode & 7u) << 8 | modrm_of(d) : 0;
+	return d->facts & F_X87 ? (d->opcode & 7u) << 8 | modrm_of(d) : 0;
 }
 
 void xlate_x87_note(struct tr *t, const struct dec *d)
 {
 	struct emit *e = &t->e;
-	enum pointers what = effect(d);
+	bool set = d->facts & F_X87;
 	uint32_t here = (uint32_t)(e->p - t->x->rw);
 
-	if (what == POINTERS_STAY)
+	if (!(d->facts & (F_X87 | F_X87_CLEARS)))
 		return;
 	emit_op_mem(e, 8, 0xc7, 0, H_RSP, H_NONE, 1, (int32_t)CPU_OFF(x87_at));
-	e_32(e, what == POINTERS_SET ? here : UINT32_MAX); /* sign-extended: CPU_X87_CLEARED */
-	if (what == POINTERS_SET)
+	e_32(e, set ? here : UINT32_MAX); /* sign-extended: CPU_X87_CLEARED */
+	if (set)
 		xlate_move_at(t);
 }
 

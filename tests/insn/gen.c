@@ -9,6 +9,7 @@
 #include <sys/auxv.h>
 
 #include "gen_int.h"
+#include "xlate/facts.h"
 
 /* Of AT_HWCAP2: the host's kernel lets programs use FSGSBASE (<asm/hwcap2.h>). The engine always has it. */
 #define HWCAP2_FSGSBASE 2
@@ -114,31 +115,22 @@ static uint32_t regs_written(const struct cand *c)
 	return w;
 }
 
-/* Instructions that leave all flags alone if their count is 0. */
-static bool may_keep_flags(const struct cand *c)
+static const struct facts *facts_for(const struct cand *c)
 {
-	switch (c->zi.mnemonic) {
-	case ZYDIS_MNEMONIC_SHL: case ZYDIS_MNEMONIC_SHR: case ZYDIS_MNEMONIC_SAR: case ZYDIS_MNEMONIC_SHLD:
-	case ZYDIS_MNEMONIC_SHRD:
-	case ZYDIS_MNEMONIC_ROL: case ZYDIS_MNEMONIC_ROR: case ZYDIS_MNEMONIC_RCL: case ZYDIS_MNEMONIC_RCR:
-		return true;
-	default:
-		return solve_repeated(c);
-	}
+	return facts_of(c->zi.mnemonic, c->zi.attributes & ZYDIS_ATTRIB_HAS_MODRM);
 }
 
+/* A repetition may be of 0 times, and a shift by 0. */
 static uint32_t undef_after(const struct cand *c, uint32_t before)
 {
-	const ZydisAccessedFlags *f = c->zi.cpu_flags;
-	if (!f)
-		return before;
-	uint32_t defined = may_keep_flags(c) ? 0 : (f->modified | f->set_0 | f->set_1) & ~f->undefined;
-	return ((before & ~defined) | f->undefined) & FL_ARITH;
+	const struct facts *f = facts_for(c);
+	uint32_t defined = f->marks & F_COUNT || solve_repeated(c) ? 0 : f->sets;
+	return (before & ~defined) | f->undefined;
 }
 
 static bool tests_undefined(const struct cand *c, uint32_t undef)
 {
-	return c->zi.cpu_flags && c->zi.cpu_flags->tested & undef;
+	return facts_for(c)->tests & undef;
 }
 
 static bool decode(const struct gen *g, struct cand *c, unsigned mode)
