@@ -602,7 +602,7 @@ static bool undefined_at_once(const struct dec_isa *isa, const uint8_t *bytes, u
 	while (i < len && (memchr("\x26\x2e\x36\x3e\x64\x65\x66\x67\xf2\xf3\xf0", bytes[i], 11) ||
 	                   (code64 && (bytes[i] & 0xf0) == 0x40)))
 		i++;
-	return i + 1 < len && bytes[i] == 0x0f && (bytes[i + 1] == 0xb9 || bytes[i + 1] == 0xff);
+	return i + 1 < len && bytes[i] == 0x0f && memchr("\xa6\xa7\xb9\xff", bytes[i + 1], 4);
 }
 
 /* PAUSE with REX.B, without its F3. */

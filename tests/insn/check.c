@@ -95,6 +95,18 @@ static bool decode(const struct ocase *c, unsigned i, ZydisDecodedInstruction *z
 	return ZYAN_SUCCESS(ZydisDecoderDecodeFull(&d, c->code + c->start[i], c->start[i + 1] - c->start[i], zi, ops));
 }
 
+/* The same where an earlier one has written over it. */
+static bool decode_written(const struct ocase *c, const struct ores *n, unsigned i, ZydisDecodedInstruction *zi,
+	ZydisDecodedOperand *ops)
+{
+	ZydisDecoder d;
+	uint32_t at = CODE_OFF + c->off + c->start[i];
+	if (memcmp(n->mem + at, c->code + c->start[i], c->start[i + 1] - c->start[i]) == 0)
+		return decode(c, i, zi, ops);
+	check_decoder(c->mode, &d);
+	return ZYAN_SUCCESS(ZydisDecoderDecodeFull(&d, n->mem + at, 15, zi, ops));
+}
+
 /* What need not agree after a fault, because CPUs do it in steps of their own. */
 struct excuse {
 	bool x87, mxcsr, vectors, memory, registers, offset, pieces;
@@ -106,7 +118,7 @@ static struct excuse excuses(const struct ocase *c, const struct ores *n)
 	ZydisDecodedInstruction zi;
 	ZydisDecodedOperand ops[ZYDIS_MAX_OPERAND_COUNT];
 	unsigned at = check_insn_at(c, n->rip);
-	if (n->vector == EXC_BP || at == c->n || !decode(c, at, &zi, ops))
+	if (n->vector == EXC_BP || at == c->n || !decode_written(c, n, at, &zi, ops))
 		return x;
 	for (unsigned k = 0; k < zi.operand_count; k++) /* TOP is 0 and tags are valid before the operand is looked at */
 		if (ops[k].type == ZYDIS_OPERAND_TYPE_REGISTER && ZydisRegisterGetClass(ops[k].reg.value) == ZYDIS_REGCLASS_MMX)
@@ -241,6 +253,20 @@ static bool ignores_w(const struct ocase *c, const struct ores *e)
 	       (vex[3] & 0xfe) == 0;
 }
 
+/* LOCK MOV CR0 is MOV CR8 on AMD's CPUs (APM vol 3 "MOV CRn"): CPUID does not offer that to guests. */
+static bool alternative_cr8(const struct ocase *c, const struct ores *n, const struct ores *e)
+{
+	unsigned at = check_insn_at(c, e->rip);
+	if (e->vector != EXC_UD || n->vector != EXC_GP || at == c->n || c->group[at] != OG_UNDEFINED)
+		return false;
+	const uint8_t *code = c->code + c->start[at];
+	unsigned len = c->start[at + 1] - c->start[at], i = 0;
+	bool lock = false;
+	for (; i < len && (memchr("\x26\x2e\x36\x3e\x64\x65\x66\x67\xf2\xf3\xf0", code[i], 11) || code[i] >> 4 == 4); i++)
+		lock |= code[i] == 0xf0;
+	return lock && i + 2 < len && code[i] == 0x0f && (code[i + 1] & 0xfd) == 0x20;
+}
+
 /* The mask of a MASKMOVQ or MASKMOVDQU that is the first instruction. */
 static const uint8_t *first_mask(const struct ocase *c, const ZydisDecodedOperand *op)
 {
@@ -315,7 +341,7 @@ const char *check_compare(const struct ocase *c, const struct xlayout *l, const 
 	if (!same_event(n, e, &x) || (n->rip ^ e->rip) & mask)
 		return x87_store_suppressed(c, n, e) || maskmov_of_nothing(c, n, e) || (n->vector == EXC_XM && x.mxcsr) ||
 		       masked_alignment(c, n, e) || undefined_and_too_long(c, n, e) || rounds_nothing(c, e) ||
-		       (host_is_amd() && ignores_w(c, e)) ? NULL : "event";
+		       (host_is_amd() && (ignores_w(c, e) || alternative_cr8(c, n, e))) ? NULL : "event";
 	if (c->loop && maskmov_of_nothing(c, n, e)) /* the engine may have gone round more often, to bytes that are on */
 		return NULL;
 	for (unsigned k = 0; k < (omode64(c->mode) ? 16 : 8); k++)

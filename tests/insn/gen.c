@@ -155,6 +155,20 @@ bool gen_reckon_undefined(const struct gen *g, struct ocase *oc, uint32_t undef)
 	return true;
 }
 
+bool gen_turned(const struct gen *g, const struct ocase *oc, const uint8_t *mem)
+{
+	const uint8_t *code = mem + CODE_OFF + oc->off;
+	for (unsigned k = 0; k < oc->n; k++) {
+		struct cand c = { 0 };
+		if (memcmp(code + oc->start[k], oc->code + oc->start[k], oc->start[k + 1] - oc->start[k]) == 0)
+			continue;
+		memcpy(c.b, code + oc->start[k], sizeof(c.b));
+		if (decode(g, &c, oc->mode) && unwanted(&c))
+			return true;
+	}
+	return false;
+}
+
 /* Operands of a cluster go by the same register and a small displacement, as those of compiled code do: checks may be
  * shared. */
 static void focus(const struct gen *g, struct rng *r, const struct track *t, unsigned mode, struct cand *c)

@@ -141,6 +141,9 @@ void gen_seek(struct gen *g, struct rng *r);
 /* Fill image and c; insns: how many at most. */
 void gen_image(struct rng *r, uint8_t *image);
 void gen_case(struct gen *g, struct rng *r, const uint8_t *image, unsigned insns, struct ocase *c);
+/* Has the case made one of its instructions, by writing over it, one that cannot be compared? mem: as it is
+ * afterwards. */
+bool gen_turned(const struct gen *g, const struct ocase *oc, const uint8_t *mem);
 /* c->undef anew, if undef are undefined before; false if an instruction reads flags that are undefined. */
 bool gen_reckon_undefined(const struct gen *g, struct ocase *c, uint32_t undef);
 

@@ -138,6 +138,7 @@ static void vendors(void **state)
 	assert_int_equal(DECODE(i, CODE64, 0x66, 0x63, 0x00).mem_size, 2);
 	struct dec_isa isa = a;
 	assert_int_equal(dec_decode(&isa, &d, CODE64, false, (const uint8_t[]){ 0x0f, 0xb9 }, 2), DEC_UD);
+	assert_int_equal(dec_decode(&isa, &d, CODE64, false, (const uint8_t[]){ 0x0f, 0xa7 }, 2), DEC_UD);
 	isa = i;
 	assert_int_equal(dec_decode(&isa, &d, CODE64, false, (const uint8_t[]){ 0x0f, 0xb9 }, 2), DEC_MORE);
 }
