@@ -58,7 +58,7 @@ static bool decode_next(struct tr *t, struct fetch *f, unsigned off)
 	return true;
 }
 
-static bool ends_block(const struct dec *d)
+bool xlate_block_ends(const struct dec *d)
 {
 	return d->ends || d->cls == DC_RET || d->cls == DC_CALL || d->cls == DC_JMP;
 }
@@ -78,7 +78,7 @@ static void decode_block(struct tr *t, struct fetch *f)
 		const struct dec *d = &t->dec[t->n - 1];
 		off += d->in.len;
 		t->loops |= jumps_to_start(d, off);
-		if (ends_block(d) || f->crosses || !f->cacheable)
+		if (xlate_block_ends(d) || f->crosses || !f->cacheable)
 			break;
 	}
 	t->rips[t->n] = t->b->rip + off;
@@ -97,9 +97,13 @@ static void flag_liveness(struct tr *t)
 	}
 }
 
-static void copy_body(struct tr *t, const struct dec *d)
+void xlate_block_begin_insn(struct tr *t, unsigned i)
 {
-	xlate_copy(t, d, true);
+	t->i = i;
+	t->rip = t->rips[i];
+	xlate_system_mode(t, i);
+	xlate_homed_before(t, &t->dec[i]);
+	xlate_lower_map(t);
 }
 
 void xlate_block_lower(struct tr *t)
@@ -122,9 +126,10 @@ void xlate_block_lower(struct tr *t)
 	case DC_STRING: xlate_movs(t, d); break;
 	default:
 		if (d->in.has_mem)
-			xlate_lower_access(t, d, 0, d->mem_wr, d->mem_rd, d->mem_size, copy_body);
+			xlate_lower_access(t, &(struct access){ .at = xlate_lower_operand(d), .size = d->mem_size,
+				.load = d->mem_rd, .store = d->mem_wr, .body = xlate_copy });
 		else
-			xlate_copy(t, d, false);
+			xlate_copy(t, d, NULL);
 		xlate_x87_note(t, d);
 	}
 }
@@ -169,15 +174,11 @@ static void emit_gate(struct xlate *x, struct emit *e, struct block *b, uint32_t
 static void emit_block(struct tr *t, uint32_t host_off, uint32_t cold_off, enum gate want)
 {
 	struct block *b = t->b;
-	xlate_system_mode(t, 0);
 	emit_gate(t->x, &t->e, b, host_off, cold_off, want);
 	for (unsigned i = 0; i < t->n; i++) {
-		const unsigned first = t->i = i;
-		t->rip = t->rips[i];
-		xlate_system_mode(t, i);
+		const unsigned first = i;
 		const uint8_t *from = t->e.p;
-		xlate_homed_before(t, &t->dec[i]);
-		xlate_lower_map(t, i);
+		xlate_block_begin_insn(t, i);
 		unsigned run = xlate_insn_stack_run(t);
 		if (!run)
 			xlate_block_lower(t);
@@ -188,7 +189,7 @@ static void emit_block(struct tr *t, uint32_t host_off, uint32_t cold_off, enum 
 		xlate_bound_check(t, first, i + 1, (uint32_t)(t->e.p - from));
 	}
 	xlate_homed_flush(t);
-	if (!t->ended)
+	if (!xlate_block_ends(&t->dec[t->n - 1]))
 		xlate_exit_to(t, cpu_code64(t->cpu) ? t->rips[t->n] : (uint32_t)t->rips[t->n]);
 	b->host_len = (uint32_t)(t->e.p - t->x->rw) - host_off;
 	t->e.p = t->x->rw + cold_off;
@@ -232,7 +233,7 @@ static struct tr *begin(struct xlate *x, struct block *b, bool step)
 	t->key = t->keys[0] = x->cpu->key;
 	t->step = step;
 	t->n = t->ncold = t->nexits = t->nmap = 0;
-	t->ended = t->loops = false;
+	t->loops = false;
 	xlate_bound_begin(t);
 	xlate_window_forget(t);
 	xlate_homed_begin(t);

@@ -177,18 +177,17 @@ static void truncate_s0(struct tr *t, unsigned size)
 		emit_movzx(&t->e, 2, S0, S0);
 }
 
-static void ret_body(struct tr *t, const struct dec *d)
+static void ret_body(struct tr *t, const struct dec *d, const struct host_mem *m)
 {
 	xlate_homed_take(t, S0);
-	xlate_lower_load(t, d->in.opsize, S0);
+	xlate_lower_load(t, m, d->in.opsize, S0);
 	xlate_stack_add(t, (int32_t)(d->in.opsize + (d->in.imm & 0xffff)));
 }
 
 void xlate_insn_ret(struct tr *t, const struct dec *d)
 {
-	xlate_lower_stack(t, RSP, 0, false, true, d->in.opsize, ret_body);
+	xlate_stack_pop(t, d, d->in.opsize, ret_body);
 	xlate_exit_return_to(t);
-	t->ended = true;
 }
 
 static uint64_t return_rip(const struct tr *t, const struct dec *d)
@@ -197,9 +196,9 @@ static uint64_t return_rip(const struct tr *t, const struct dec *d)
 	return d->in.opsize == 8 ? ret : d->in.opsize == 4 ? (uint32_t)ret : (uint16_t)ret;
 }
 
-static void push_return_body(struct tr *t, const struct dec *d)
+static void push_return_body(struct tr *t, const struct dec *d, const struct host_mem *m)
 {
-	xlate_stack_imm(t, d->in.opsize, return_rip(t, d), 0);
+	xlate_stack_imm(t, m, d->in.opsize, return_rip(t, d), 0);
 	if (!key_code64(t->key))
 		xlate_move_imm32(t);
 	xlate_stack_add(t, -(int32_t)d->in.opsize);
@@ -209,14 +208,14 @@ void xlate_insn_call(struct tr *t, const struct dec *d)
 {
 	struct emit *e = &t->e;
 	if (d->in.has_mem) {
-		xlate_lower_access(t, d, 0, false, true, d->in.opsize, xlate_stack_to_tmp);
+		xlate_lower_access(t, &(struct access){ .at = xlate_lower_operand(d), .size = d->in.opsize, .load = true,
+			.body = xlate_stack_to_tmp });
 	} else if (!d->imm_target) {
 		unsigned r = xlate_lower_reg(t, d->f_rm.num, S1);
 		emit_st_cpu(e, 8, CPU_OFF(tmp), r);
 	}
-	xlate_lower_stack(t, RSP, -(int32_t)d->in.opsize, true, false, d->in.opsize, push_return_body);
+	xlate_stack_push(t, d, d->in.opsize, push_return_body);
 	offer_return(t, return_rip(t, d));
-	t->ended = true;
 	if (d->imm_target) {
 		branch_to(t, branch_target(t, d));
 		return;
@@ -226,20 +225,20 @@ void xlate_insn_call(struct tr *t, const struct dec *d)
 	exit_indirect(t);
 }
 
-static void jmp_body(struct tr *t, const struct dec *d)
+static void jmp_body(struct tr *t, const struct dec *d, const struct host_mem *m)
 {
-	xlate_lower_load(t, d->in.opsize, S0);
+	xlate_lower_load(t, m, d->in.opsize, S0);
 }
 
 void xlate_insn_jmp(struct tr *t, const struct dec *d)
 {
-	t->ended = true;
 	if (d->imm_target) {
 		branch_to(t, branch_target(t, d));
 		return;
 	}
 	if (d->in.has_mem) {
-		xlate_lower_access(t, d, 0, false, true, d->in.opsize, jmp_body);
+		xlate_lower_access(t, &(struct access){ .at = xlate_lower_operand(d), .size = d->in.opsize, .load = true,
+			.body = jmp_body });
 	} else {
 		emit_mov(&t->e, 8, S0, xlate_lower_reg(t, d->f_rm.num, S0));
 		truncate_s0(t, d->in.opsize);

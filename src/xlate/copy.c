@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* what: the same instruction again, re-encoded for the host: registers mapped, memory operand replaced by t->m
+/* what: the same instruction again, re-encoded for the host: registers mapped, memory operand replaced by the host's
  *
  * The opcode, its prefixes and immediates stay; what changes is the register numbers and the form of the
  * memory operand. Three things need care:
@@ -23,14 +23,15 @@ struct recode {
 	struct tr *t;
 	const struct dec *d;
 	bool mem;
+	struct host_mem m; /* the memory operand; if there is none, neither base nor index */
 	struct slot reg, rm, vvvv, opc;
-	uint32_t taken; /* scratch registers in use, besides those of the memory operand */
+	uint32_t taken; /* host registers in use */
 	unsigned swap; /* register whose low bytes are swapped around the instruction, or H_NONE */
 };
 
-static bool has_bias(const struct tr *t)
+static bool has_bias(const struct host_mem *m)
 {
-	return t->m.index != H_NONE || t->m.base == S1 || t->m.base == S2;
+	return m->index != H_NONE || m->base == S1 || m->base == S2;
 }
 
 /* Does the instruction need what register field f holds before it, and is that guest register g? */
@@ -126,23 +127,25 @@ static void emit_modrm(struct recode *r, unsigned reg, unsigned rm)
 {
 	struct emit *e = &r->t->e;
 	if (r->mem)
-		emit_modrm_mem(e, reg, r->t->m.base, r->t->m.index, r->t->m.scale, r->t->m.disp);
+		emit_modrm_mem(e, reg, r->m.base, r->m.index, r->m.scale, r->m.disp);
 	else
 		e1(e, 0xc0 | (reg & 7) << 3 | (rm & 7));
 }
 
 /* One byte of displacement would be scaled (SDM vol 2 2.7.5, disp8*N), and two homed registers may leave no room. */
-static void simple_operand(struct tr *t, const struct dec *d)
+static void simple_operand(struct recode *r)
 {
+	const struct dec *d = r->d;
+	struct host_mem *m = &r->m;
 	const struct dec_field *f[3] = { &d->f_reg, &d->f_vvvv, &d->f_opc };
 	uint32_t homed = 0;
 	for (unsigned k = 0; k < ARRAY_LEN(f); k++)
 		homed |= f[k]->gpr && xlate_lower_homed(f[k]->num) ? 1u << f[k]->num : 0;
-	if (!(has_bias(t) || t->m.low) || ((d->enc != ENC_EVEX || !t->m.disp) && !(homed & (homed - 1))))
+	if (!(has_bias(m) || m->low) || ((d->enc != ENC_EVEX || !m->disp) && !(homed & (homed - 1))))
 		return;
-	xlate_homed_take(t, S0);
-	emit_lea(&t->e, t->m.low ? 4 : 8, S0, t->m.base, t->m.index, t->m.scale, t->m.disp);
-	t->m = (struct host_mem){ .base = S0, .index = H_NONE, .low = t->m.low };
+	xlate_homed_take(r->t, S0);
+	emit_lea(&r->t->e, m->low ? 4 : 8, S0, m->base, m->index, m->scale, m->disp);
+	*m = (struct host_mem){ .base = S0, .index = H_NONE, .low = m->low };
 }
 
 static bool is_moffs(const struct dec *d)
@@ -164,7 +167,7 @@ static void emit_legacy(struct recode *r, bool high)
 	unsigned opcode = d->opcode == 0x82 && d->map == 0 ? 0x80 : d->opcode;
 	if (is_moffs(d)) {
 		static const uint8_t form[4] = { 0x8a, 0x8b, 0x88, 0x89 };
-		emit_rex(e, d->rexw, 0, r->t->m.index, r->t->m.base, false);
+		emit_rex(e, d->rexw, 0, r->m.index, r->m.base, false);
 		e1(e, form[d->opcode - 0xa0]);
 		emit_modrm(r, 0, 0);
 		return;
@@ -178,8 +181,8 @@ static void emit_legacy(struct recode *r, bool high)
 	unsigned reg = r->reg.host + (r->reg.f->high ? hi : 0), rm = r->rm.host + (r->rm.f->high ? hi : 0);
 	unsigned opc = r->opc.host + (r->opc.f->high ? hi : 0);
 	bool has_opc = r->opc.f->gpr;
-	emit_rex(e, d->rexw, d->modrm ? reg : 0, r->mem ? r->t->m.index : H_NONE,
-		has_opc ? opc : r->mem ? r->t->m.base : d->modrm ? rm : 0, force && !high);
+	emit_rex(e, d->rexw, d->modrm ? reg : 0, r->m.index,
+		has_opc ? opc : r->mem ? r->m.base : d->modrm ? rm : 0, force && !high);
 	emit_opcode_map(e, d->map);
 	e1(e, has_opc ? (opcode & 0xf8) | (opc & 7) : opcode);
 	if (d->modrm)
@@ -197,7 +200,7 @@ static void emit_vex(struct recode *r)
 {
 	struct emit *e = &r->t->e;
 	const struct dec *d = r->d;
-	unsigned b = high_bit(r->mem ? r->t->m.base : r->rm.host), x = r->mem ? high_bit(r->t->m.index) : 0;
+	unsigned b = high_bit(r->mem ? r->m.base : r->rm.host), x = high_bit(r->m.index);
 	e2(e, 0xc4, (~r->reg.host >> 3 & 1u) << 7 | (x ^ 1u) << 6 | (b ^ 1u) << 5 | d->map);
 	e2(e, (unsigned)d->v_w << 7 | (~r->vvvv.host & 15u) << 3 | (unsigned)d->v_l << 2 | d->v_pp, d->opcode);
 	if (d->modrm)
@@ -213,7 +216,7 @@ static void emit_evex(struct recode *r)
 	if (r->reg.f->gpr)
 		p0 = (p0 & 0x6fu) | 0x10u | (~r->reg.host >> 3 & 1u) << 7;
 	if (r->mem)
-		p0 = (p0 & ~0x60u) | (high_bit(r->t->m.index) ^ 1) << 6 | (high_bit(r->t->m.base) ^ 1) << 5;
+		p0 = (p0 & ~0x60u) | (high_bit(r->m.index) ^ 1) << 6 | (high_bit(r->m.base) ^ 1) << 5;
 	else if (r->rm.f->gpr)
 		p0 = (p0 & ~0x20u) | 0x40u | (~r->rm.host >> 3 & 1u) << 5;
 	if (r->vvvv.f->gpr)
@@ -262,15 +265,16 @@ static bool in_place(struct tr *t, const struct dec *d)
 	return !f->wr || f->size == 8;
 }
 
-void xlate_copy(struct tr *t, const struct dec *d, bool mem)
+void xlate_copy(struct tr *t, const struct dec *d, const struct host_mem *m)
 {
-	if (!mem && in_place(t, d)) {
-		t->m = (struct host_mem){ .base = H_RSP, .index = H_NONE, .disp = d->f_rm.num * 8 };
-		mem = true;
-	}
-	struct recode r = { .t = t, .d = d, .mem = mem, .swap = H_NONE };
-	if (mem)
-		simple_operand(t, d);
+	static const struct host_mem none = { .base = H_NONE, .index = H_NONE };
+	const struct host_mem home = { .base = H_RSP, .index = H_NONE, .disp = d->f_rm.num * 8 };
+	if (!m && in_place(t, d))
+		m = &home;
+	bool mem = m != NULL;
+	struct recode r = { .t = t, .d = d, .mem = mem, .m = mem ? *m : none, .swap = H_NONE };
+	simple_operand(&r);
+	r.taken = xlate_homed_used(&r.m);
 	map_field(&r, &r.reg, &d->f_reg, true);
 	map_field(&r, &r.rm, &d->f_rm, !mem);
 	map_field(&r, &r.vvvv, &d->f_vvvv, true);
@@ -284,8 +288,7 @@ void xlate_copy(struct tr *t, const struct dec *d, bool mem)
 			place_high(&r, &r.rm);
 		place_high(&r, &r.opc);
 	}
-	if (mem)
-		xlate_lower_prefix(t);
+	xlate_lower_prefix(t, &r.m);
 	if (d->enc == ENC_VEX)
 		emit_vex(&r);
 	else if (d->enc == ENC_EVEX)

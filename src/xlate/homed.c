@@ -31,10 +31,12 @@ void xlate_homed_begin(struct tr *t)
 static void send_home(struct tr *t, unsigned k)
 {
 	struct scratch *s = &t->scratch[k];
-	must(!s->dirty || s->holds != HOLDS_NOTHING);
-	if (s->dirty && s->holds < HOLDS_BIAS)
+	if (!s->dirty)
+		return;
+	must(s->holds != HOLDS_NOTHING);
+	if (s->holds < HOLDS_BIAS)
 		emit_st_cpu(&t->e, 8, s->holds * 8u, host_of[k]);
-	else if (s->dirty)
+	else
 		xlate_window_keep(t, s->holds - HOLDS_BIAS, host_of[k]);
 	s->dirty = false;
 }
@@ -99,12 +101,16 @@ static unsigned least(const struct tr *t, uint32_t of)
 	return host_of[best];
 }
 
-unsigned xlate_homed_free(struct tr *t, uint32_t not)
+unsigned xlate_homed_free(struct tr *t, uint32_t used)
 {
-	uint32_t operand = (t->m.base == H_NONE ? 0 : 1u << t->m.base) | (t->m.index == H_NONE ? 0 : 1u << t->m.index);
-	unsigned host = least(t, ~(not | operand));
+	unsigned host = least(t, ~used);
 	xlate_homed_take(t, host);
 	return host;
+}
+
+uint32_t xlate_homed_used(const struct host_mem *m)
+{
+	return (m->base == H_NONE ? 0 : 1u << m->base) | (m->index == H_NONE ? 0 : 1u << m->index);
 }
 
 /* Nothing that can raise an exception. */
@@ -126,7 +132,6 @@ bool xlate_homed_through(const struct dec *d)
 
 void xlate_homed_before(struct tr *t, const struct dec *d)
 {
-	t->m = no_operand;
 	if (!xlate_homed_through(d) && d->cls != DC_RET && d->cls != DC_CALL)
 		xlate_homed_forget(t);
 	else if (!quiet(d))

@@ -18,8 +18,12 @@
  * It clobbers arithmetic flags. Where liveness says that they are needed, they wait in AX meanwhile (RAX in S2).
  *
  * A miss goes to a cold stub behind the block: it recovers ea, puts flags and RAX back, calls xlate_slow and
- * resumes. A missed write may have to go through the bounce buffer, so its stub runs the instruction once more on
+ * resumes. A missed store may have to go through the bounce buffer, so its stub runs the instruction once more on
  * whatever pointer it got and then commits.
+ *
+ *     struct access --xlate_window_operand()--> struct host_mem --> body        the instruction itself
+ *               |`---xlate_lower_checked()----> S0 -------------> body
+ *                `--> struct cold --xlate_lower_cold()--> S0 ---> body again     of a store
  */
 #include "xlate/xlate_int.h"
 
@@ -53,13 +57,19 @@ static uint64_t truncate(uint64_t v, unsigned size)
 	return size == 8 ? v : size == 4 ? (uint32_t)v : (uint16_t)v;
 }
 
-bool xlate_lower_fixed(const struct tr *t, const struct dec *d, int32_t extra, uint64_t *ea)
+struct guest_mem xlate_lower_operand(const struct dec *d)
 {
 	const struct insn *in = &d->in;
-	if (in->base != INSN_BASE_RIP && (in->base != INSN_NOREG || in->index != INSN_NOREG))
+	return (struct guest_mem){ .seg = in->seg, .base = in->base, .index = in->index, .scale = in->scale,
+		.adsize = in->adsize, .disp = in->disp };
+}
+
+bool xlate_lower_fixed(const struct tr *t, const struct guest_mem *m, uint64_t *ea)
+{
+	if (m->base != INSN_BASE_RIP && (m->base != INSN_NOREG || m->index != INSN_NOREG))
 		return false;
-	uint64_t next = in->base == INSN_BASE_RIP ? t->rip + in->len : 0;
-	*ea = truncate(next + (uint64_t)(in->disp + extra), in->adsize);
+	uint64_t next = m->base == INSN_BASE_RIP ? t->rips[t->i + 1] : 0;
+	*ea = truncate(next + (uint64_t)m->disp, m->adsize);
 	return true;
 }
 
@@ -68,49 +78,54 @@ static bool is_scratch(unsigned host)
 	return host == S0 || host == S1 || host == S2;
 }
 
-void xlate_lower_ea_to(struct tr *t, const struct dec *d, int32_t extra, unsigned dst, unsigned width)
+void xlate_lower_ea_to(struct tr *t, const struct guest_mem *m, unsigned dst, unsigned width)
 {
-	const struct insn *in = &d->in;
 	uint64_t ea;
-	if (xlate_lower_fixed(t, d, extra, &ea)) {
+	if (xlate_lower_fixed(t, m, &ea)) {
 		if (is_scratch(dst))
 			xlate_homed_take(t, dst);
-		if (in->base == INSN_BASE_RIP)
+		if (m->base == INSN_BASE_RIP)
 			xlate_move_rip(t, dst, truncate(ea, width));
 		else
 			emit_mov_imm(&t->e, dst, truncate(ea, width));
 		return;
 	}
-	unsigned base = in->base == INSN_NOREG ? H_NONE : xlate_lower_reg(t, in->base, S0);
-	unsigned index = in->index == INSN_NOREG ? H_NONE : xlate_lower_reg(t, in->index, base == S1 ? S0 : S1);
+	unsigned base = m->base == INSN_NOREG ? H_NONE : xlate_lower_reg(t, m->base, S0);
+	unsigned index = m->index == INSN_NOREG ? H_NONE : xlate_lower_reg(t, m->index, base == S1 ? S0 : S1);
 	if (is_scratch(dst))
 		xlate_homed_take(t, dst);
-	emit_lea(&t->e, width, dst, base, index, in->scale, (int32_t)(in->disp + extra));
+	emit_lea(&t->e, width, dst, base, index, m->scale, (int32_t)m->disp);
 }
 
-void xlate_lower_ea(struct tr *t, const struct dec *d, int32_t extra)
+void xlate_lower_ea(struct tr *t, const struct guest_mem *m)
 {
-	xlate_lower_ea_to(t, d, extra, S0, d->in.adsize == 8 ? 8 : 4);
-	if (d->in.adsize == 2)
+	xlate_lower_ea_to(t, m, S0, m->adsize == 8 ? 8 : 4);
+	if (m->adsize == 2)
 		emit_movzx(&t->e, 2, S0, S0);
 }
 
-unsigned xlate_lower_base(const struct dec *d)
+unsigned xlate_lower_base(const struct guest_mem *m)
 {
-	const struct insn *in = &d->in;
-	if (in->seg == SEG_FS || in->seg == SEG_GS)
-		return in->seg == SEG_FS ? NEAR_FS : NEAR_GS;
-	if (in->base < 16)
-		return in->base;
-	return in->index < 16 ? in->index : NEAR_ABS;
+	if (m->seg == SEG_FS || m->seg == SEG_GS)
+		return m->seg == SEG_FS ? NEAR_FS : NEAR_GS;
+	if (m->base < 16)
+		return m->base;
+	return m->index < 16 ? m->index : NEAR_ABS;
 }
 
-struct cold *xlate_lower_new_cold(struct tr *t, unsigned kind, bool saved, uint32_t desc)
+struct cold *xlate_lower_new_cold(struct tr *t, enum cold_kind kind, bool saved)
 {
 	must(t->ncold < BLOCK_MAX_SITES);
 	struct cold *c = &t->cold[t->ncold++];
-	*c = (struct cold){ .kind = (uint8_t)kind, .flags_saved = saved, .insn = (uint8_t)t->i, .desc = desc,
-		.near = NEAR_SIZE };
+	*c = (struct cold){ .kind = (uint8_t)kind, .flags_saved = saved, .insn = (uint8_t)t->i, .near = NEAR_SIZE };
+	return c;
+}
+
+/* For what cannot be done in the hot path. */
+static struct cold *cold_for(struct tr *t, enum cold_kind kind, const struct access *a)
+{
+	struct cold *c = xlate_lower_new_cold(t, t->dec[t->i].masked ? COLD_VECTOR : kind, t->live[t->i] != 0);
+	c->a = *a;
 	return c;
 }
 
@@ -121,19 +136,20 @@ uint32_t xlate_lower_seg_base(unsigned seg)
 
 /* Add the segment's base to S0, after a limit check for segments that are not flat: then returns the stub for its
  * failure. */
-static struct cold *add_base(struct tr *t, unsigned seg, unsigned size, bool saved, uint32_t desc)
+static struct cold *add_base(struct tr *t, const struct access *a)
 {
 	struct emit *e = &t->e;
+	unsigned seg = a->at.seg;
 	if (key_code64(t->key)) {
 		if (seg == SEG_FS || seg == SEG_GS)
 			emit_op_mem(e, 8, 0x03, S0, H_RSP, H_NONE, 1, (int32_t)xlate_lower_seg_base(seg));
 		return NULL;
 	}
-	if (key_flat(t->key, seg) && !(seg == SEG_CS && desc & DESC_WRITE)) /* code segments cannot be written */
+	if (key_flat(t->key, seg) && !(seg == SEG_CS && a->store)) /* code segments cannot be written */
 		return NULL;
-	uint32_t max = desc & DESC_WRITE ? CPU_OFF(wmax) : CPU_OFF(rmax);
-	struct cold *c = xlate_lower_new_cold(t, COLD_SEGMENT, saved, desc);
-	emit_lea(e, 8, S1, S0, H_NONE, 1, (int32_t)size);
+	uint32_t max = a->store ? CPU_OFF(wmax) : CPU_OFF(rmax);
+	struct cold *c = cold_for(t, COLD_SEGMENT, a);
+	emit_lea(e, 8, S1, S0, H_NONE, 1, a->size);
 	emit_op_mem(e, 8, 0x3b, S1, H_RSP, H_NONE, 1, (int32_t)(max + seg * 8));
 	c->jump = emit_jcc(e, 7); /* ja */
 	emit_op_mem(e, 4, 0x03, S0, H_RSP, H_NONE, 1, (int32_t)xlate_lower_seg_base(seg));
@@ -141,14 +157,20 @@ static struct cold *add_base(struct tr *t, unsigned seg, unsigned size, bool sav
 	return c;
 }
 
-static int32_t near_offset(const struct cold *c)
+/* Which TLB: by view and direction. */
+static uint32_t view_rw(const struct tr *t, const struct access *a)
 {
-	return (int32_t)(CPU_OFF(near) + (c->view_rw * NEAR_SIZE + c->near) * sizeof(struct cpu_tlbe));
+	return key_view(t->key) * TLB_RW_COUNT + (a->store ? TLB_WRITE : TLB_READ);
 }
 
-static int32_t tlb_offset(const struct cold *c)
+static int32_t near_offset(const struct tr *t, const struct cold *c)
 {
-	return (int32_t)(CPU_OFF(tlb) + c->view_rw * sizeof(struct cpu_tlbe) * TLB_SIZE);
+	return (int32_t)(CPU_OFF(near) + (view_rw(t, &c->a) * NEAR_SIZE + c->near) * sizeof(struct cpu_tlbe));
+}
+
+static int32_t tlb_offset(const struct tr *t, const struct access *a)
+{
+	return (int32_t)(CPU_OFF(tlb) + view_rw(t, a) * sizeof(struct cpu_tlbe) * TLB_SIZE);
 }
 
 static void cmp_page(struct emit *e, unsigned size)
@@ -157,17 +179,17 @@ static void cmp_page(struct emit *e, unsigned size)
 	e_32(e, 4096 - size);
 }
 
-static void check_near(struct tr *t, struct cold *c, unsigned size)
+static void check_near(struct tr *t, struct cold *c)
 {
 	struct emit *e = &t->e;
-	emit_op_mem(e, 8, 0x2b, S0, H_RSP, H_NONE, 1, near_offset(c));
-	cmp_page(e, size);
+	emit_op_mem(e, 8, 0x2b, S0, H_RSP, H_NONE, 1, near_offset(t, c));
+	cmp_page(e, c->a.size);
 	c->jump = emit_jcc(e, 7);
-	emit_op_mem(e, 8, 0x03, S0, H_RSP, H_NONE, 1, near_offset(c) + 8);
+	emit_op_mem(e, 8, 0x03, S0, H_RSP, H_NONE, 1, near_offset(t, c) + 8);
 }
 
-/* S0 = ea; S1 is left as the entry's offset. Returns the displacement of the jump that is taken on a miss. */
-static uint8_t *probe_tlb(struct tr *t, const struct cold *c, unsigned size)
+/* S0 = ea; S1 is left as the entry's offset. */
+static void check_tlb(struct tr *t, struct cold *c)
 {
 	struct emit *e = &t->e;
 	if (t->x->bmi2) {
@@ -180,10 +202,11 @@ static uint8_t *probe_tlb(struct tr *t, const struct cold *c, unsigned size)
 	}
 	e3(e, 0x41, 0x81, 0xe0 | (S1 & 7)); /* and S1d, slots * 16 */
 	e_32(e, (TLB_SIZE - 1) << 4);
-	emit_op_mem(e, 8, 0x2b, S0, H_RSP, S1, 1, tlb_offset(c));
-	cmp_page(e, size);
+	emit_op_mem(e, 8, 0x2b, S0, H_RSP, S1, 1, tlb_offset(t, &c->a));
+	cmp_page(e, c->a.size);
 	/* code that runs under alignment checks is rare enough to check in C, on the miss path */
-	return emit_jcc(e, t->key & KEY_ALIGN ? -1 : 7);
+	c->jump = emit_jcc(e, t->key & KEY_ALIGN ? -1 : 7);
+	emit_op_mem(e, 8, 0x03, S0, H_RSP, S1, 1, tlb_offset(t, &c->a) + 8);
 }
 
 bool xlate_lower_far(const struct tr *t)
@@ -192,152 +215,106 @@ bool xlate_lower_far(const struct tr *t)
 	return t->x->far[far / 64] >> far % 64 & 1;
 }
 
-/* Kernel code meets another object at each step, so it seldom finds the near entry right, but for its stack and its
- * per-CPU data. What runs below is no kernel: firmware, boot loaders, kernels' decompressors. They loop. */
-static void check(struct tr *t, struct cold *c, unsigned base, bool write, unsigned size)
+/* The near entry to try, or NEAR_SIZE. Kernel code meets another object at each step, so it seldom finds the near entry
+ * right, but for its stack and its per-CPU data. What runs below is no kernel: firmware, boot loaders, kernels'
+ * decompressors. They loop. */
+static unsigned near_for(const struct tr *t, const struct access *a)
 {
-	c->view_rw = key_view(t->key) * TLB_RW_COUNT + (write ? TLB_WRITE : TLB_READ);
+	unsigned base = xlate_lower_base(&a->at);
 	bool frame = base == RBP && !key_code64(t->key); /* 32-bit kernels have frame pointers */
 	bool likely = key_view(t->key) == VIEW_USER || base == RSP || frame || base == NEAR_GS || t->rip < LOADER_END;
-	c->near = (uint8_t)(t->step || t->key & KEY_ALIGN || !likely || xlate_lower_far(t) ? NEAR_SIZE : base);
-	c->size = (uint16_t)size;
-	if (c->near < NEAR_SIZE) {
-		check_near(t, c, size);
-	} else {
-		c->jump = probe_tlb(t, c, size);
-		emit_op_mem(&t->e, 8, 0x03, S0, H_RSP, S1, 1, tlb_offset(c) + 8);
-	}
-	c->checked = t->e.p;
+	return t->step || t->key & KEY_ALIGN || !likely || xlate_lower_far(t) ? NEAR_SIZE : base;
 }
 
 /* The near entry is of another page: look in the TLB, and go on in the hot path if it is there. Else S0 = ea. */
 static void emit_near_miss(struct tr *t, const struct cold *c)
 {
 	struct emit *e = &t->e;
-	emit_mov_imm(e, S1, c->near * sizeof(struct cpu_tlbe) | (4096u - c->size) << 16);
-	emit_call_cpu(e, CPU_OFF(thunk) + (XT_NEAR + c->view_rw) * 8);
+	emit_mov_imm(e, S1, c->near * sizeof(struct cpu_tlbe) | (4096u - c->a.size) << 16);
+	emit_call_cpu(e, CPU_OFF(thunk) + (XT_NEAR + view_rw(t, &c->a)) * 8);
 	xlate_move_jcc_to(t, 3, c->checked); /* jnc */
 }
 
-void xlate_lower_checked(struct tr *t, unsigned seg, unsigned base, bool write, bool load, unsigned size, body_fn *body)
+void xlate_lower_checked(struct tr *t, const struct access *a)
 {
-	bool saved = t->live[t->i] != 0;
-	bool ss = seg == SEG_SS;
-	uint32_t desc = size | (write ? DESC_WRITE : 0) | (load ? DESC_LOAD : 0) | (ss ? DESC_SS : 0) |
-		seg << DESC_SEG_SHIFT;
 	const struct dec *d = &t->dec[t->i];
+	bool saved = t->live[t->i] != 0;
 	xlate_window_forget(t);
 	xlate_homed_forget(t);
-	desc |= (d->aligned ? DESC_ALIGNED : 0) | (d->waits ? DESC_WAITS : 0);
-	if (d->mask_k)
-		desc |= (uint32_t)d->mask_k << DESC_K_SHIFT | (uint32_t)d->mask_elem << DESC_ELEM_SHIFT |
-			(d->mask_any ? DESC_ANY : 0) | (uint32_t)d->mask_tuple << DESC_TUPLE_SHIFT;
 	if (saved)
 		emit_flags_save(&t->e);
-	struct cold *limit = add_base(t, seg, size, saved, desc);
-	struct cold *c = xlate_lower_new_cold(t, write ? COLD_WRITE : COLD_READ, saved, desc);
-	if (d->masked) {
-		c->kind = COLD_VECTOR;
-		if (limit)
-			limit->kind = COLD_VECTOR;
-	}
-	check(t, c, base, write, size);
+	struct cold *limit = add_base(t, a);
+	struct cold *c = cold_for(t, a->more ? COLD_RUN : COLD_MISS, a);
+	c->near = (uint8_t)near_for(t, a);
+	if (c->near < NEAR_SIZE)
+		check_near(t, c);
+	else
+		check_tlb(t, c);
+	c->checked = t->e.p;
 	if (saved)
 		emit_flags_restore(&t->e);
-	if (c->kind == COLD_READ)
-		c->resume = t->e.p;
-	t->m = in_s0;
-	body(t, &t->dec[t->i]);
+	c->resume = t->e.p;
+	a->body(t, d, &in_s0);
 	xlate_homed_forget(t);
-	if (c->kind != COLD_READ)
+	if (c->kind != COLD_MISS || a->store) /* the stub does the instruction */
 		c->resume = t->e.p;
 	if (d->masked && limit)
 		limit->resume = t->e.p;
-	c->body = body;
 }
 
-void xlate_lower_stack_ea(struct tr *t, unsigned g, int32_t n)
+void xlate_lower_access(struct tr *t, const struct access *a)
 {
-	unsigned st = t->dec[t->i].in.stsize;
-	xlate_homed_take(t, S0);
-	emit_lea(&t->e, st == 8 ? 8 : 4, S0, xlate_lower_host(g), H_NONE, 1, n);
-	if (st == 2)
-		emit_movzx(&t->e, 2, S0, S0);
-}
-
-void xlate_lower_run(struct tr *t, int32_t n, bool write, unsigned slots, unsigned count, body_fn *body)
-{
-	bool saved = t->live[t->i] != 0;
-	if (xlate_window_stack(t, RSP, n, count, write)) {
-		body(t, &t->dec[t->i]);
+	struct host_mem m;
+	if (xlate_window_operand(t, a, &m)) {
+		a->body(t, &t->dec[t->i], &m);
 		return;
 	}
-	xlate_window_forget(t);
-	xlate_homed_forget(t);
-	xlate_lower_stack_ea(t, RSP, n);
-	if (saved)
-		emit_flags_save(&t->e);
-	struct cold *c = xlate_lower_new_cold(t, COLD_RUN, saved, 0);
-	c->count = (uint8_t)count;
-	check(t, c, RSP, write, slots * 8);
-	if (saved)
-		emit_flags_restore(&t->e);
-	t->m = in_s0;
-	body(t, &t->dec[t->i]);
-	xlate_homed_forget(t);
-	c->resume = t->e.p;
+	xlate_lower_ea(t, &a->at);
+	xlate_lower_checked(t, a);
 }
 
-void xlate_lower_access(struct tr *t, const struct dec *d, int32_t extra, bool write, bool load, unsigned size,
-	body_fn *body)
+void xlate_lower_prefix(struct tr *t, const struct host_mem *m)
 {
-	if (xlate_window_operand(t, d, extra, write)) {
-		body(t, d);
-		return;
-	}
-	xlate_lower_ea(t, d, extra);
-	xlate_lower_checked(t, d->in.seg, xlate_lower_base(d), write, load, size, body);
-}
-
-void xlate_lower_stack(struct tr *t, unsigned g, int32_t n, bool write, bool load, unsigned size, body_fn *body)
-{
-	if (xlate_window_stack(t, g, n, 1, write)) {
-		body(t, &t->dec[t->i]);
-		return;
-	}
-	xlate_lower_stack_ea(t, g, n);
-	xlate_lower_checked(t, SEG_SS, g, write, load, size, body);
-}
-
-void xlate_lower_prefix(struct tr *t)
-{
-	if (t->m.low)
+	if (m->low)
 		e2(&t->e, 0x65, 0x67); /* GS, address size */
 }
 
-void xlate_lower_op(struct tr *t, unsigned width, unsigned opcode, unsigned reg, int32_t more)
+void xlate_lower_op(struct tr *t, const struct host_mem *m, unsigned width, unsigned opcode, unsigned reg, int32_t more)
 {
-	xlate_lower_prefix(t);
-	emit_op_mem(&t->e, width, opcode, reg, t->m.base, t->m.index, t->m.scale, t->m.disp + more);
+	xlate_lower_prefix(t, m);
+	emit_op_mem(&t->e, width, opcode, reg, m->base, m->index, m->scale, m->disp + more);
 }
 
-void xlate_lower_load(struct tr *t, unsigned width, unsigned dst)
+void xlate_lower_load(struct tr *t, const struct host_mem *m, unsigned width, unsigned dst)
 {
 	if (width > 2) {
-		xlate_lower_op(t, width, 0x8b, dst, 0);
+		xlate_lower_op(t, m, width, 0x8b, dst, 0);
 		return;
 	}
-	xlate_lower_prefix(t);
-	emit_rex(&t->e, false, dst, t->m.index, t->m.base, false);
+	xlate_lower_prefix(t, m);
+	emit_rex(&t->e, false, dst, m->index, m->base, false);
 	e2(&t->e, 0x0f, width == 1 ? 0xb6 : 0xb7); /* movzx */
-	emit_modrm_mem(&t->e, dst, t->m.base, t->m.index, t->m.scale, t->m.disp);
+	emit_modrm_mem(&t->e, dst, m->base, m->index, m->scale, m->disp);
 }
 
-void xlate_lower_map(struct tr *t, unsigned insn)
+void xlate_lower_map(struct tr *t)
 {
+	const struct dec *d = &t->dec[t->i];
 	t->map[t->nmap++] = (struct xmap){ .host = (uint32_t)(t->e.p - t->x->rw) - t->b->host_off,
-		.guest = (t->rips[insn] - t->b->rip) & 0xfff, .len = t->dec[insn].in.len & 15,
-		.x87_op = xlate_x87_opcode(&t->dec[insn]) & 0x7ff };
+		.guest = (t->rip - t->b->rip) & 0xfff, .len = d->in.len & 15, .x87_op = xlate_x87_opcode(d) & 0x7ff };
+}
+
+/* What the thunks in C are told. */
+static uint32_t describe(const struct tr *t, const struct access *a)
+{
+	const struct dec *d = &t->dec[t->i];
+	uint32_t desc = a->size | (a->store ? DESC_WRITE : 0) | (a->load ? DESC_LOAD : 0) |
+		(a->at.seg == SEG_SS ? DESC_SS : 0) | (uint32_t)a->at.seg << DESC_SEG_SHIFT |
+		(d->aligned ? DESC_ALIGNED : 0) | (d->waits ? DESC_WAITS : 0);
+	if (d->mask_k)
+		desc |= (uint32_t)d->mask_k << DESC_K_SHIFT | (uint32_t)d->mask_elem << DESC_ELEM_SHIFT |
+			(d->mask_any ? DESC_ANY : 0) | (uint32_t)d->mask_tuple << DESC_TUPLE_SHIFT;
+	return desc;
 }
 
 static void emit_segment_stub(struct tr *t, const struct cold *c)
@@ -345,7 +322,7 @@ static void emit_segment_stub(struct tr *t, const struct cold *c)
 	struct emit *e = &t->e;
 	if (c->flags_saved)
 		emit_flags_restore(e);
-	emit_mov_imm(e, S1, c->desc);
+	emit_mov_imm(e, S1, describe(t, &c->a));
 	emit_call_cpu(e, CPU_OFF(thunk) + XT_SEGMENT * 8);
 	if (c->flags_saved)
 		emit_flags_save(e);
@@ -357,39 +334,39 @@ static void emit_vector_stub(struct tr *t, const struct cold *c)
 {
 	if (c->flags_saved)
 		emit_flags_restore(&t->e);
-	struct dec d = t->dec[c->insn];
+	struct dec d = t->dec[t->i];
 	d.in.op = OP_VECTOR_MEM;
 	xlate_insn_helper(t, &d);
 	xlate_move_jcc_to(t, -1, c->resume);
 }
 
-/* The write is done. If it changed what this block was made from, the block ends here, behind its instruction; but a
+/* The store is done. If it changed what this block was made from, the block ends here, behind its instruction; but a
  * CALL still has to go to its target. */
-static void emit_commit(struct tr *t, const struct cold *c)
+static void emit_commit(struct tr *t, const struct dec *d)
 {
-	xlate_x87_note(t, &t->dec[c->insn]);
-	if (t->dec[c->insn].cls == DC_CALL) {
+	xlate_x87_note(t, d);
+	if (d->cls == DC_CALL) {
 		emit_call_cpu(&t->e, CPU_OFF(thunk) + XT_PUSHED * 8);
 		return;
 	}
-	xlate_move_rip(t, S1, t->rips[c->insn + 1]);
+	xlate_move_rip(t, S1, t->rips[t->i + 1]);
 	emit_call_cpu(&t->e, CPU_OFF(thunk) + XT_COMMIT * 8);
 }
 
 static void emit_miss_stub(struct tr *t, const struct cold *c)
 {
 	struct emit *e = &t->e;
+	const struct dec *d = &t->dec[t->i];
 	if (c->near == NEAR_SIZE)
-		emit_op_mem(e, 8, 0x03, S0, H_RSP, S1, 1, tlb_offset(c));
+		emit_op_mem(e, 8, 0x03, S0, H_RSP, S1, 1, tlb_offset(t, &c->a));
 	if (c->flags_saved)
 		emit_flags_restore(e);
-	emit_mov_imm(e, S1, c->desc);
+	emit_mov_imm(e, S1, describe(t, &c->a));
 	emit_call_cpu(e, CPU_OFF(thunk) + XT_SLOW * 8);
-	if (c->kind == COLD_WRITE) {
-		t->m = in_s0;
-		c->body(t, &t->dec[c->insn]);
+	if (c->a.store) {
+		c->a.body(t, d, &in_s0);
 		xlate_homed_forget(t);
-		emit_commit(t, c);
+		emit_commit(t, d);
 	}
 	xlate_move_jcc_to(t, -1, c->resume);
 }
@@ -397,21 +374,15 @@ static void emit_miss_stub(struct tr *t, const struct cold *c)
 /* The run again, each instruction with a check of its own. */
 static void emit_run_stub(struct tr *t, const struct cold *c)
 {
-	unsigned first = c->insn, count = c->count;
-	uint8_t *resume = c->resume;
-	bool ended = t->ended;
 	if (c->flags_saved)
 		emit_flags_restore(&t->e);
-	for (t->i = first; t->i < first + count; t->i++) {
-		t->rip = t->rips[t->i];
-		xlate_lower_map(t, t->i);
-		xlate_homed_before(t, &t->dec[t->i]);
+	for (unsigned i = c->insn; i <= c->insn + c->a.more; i++) {
+		xlate_block_begin_insn(t, i);
 		xlate_block_lower(t);
 		xlate_homed_forget(t);
 	}
-	t->ended = ended;
-	if (t->dec[first + count - 1].cls != DC_RET)
-		xlate_move_jcc_to(t, -1, resume);
+	if (t->dec[t->i].cls != DC_RET)
+		xlate_move_jcc_to(t, -1, c->resume);
 }
 
 void xlate_lower_cold(struct tr *t)
@@ -421,10 +392,7 @@ void xlate_lower_cold(struct tr *t)
 		xlate_homed_begin(t);
 		xlate_window_forget(t); /* nor does one stub know what another has looked up */
 		xlate_move_patch(t, c->jump, t->e.p);
-		t->i = c->insn;
-		t->rip = t->rips[c->insn];
-		xlate_system_mode(t, c->insn);
-		xlate_lower_map(t, c->insn);
+		xlate_block_begin_insn(t, c->insn);
 		if (c->near < NEAR_SIZE && c->kind != COLD_SLOT)
 			emit_near_miss(t, c);
 		switch (c->kind) {

@@ -23,18 +23,10 @@ uint16_t xlate_movs_advances(const struct dec *d)
 	return (d->in.op != OP_STOS ? 1u << RSI : 0) | (d->in.op != OP_LODS ? 1u << RDI : 0);
 }
 
-/* d as an access of [reg] in segment seg. */
-static struct dec operand(const struct dec *d, unsigned reg, unsigned seg)
+/* [reg] in segment seg. */
+static struct guest_mem at(const struct dec *d, unsigned reg, unsigned seg)
 {
-	struct dec m = *d;
-	m.cls = DC_COPY;
-	m.in.has_mem = true;
-	m.in.base = (uint8_t)reg;
-	m.in.index = INSN_NOREG;
-	m.in.scale = 1;
-	m.in.disp = 0;
-	m.in.seg = (uint8_t)seg;
-	return m;
+	return (struct guest_mem){ .seg = (uint8_t)seg, .base = (uint8_t)reg, .index = INSN_NOREG, .adsize = d->in.adsize };
 }
 
 static void advance(struct tr *t, const struct dec *d, unsigned reg)
@@ -42,32 +34,34 @@ static void advance(struct tr *t, const struct dec *d, unsigned reg)
 	emit_lea(&t->e, d->in.adsize, reg, reg, H_NONE, 1, d->in.opsize);
 }
 
-static void movs_body(struct tr *t, const struct dec *d)
+static void movs_body(struct tr *t, const struct dec *d, const struct host_mem *m)
 {
-	xlate_stack_from_tmp(t, d->in.opsize);
+	xlate_stack_from_tmp(t, m, d->in.opsize);
 	advance(t, d, H_RSI);
 	advance(t, d, H_RDI);
 }
 
-static void stos_body(struct tr *t, const struct dec *d)
+static void stos_body(struct tr *t, const struct dec *d, const struct host_mem *m)
 {
-	xlate_lower_op(t, d->in.opsize, d->in.opsize == 1 ? 0x88 : 0x89, H_RAX, 0);
+	xlate_lower_op(t, m, d->in.opsize, d->in.opsize == 1 ? 0x88 : 0x89, H_RAX, 0);
 	advance(t, d, H_RDI);
 }
 
-static void lods_body(struct tr *t, const struct dec *d)
+static void lods_body(struct tr *t, const struct dec *d, const struct host_mem *m)
 {
-	xlate_lower_op(t, d->in.opsize, d->in.opsize == 1 ? 0x8a : 0x8b, H_RAX, 0);
+	xlate_lower_op(t, m, d->in.opsize, d->in.opsize == 1 ? 0x8a : 0x8b, H_RAX, 0);
 	advance(t, d, H_RSI);
 }
 
 void xlate_movs(struct tr *t, const struct dec *d)
 {
-	struct dec from = operand(d, RSI, d->in.seg), to = operand(d, RDI, SEG_ES);
-	unsigned size = d->in.opsize;
+	const struct access from = { .at = at(d, RSI, d->in.seg), .size = d->in.opsize, .load = true,
+		.body = d->in.op == OP_LODS ? lods_body : xlate_stack_to_tmp };
+	const struct access to = { .at = at(d, RDI, SEG_ES), .size = d->in.opsize, .store = true,
+		.body = d->in.op == OP_STOS ? stos_body : movs_body };
 	xlate_system_unless(t, CPU_OFF(s.rflags), FL_DF);
 	if (d->in.op != OP_STOS)
-		xlate_lower_access(t, &from, 0, false, true, size, d->in.op == OP_LODS ? lods_body : xlate_stack_to_tmp);
+		xlate_lower_access(t, &from);
 	if (d->in.op != OP_LODS)
-		xlate_lower_access(t, &to, 0, true, false, size, d->in.op == OP_STOS ? stos_body : movs_body);
+		xlate_lower_access(t, &to);
 }

@@ -18,39 +18,58 @@ void xlate_stack_add(struct tr *t, int32_t n)
 	emit_mov(&t->e, 2, H_GSP, S1);
 }
 
-void xlate_stack_imm(struct tr *t, unsigned width, uint64_t imm, int32_t more)
+/* The stack at guest register g (RSP, RBP) + n. */
+static struct guest_mem stack_at(const struct dec *d, unsigned g, int32_t n)
+{
+	return (struct guest_mem){ .seg = SEG_SS, .base = (uint8_t)g, .index = INSN_NOREG, .adsize = d->in.stsize,
+		.disp = n };
+}
+
+void xlate_stack_push(struct tr *t, const struct dec *d, unsigned size, body_fn *body)
+{
+	xlate_lower_access(t, &(struct access){ .at = stack_at(d, RSP, -(int32_t)d->in.opsize), .size = (uint16_t)size,
+		.store = true, .body = body });
+}
+
+void xlate_stack_pop(struct tr *t, const struct dec *d, unsigned size, body_fn *body)
+{
+	xlate_lower_access(t, &(struct access){ .at = stack_at(d, RSP, 0), .size = (uint16_t)size, .load = true,
+		.body = body });
+}
+
+void xlate_stack_imm(struct tr *t, const struct host_mem *m, unsigned width, uint64_t imm, int32_t more)
 {
 	struct emit *e = &t->e;
 	if (width == 8 && (int64_t)imm != (int32_t)imm) {
-		unsigned s = xlate_homed_free(t, 0);
+		unsigned s = xlate_homed_free(t, xlate_homed_used(m));
 		xlate_move_rip(t, s, imm); /* no PUSH has such an immediate */
-		xlate_lower_op(t, 8, 0x89, s, more);
+		xlate_lower_op(t, m, 8, 0x89, s, more);
 		return;
 	}
-	xlate_lower_prefix(t);
+	xlate_lower_prefix(t, m);
 	if (width == 2)
 		e1(e, 0x66);
-	emit_rex(e, width == 8, 0, t->m.index, t->m.base, false);
+	emit_rex(e, width == 8, 0, m->index, m->base, false);
 	e1(e, 0xc7);
-	emit_modrm_mem(e, 0, t->m.base, t->m.index, t->m.scale, t->m.disp + more);
+	emit_modrm_mem(e, 0, m->base, m->index, m->scale, m->disp + more);
 	if (width == 2)
 		e2(e, imm & 0xff, imm >> 8 & 0xff);
 	else
 		e_32(e, (uint32_t)imm);
 }
 
-void xlate_stack_to_tmp(struct tr *t, const struct dec *d)
+void xlate_stack_to_tmp(struct tr *t, const struct dec *d, const struct host_mem *m)
 {
 	xlate_homed_take(t, S2);
-	xlate_lower_load(t, d->in.opsize, S2);
+	xlate_lower_load(t, m, d->in.opsize, S2);
 	emit_st_cpu(&t->e, 8, CPU_OFF(tmp), S2);
 }
 
-void xlate_stack_from_tmp(struct tr *t, unsigned width)
+void xlate_stack_from_tmp(struct tr *t, const struct host_mem *m, unsigned width)
 {
-	unsigned s = xlate_homed_free(t, 0);
+	unsigned s = xlate_homed_free(t, xlate_homed_used(m));
 	emit_ld_cpu(&t->e, 8, s, CPU_OFF(tmp));
-	xlate_lower_op(t, width, width == 1 ? 0x88 : 0x89, s, 0);
+	xlate_lower_op(t, m, width, width == 1 ? 0x88 : 0x89, s, 0);
 }
 
 static const struct dec_field *push_reg(const struct dec *d)
@@ -59,23 +78,23 @@ static const struct dec_field *push_reg(const struct dec *d)
 }
 
 /* The host register with guest register g while there is an operand. */
-static unsigned held(struct tr *t, unsigned g)
+static unsigned held(struct tr *t, unsigned g, const struct host_mem *m)
 {
 	if (!xlate_lower_homed(g) || xlate_homed_find(t, g) != H_NONE)
 		return xlate_lower_reg(t, g, S0);
-	return xlate_lower_reg(t, g, xlate_homed_free(t, 0));
+	return xlate_lower_reg(t, g, xlate_homed_free(t, xlate_homed_used(m)));
 }
 
-static void push_body(struct tr *t, const struct dec *d)
+static void push_body(struct tr *t, const struct dec *d, const struct host_mem *m)
 {
 	const struct dec_field *f = push_reg(d);
 	unsigned size = d->in.opsize;
 	if (d->in.has_mem) {
-		xlate_stack_from_tmp(t, size);
+		xlate_stack_from_tmp(t, m, size);
 	} else if (f) {
-		xlate_lower_op(t, size, 0x89, held(t, f->num), 0);
+		xlate_lower_op(t, m, size, 0x89, held(t, f->num, m), 0);
 	} else {
-		xlate_stack_imm(t, size, d->in.imm, 0);
+		xlate_stack_imm(t, m, size, d->in.imm, 0);
 	}
 	xlate_stack_add(t, -(int32_t)size);
 }
@@ -83,8 +102,9 @@ static void push_body(struct tr *t, const struct dec *d)
 void xlate_insn_push(struct tr *t, const struct dec *d)
 {
 	if (d->in.has_mem)
-		xlate_lower_access(t, d, 0, false, true, d->in.opsize, xlate_stack_to_tmp);
-	xlate_lower_stack(t, RSP, -(int32_t)d->in.opsize, true, false, d->in.opsize, push_body);
+		xlate_lower_access(t, &(struct access){ .at = xlate_lower_operand(d), .size = d->in.opsize, .load = true,
+			.body = xlate_stack_to_tmp });
+	xlate_stack_push(t, d, d->in.opsize, push_body);
 }
 
 /* s is what homed register g has become, or so many bytes of it. */
@@ -98,49 +118,51 @@ static void homed_popped(struct tr *t, unsigned g, unsigned s, unsigned size)
 
 /* The load comes first: it faults where an unused near entry has let a non-canonical address pass. POP SP ends with
  * what was popped. */
-static void pop_reg_body(struct tr *t, const struct dec *d)
+static void pop_reg_body(struct tr *t, const struct dec *d, const struct host_mem *m)
 {
 	struct emit *e = &t->e;
 	unsigned g = push_reg(d)->num, size = d->in.opsize;
 	if (g == RSP) {
 		xlate_homed_take(t, S0);
-		xlate_lower_load(t, size, S0);
+		xlate_lower_load(t, m, size, S0);
 		xlate_stack_add(t, (int32_t)size);
 		emit_mov(e, size, H_GSP, S0);
 		return;
 	}
 	if (xlate_lower_homed(g)) {
-		unsigned s = xlate_homed_free(t, 0);
-		xlate_lower_op(t, size, 0x8b, s, 0);
+		unsigned s = xlate_homed_free(t, xlate_homed_used(m));
+		xlate_lower_op(t, m, size, 0x8b, s, 0);
 		homed_popped(t, g, s, size);
 	} else {
-		xlate_lower_op(t, size, 0x8b, xlate_lower_host(g), 0);
+		xlate_lower_op(t, m, size, 0x8b, xlate_lower_host(g), 0);
 	}
 	xlate_stack_add(t, (int32_t)size);
 }
 
-static void pop_mem_body(struct tr *t, const struct dec *d)
+static void pop_mem_body(struct tr *t, const struct dec *d, const struct host_mem *m)
 {
-	xlate_stack_from_tmp(t, d->in.opsize);
+	xlate_stack_from_tmp(t, m, d->in.opsize);
 	xlate_stack_add(t, d->in.opsize);
 }
 
 void xlate_insn_pop(struct tr *t, const struct dec *d)
 {
 	if (!d->in.has_mem) {
-		xlate_lower_stack(t, RSP, 0, false, true, d->in.opsize, pop_reg_body);
+		xlate_stack_pop(t, d, d->in.opsize, pop_reg_body);
 		return;
 	}
-	xlate_lower_stack(t, RSP, 0, false, true, d->in.opsize, xlate_stack_to_tmp);
-	/* the address is computed with the stack pointer already raised (SDM POP) */
-	xlate_lower_access(t, d, d->in.base == RSP ? d->in.opsize : 0, true, false, d->in.opsize, pop_mem_body);
+	xlate_stack_pop(t, d, d->in.opsize, xlate_stack_to_tmp);
+	struct access to = { .at = xlate_lower_operand(d), .size = d->in.opsize, .store = true, .body = pop_mem_body };
+	if (d->in.base == RSP) /* the address is computed with the stack pointer already raised (SDM POP) */
+		to.at.disp += d->in.opsize;
+	xlate_lower_access(t, &to);
 }
 
-static void leave_body(struct tr *t, const struct dec *d)
+static void leave_body(struct tr *t, const struct dec *d, const struct host_mem *m)
 {
 	struct emit *e = &t->e;
 	unsigned size = d->in.opsize, st = d->in.stsize;
-	xlate_lower_load(t, size, S0);
+	xlate_lower_load(t, m, size, S0);
 	if (st == 2) {
 		emit_lea(e, 4, S1, H_RBP, H_NONE, 1, (int32_t)size);
 		emit_mov(e, 2, H_GSP, S1);
@@ -152,22 +174,24 @@ static void leave_body(struct tr *t, const struct dec *d)
 
 void xlate_insn_leave(struct tr *t, const struct dec *d)
 {
-	xlate_lower_stack(t, RBP, 0, false, true, d->in.opsize, leave_body);
+	xlate_lower_access(t, &(struct access){ .at = stack_at(d, RBP, 0), .size = d->in.opsize, .load = true,
+		.body = leave_body });
 }
 
 void xlate_insn_lea(struct tr *t, const struct dec *d)
 {
 	struct emit *e = &t->e;
 	unsigned g = d->f_reg.num, size = d->in.opsize;
-	if (size >= 4 && d->in.adsize >= 4) {
+	const struct guest_mem m = xlate_lower_operand(d);
+	if (size >= 4 && m.adsize >= 4) {
 		unsigned dst = xlate_lower_homed(g) ? S0 : xlate_lower_host(g);
-		xlate_lower_ea_to(t, d, 0, dst, MIN(size, d->in.adsize));
+		xlate_lower_ea_to(t, &m, dst, MIN(size, m.adsize));
 		if (dst == S0)
 			xlate_homed_holds(t, S0, g, true);
 		return;
 	}
 	xlate_homed_forget(t);
-	xlate_lower_ea(t, d, 0);
+	xlate_lower_ea(t, &m);
 	xlate_homed_begin(t);
 	if (!xlate_lower_homed(g)) {
 		emit_mov(e, size, xlate_lower_host(g), S0);
@@ -179,11 +203,11 @@ void xlate_insn_lea(struct tr *t, const struct dec *d)
 }
 
 /* The host adds the bit offset's part of the address by itself: take it off the pointer first (tmp[1] = minus it). */
-static void bt_body(struct tr *t, const struct dec *d)
+static void bt_body(struct tr *t, const struct dec *d, const struct host_mem *m)
 {
 	emit_ld_cpu(&t->e, 8, S1, CPU_OFF(tmp) + 8);
 	emit_lea(&t->e, 8, S0, S0, S1, 1, 0);
-	xlate_copy(t, d, true);
+	xlate_copy(t, d, m);
 }
 
 /* BT family with a register bit offset reaches memory beyond the operand: address + (offset >> n) operands (SDM BT). */
@@ -192,7 +216,9 @@ void xlate_insn_bt(struct tr *t, const struct dec *d)
 	struct emit *e = &t->e;
 	unsigned size = d->in.opsize, log = size == 8 ? 6 : size == 4 ? 5 : 4;
 	bool saved = t->live[t->i] != 0;
-	xlate_lower_ea(t, d, 0);
+	const struct access a = { .at = xlate_lower_operand(d), .size = (uint16_t)size, .load = true, .store = d->mem_wr,
+		.body = bt_body };
+	xlate_lower_ea(t, &a.at);
 	unsigned src = xlate_lower_reg(t, d->f_reg.num, S1);
 	if (size == 2) {
 		emit_rex(e, true, S1, H_NONE, src, true);
@@ -215,7 +241,7 @@ void xlate_insn_bt(struct tr *t, const struct dec *d)
 	}
 	if (saved)
 		emit_flags_restore(e);
-	xlate_lower_checked(t, d->in.seg, xlate_lower_base(d), d->mem_wr, true, size, bt_body);
+	xlate_lower_checked(t, &a);
 }
 
 void xlate_insn_helper(struct tr *t, const struct dec *d)
@@ -226,8 +252,6 @@ void xlate_insn_helper(struct tr *t, const struct dec *d)
 	site->ends = d->ends;
 	xlate_move_site(t, S0, site);
 	emit_call_cpu(&t->e, CPU_OFF(thunk) + XT_HELPER * 8);
-	if (d->ends)
-		t->ended = true;
 }
 
 /* --- runs of pushes and pops ---
@@ -250,7 +274,7 @@ static unsigned run_length(const struct tr *t, unsigned cls)
 	return n;
 }
 
-static void push_run_body(struct tr *t, const struct dec *first)
+static void push_run_body(struct tr *t, const struct dec *first, const struct host_mem *m)
 {
 	struct emit *e = &t->e;
 	unsigned n = run_length(t, DC_PUSH);
@@ -258,13 +282,13 @@ static void push_run_body(struct tr *t, const struct dec *first)
 		const struct dec_field *f = push_reg(&first[j]);
 		int32_t at = (int32_t)(8 * (n - 1 - j));
 		if (!f) {
-			xlate_stack_imm(t, 8, first[j].in.imm, at);
+			xlate_stack_imm(t, m, 8, first[j].in.imm, at);
 		} else if (f->num == RSP) {
-			unsigned s = xlate_homed_free(t, 0);
+			unsigned s = xlate_homed_free(t, xlate_homed_used(m));
 			emit_lea(e, 8, s, H_GSP, H_NONE, 1, -(int32_t)(8 * j));
-			xlate_lower_op(t, 8, 0x89, s, at);
+			xlate_lower_op(t, m, 8, 0x89, s, at);
 		} else {
-			xlate_lower_op(t, 8, 0x89, held(t, f->num), at);
+			xlate_lower_op(t, m, 8, 0x89, held(t, f->num, m), at);
 		}
 	}
 	emit_lea(e, 8, H_GSP, H_GSP, H_NONE, 1, -(int32_t)(8 * n));
@@ -277,7 +301,7 @@ static const struct dec *run_ret(const struct tr *t, unsigned n)
 	return t->i + n < t->n && d->cls == DC_RET && d->in.opsize == 8 && d->in.stsize == 8 ? d : NULL;
 }
 
-static void pop_run_body(struct tr *t, const struct dec *first)
+static void pop_run_body(struct tr *t, const struct dec *first, const struct host_mem *m)
 {
 	struct emit *e = &t->e;
 	unsigned n = run_length(t, DC_POP);
@@ -285,15 +309,15 @@ static void pop_run_body(struct tr *t, const struct dec *first)
 	for (unsigned j = 0; j < n; j++) {
 		unsigned g = push_reg(&first[j])->num;
 		bool homed = xlate_lower_homed(g);
-		unsigned to = homed ? xlate_homed_free(t, 0) : xlate_lower_host(g);
-		xlate_lower_op(t, 8, 0x8b, to, (int32_t)(8 * j));
+		unsigned to = homed ? xlate_homed_free(t, xlate_homed_used(m)) : xlate_lower_host(g);
+		xlate_lower_op(t, m, 8, 0x8b, to, (int32_t)(8 * j));
 		if (homed)
 			homed_popped(t, g, to, 8);
 	}
-	if (ret)
+	if (ret) {
 		xlate_homed_take(t, S0);
-	if (ret)
-		xlate_lower_op(t, 8, 0x8b, S0, (int32_t)(8 * n));
+		xlate_lower_op(t, m, 8, 0x8b, S0, (int32_t)(8 * n));
+	}
 	emit_lea(e, 8, H_GSP, H_GSP, H_NONE, 1, (int32_t)(8 * n + (ret ? 8 + (ret->in.imm & 0xffff) : 0)));
 }
 
@@ -301,22 +325,17 @@ unsigned xlate_insn_stack_run(struct tr *t)
 {
 	if (t->key & KEY_ALIGN)
 		return 0;
+	const struct dec *d = &t->dec[t->i];
 	unsigned pushes = run_length(t, DC_PUSH), pops = run_length(t, DC_POP);
-	const struct dec *ret = pops ? run_ret(t, pops) : NULL;
-	if (pushes >= 2) {
-		xlate_lower_run(t, -(int32_t)(8 * pushes), true, pushes, pushes, push_run_body);
-		return pushes;
-	}
-	unsigned n = pops + (ret != NULL);
+	bool ret = pops && run_ret(t, pops);
+	unsigned n = pushes + pops + ret;
 	if (n < 2)
 		return 0;
-	xlate_lower_run(t, 0, false, n, n, pop_run_body);
+	xlate_lower_access(t, &(struct access){ .at = stack_at(d, RSP, -(int32_t)(8 * pushes)), .size = (uint16_t)(8 * n),
+		.load = pops > 0, .store = pushes > 0, .more = (uint8_t)(n - 1), .body = pops ? pop_run_body : push_run_body });
 	if (ret) {
-		t->i += pops;
-		t->rip = t->rips[t->i];
-		xlate_lower_map(t, t->i);
+		xlate_block_begin_insn(t, t->i + pops);
 		xlate_exit_return_to(t);
-		t->ended = true;
 	}
 	return n;
 }

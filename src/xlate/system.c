@@ -162,9 +162,9 @@ static void shift_imm(struct emit *e, bool left, unsigned reg, unsigned n)
 }
 
 /* The rest of the instruction is for the helper if this jump is taken; flags are in AX if saved. */
-static struct cold *to_helper(struct tr *t, unsigned kind, bool saved)
+static struct cold *to_helper(struct tr *t, enum cold_kind kind, bool saved)
 {
-	struct cold *c = xlate_lower_new_cold(t, kind, saved, 0);
+	struct cold *c = xlate_lower_new_cold(t, kind, saved);
 	c->jump = emit_jcc(&t->e, CC_NE);
 	return c;
 }
@@ -183,8 +183,7 @@ void xlate_system_unless(struct tr *t, uint32_t off, uint32_t mask)
 
 void xlate_system_stub(struct tr *t, const struct cold *c)
 {
-	struct dec d = t->dec[c->insn];
-	bool ended = t->ended;
+	struct dec d = t->dec[t->i];
 	if (c->flags_saved)
 		emit_flags_restore(&t->e);
 	d.ends = c->kind == COLD_HELPER;
@@ -193,7 +192,6 @@ void xlate_system_stub(struct tr *t, const struct cold *c)
 		d.in.op = OP_LOAD_SEG;
 	}
 	xlate_insn_helper(t, &d);
-	t->ended = ended;
 	if (!d.ends)
 		xlate_move_jcc_to(t, -1, c->resume);
 }
@@ -228,9 +226,9 @@ static void sti(struct tr *t)
 	emit_flags_restore(e);
 }
 
-static void push_tmp_body(struct tr *t, const struct dec *d)
+static void push_tmp_body(struct tr *t, const struct dec *d, const struct host_mem *m)
 {
-	xlate_stack_from_tmp(t, d->in.opsize);
+	xlate_stack_from_tmp(t, m, d->in.opsize);
 	xlate_stack_add(t, -(int32_t)d->in.opsize);
 }
 
@@ -250,7 +248,7 @@ static void pushf(struct tr *t, const struct dec *d)
 	emit_op_reg(e, 4, 0x0b, S0, S1);
 	emit_st_cpu(e, 8, CPU_OFF(tmp), S0);
 	emit_flags_restore(e);
-	xlate_lower_stack(t, RSP, -(int32_t)d->in.opsize, true, false, d->in.opsize, push_tmp_body);
+	xlate_stack_push(t, d, d->in.opsize, push_tmp_body);
 }
 
 /* Host flags = those of the image in S0. */
@@ -266,12 +264,12 @@ static void flags_from_s0(struct emit *e)
 }
 
 /* S1 = what changes; bit 8 of it, TF, is also set if IF and an interrupt meet. */
-static void popf_body(struct tr *t, const struct dec *d)
+static void popf_body(struct tr *t, const struct dec *d, const struct host_mem *m)
 {
 	struct emit *e = &t->e;
 	uint32_t rare = POPF_RARE & (d->in.opsize == 2 ? 0xffff : UINT32_MAX), common = FL_DF;
 	xlate_homed_forget(t);
-	xlate_lower_load(t, d->in.opsize, S0);
+	xlate_lower_load(t, m, d->in.opsize, S0);
 	emit_ld_cpu(e, 4, S1, OFF_FLAGS);
 	emit_op_reg(e, 4, 0x33, S1, S0);
 	if (ring0(t->key)) {
@@ -350,23 +348,23 @@ static uint32_t sel_of(const struct dec *d)
 	return (uint32_t)(CPU_OFF(s.seg) + d->in.reg * sizeof(struct cpu_seg) + offsetof(struct cpu_seg, sel));
 }
 
-static void push_seg_body(struct tr *t, const struct dec *d)
+static void push_seg_body(struct tr *t, const struct dec *d, const struct host_mem *m)
 {
-	unsigned s = xlate_homed_free(t, 0);
+	unsigned s = xlate_homed_free(t, xlate_homed_used(m));
 	load_narrow(&t->e, 2, s, sel_of(d));
-	xlate_lower_op(t, insn_seg_pushed(t->cpu, d->in.opsize), 0x89, s, 0);
+	xlate_lower_op(t, m, insn_seg_pushed(t->cpu, d->in.opsize), 0x89, s, 0);
 	xlate_stack_add(t, -(int32_t)d->in.opsize);
 }
 
-/* S0 = selector. Whether it is the same segment as last time is for entry.S to find out. */
-static void load_seg_body(struct tr *t, const struct dec *d)
+/* m: of the selector, or NULL if S0 is it. Whether it is the same segment as last time is for entry.S to find out. */
+static void load_seg_body(struct tr *t, const struct dec *d, const struct host_mem *m)
 {
 	struct emit *e = &t->e;
 	bool saved = t->live[t->i] != 0;
 	unsigned view = t->key & KEY_SMAP ? VIEW_SUP : VIEW_SUP_AC; /* as mmu_view for MMU_SYS */
 	xlate_homed_forget(t);
-	if (d->in.has_mem || d->in.op == OP_POP_SEG)
-		xlate_lower_load(t, d->in.op == OP_POP_SEG ? insn_seg_popped(t->cpu, d->in.opsize) : 2, S0);
+	if (m)
+		xlate_lower_load(t, m, d->in.op == OP_POP_SEG ? insn_seg_popped(t->cpu, d->in.opsize) : 2, S0);
 	emit_st_cpu(e, 8, CPU_OFF(tmp) + 8, S0);
 	if (saved)
 		emit_flags_save(e);
@@ -384,15 +382,16 @@ static void load_seg(struct tr *t, const struct dec *d)
 {
 	unsigned g = d->in.rm;
 	if (d->in.op == OP_POP_SEG) {
-		xlate_lower_stack(t, RSP, 0, false, true, insn_seg_popped(t->cpu, d->in.opsize), load_seg_body);
+		xlate_stack_pop(t, d, insn_seg_popped(t->cpu, d->in.opsize), load_seg_body);
 	} else if (d->in.has_mem) {
-		xlate_lower_access(t, d, 0, false, true, 2, load_seg_body);
+		xlate_lower_access(t, &(struct access){ .at = xlate_lower_operand(d), .size = 2, .load = true,
+			.body = load_seg_body });
 	} else {
 		if (xlate_lower_homed(g))
 			load_narrow(&t->e, 2, S0, g * 8);
 		else
 			emit_movzx(&t->e, 2, S0, xlate_lower_host(g));
-		load_seg_body(t, d);
+		load_seg_body(t, d, NULL);
 	}
 }
 
@@ -415,16 +414,13 @@ void xlate_system(struct tr *t, const struct dec *d)
 	case OP_CLI: change_flags(t, ALU_AND, ~FL_IF); break;
 	case OP_STI: sti(t); break;
 	case OP_PUSHF: pushf(t, d); break;
-	case OP_POPF: xlate_lower_stack(t, RSP, 0, false, true, d->in.opsize, popf_body); break;
+	case OP_POPF: xlate_stack_pop(t, d, d->in.opsize, popf_body); break;
 	case OP_STAC: set_view(t, true); break;
 	case OP_CLAC: set_view(t, false); break;
 	case OP_RDTSC: rdtsc(t, false); break;
 	case OP_RDTSCP: rdtsc(t, true); break;
 	case OP_SWAPGS: swapgs(&t->e); break;
-	case OP_PUSH_SEG:
-		xlate_lower_stack(t, RSP, -(int32_t)d->in.opsize, true, false,
-		                  insn_seg_pushed(t->cpu, d->in.opsize), push_seg_body);
-		break;
+	case OP_PUSH_SEG: xlate_stack_push(t, d, insn_seg_pushed(t->cpu, d->in.opsize), push_seg_body); break;
 	case OP_MOV_TO_SEG: case OP_POP_SEG: load_seg(t, d); break;
 	default: mov_from_seg(t, d); break;
 	}

@@ -59,7 +59,7 @@ static uint32_t look_up(struct tr *t, unsigned host, unsigned base, unsigned s)
 	xlate_homed_take(t, s);
 	if ((t->loops || key_view(t->key) != VIEW_USER) && !t->live[t->i] && !xlate_lower_far(t)) {
 		uint32_t near = (uint32_t)(CPU_OFF(wnear) + base * sizeof(struct cpu_wnear));
-		struct cold *c = xlate_lower_new_cold(t, COLD_SLOT, false, 0);
+		struct cold *c = xlate_lower_new_cold(t, COLD_SLOT, false);
 		c->near = (uint8_t)base;
 		c->bias = (uint8_t)s;
 		c->address = (uint8_t)host;
@@ -210,9 +210,9 @@ static uint32_t wbias_of(unsigned k)
 	return (uint32_t)(CPU_OFF(wbias) + k * sizeof(uint64_t));
 }
 
-/* t->m = host register + disp + the bias in s, or without the register: the handler of faults is told where the bias
- * is (struct xmap). */
-static void operand(struct tr *t, unsigned host, unsigned s, int32_t disp)
+/* Host register + disp + the bias in s, or without the register: the handler of faults is told where the bias is
+ * (struct xmap). */
+static struct host_mem operand(struct tr *t, unsigned host, unsigned s, int32_t disp)
 {
 	struct xmap *m = &t->map[t->nmap - 1];
 	if (m->bias && m->bias != s) {
@@ -222,27 +222,25 @@ static void operand(struct tr *t, unsigned host, unsigned s, int32_t disp)
 		*m = again;
 	}
 	m->bias = (uint8_t)s;
-	t->m = host == H_NONE ? (struct host_mem){ .base = s, .index = H_NONE, .disp = disp }
+	return host == H_NONE ? (struct host_mem){ .base = s, .index = H_NONE, .disp = disp }
 			      : (struct host_mem){ .base = host, .index = s, .disp = disp };
 }
 
-/* t->m = host register, the guest's register or segment base k, + disp; instruction next comes after it. */
-static void by_base(struct tr *t, unsigned k, unsigned host, int32_t disp, unsigned next)
+/* Host register, the guest's register or segment base k, + disp; instruction next comes after it. */
+static struct host_mem by_base(struct tr *t, unsigned k, unsigned host, int32_t disp, unsigned next)
 {
-	if (t->bias_known >> k & 1) {
-		unsigned s = load_bias(t, t->bias_at[k], HOLDS_BIAS + k, host);
-		operand(t, host, s, disp);
-		return;
-	}
+	if (t->bias_known >> k & 1)
+		return operand(t, host, load_bias(t, t->bias_at[k], HOLDS_BIAS + k, host), disp);
 	unsigned s = for_bias(t, host);
 	uint32_t at = look_up(t, host, k, s);
-	operand(t, host, s, disp);
+	struct host_mem m = operand(t, host, s, disp);
 	if (!shared(t, k, next))
-		return;
+		return m;
 	t->bias_known |= 1u << k;
 	t->bias_at[k] = at ? at : wbias_of(k);
 	t->moved[k] = 0;
 	xlate_homed_holds(t, s, HOLDS_BIAS + k, !at);
+	return m;
 }
 
 void xlate_window_keep(struct tr *t, unsigned k, unsigned host)
@@ -255,30 +253,28 @@ void xlate_window_keep(struct tr *t, unsigned k, unsigned host)
 		t->bias_known &= ~(1u << k);
 }
 
-/* t->m = the address in S0. */
-static void by_s0(struct tr *t, unsigned base)
+/* The address in S0. */
+static struct host_mem by_s0(struct tr *t, unsigned base)
 {
 	unsigned s = for_bias(t, S0);
 	look_up(t, S0, base, s);
-	operand(t, S0, s, 0);
+	return operand(t, S0, s, 0);
 }
 
-/* t->m = the operand of d in 32-bit code: all there is to do is to encode it. */
-static void low_operand(struct tr *t, const struct dec *d, int32_t extra)
+/* An operand of 32-bit code: all there is to do is to encode it. */
+static struct host_mem low_operand(struct tr *t, const struct guest_mem *g)
 {
-	const struct insn *in = &d->in;
-	if (in->adsize == 2) {
-		xlate_lower_ea(t, d, extra);
-		t->m = (struct host_mem){ .base = S0, .index = H_NONE, .low = true };
-		return;
+	if (g->adsize == 2) {
+		xlate_lower_ea(t, g);
+		return (struct host_mem){ .base = S0, .index = H_NONE, .low = true };
 	}
-	t->m = (struct host_mem){ .base = in->base == INSN_NOREG ? H_NONE : xlate_lower_host(in->base),
-		.index = in->index == INSN_NOREG ? H_NONE : xlate_lower_host(in->index), .scale = in->scale,
-		.disp = (int32_t)(in->disp + extra), .low = true };
+	return (struct host_mem){ .base = g->base == INSN_NOREG ? H_NONE : xlate_lower_host(g->base),
+		.index = g->index == INSN_NOREG ? H_NONE : xlate_lower_host(g->index), .scale = g->scale,
+		.disp = (int32_t)g->disp, .low = true };
 }
 
 /* A user address that is known. */
-static void by_constant(struct tr *t, uint64_t ea, bool from_rip)
+static struct host_mem by_constant(struct tr *t, uint64_t ea, bool from_rip)
 {
 	bool low = ea <= INT32_MAX;
 	if (!low)
@@ -289,54 +285,37 @@ static void by_constant(struct tr *t, uint64_t ea, bool from_rip)
 		emit_mov_imm(&t->e, S0, ea);
 	uint32_t slot = (uint32_t)(ea >> CPU_SLOT_SHIFT);
 	unsigned s = load_bias(t, (uint32_t)(CPU_OFF(bias) + slot * 8), HOLDS_SLOT + slot, S0);
-	operand(t, low ? H_NONE : S0, s, low ? (int32_t)ea : 0);
+	return operand(t, low ? H_NONE : S0, s, low ? (int32_t)ea : 0);
 }
 
-bool xlate_window_operand(struct tr *t, const struct dec *d, int32_t extra, bool write)
+/* An operand of 64-bit code; instruction next comes after it. */
+static struct host_mem wide_operand(struct tr *t, const struct guest_mem *g, unsigned next)
 {
-	const struct insn *in = &d->in;
-	bool based = in->seg == SEG_FS || in->seg == SEG_GS;
-	int64_t disp = in->disp + extra;
+	bool based = g->seg == SEG_FS || g->seg == SEG_GS, one = g->base < 16 && g->index == INSN_NOREG;
 	uint64_t ea;
-	if (!windowed(t, in->seg, write))
-		return false;
-	t->m = no_operand;
-	bool fixed = xlate_lower_fixed(t, d, extra, &ea);
-	if (!key_code64(t->key)) {
-		low_operand(t, d, extra);
-	} else if (based && fixed && (int64_t)ea == (int32_t)ea) {
+	bool fixed = xlate_lower_fixed(t, g, &ea);
+	if (based && fixed && (int64_t)ea == (int32_t)ea) {
 		xlate_homed_take(t, S0);
-		emit_ld_cpu(&t->e, 8, S0, xlate_lower_seg_base(in->seg));
-		by_base(t, xlate_lower_base(d), S0, (int32_t)ea, t->i + 1);
-	} else if (!based && fixed && ea >> 47 == 0) {
-		by_constant(t, ea, in->base == INSN_BASE_RIP);
-	} else if (!based && in->base < 16 && operand_by(d, in->base) && disp == (int32_t)disp) {
-		by_base(t, in->base, xlate_lower_reg(t, in->base, S0), (int32_t)disp, t->i + 1);
-	} else {
-		xlate_lower_ea(t, d, extra);
-		if (based) {
-			unsigned s = xlate_homed_free(t, 1u << S0);
-			emit_ld_cpu(&t->e, 8, s, xlate_lower_seg_base(in->seg));
-			emit_lea(&t->e, 8, S0, S0, s, 1, 0);
-		}
-		by_s0(t, xlate_lower_base(d));
+		emit_ld_cpu(&t->e, 8, S0, xlate_lower_seg_base(g->seg));
+		return by_base(t, xlate_lower_base(g), S0, (int32_t)ea, next);
 	}
-	return true;
+	if (!based && fixed && ea >> 47 == 0)
+		return by_constant(t, ea, g->base == INSN_BASE_RIP);
+	if (!based && one && g->adsize == 8 && g->disp == (int32_t)g->disp)
+		return by_base(t, g->base, xlate_lower_reg(t, g->base, S0), (int32_t)g->disp, next);
+	xlate_lower_ea(t, g);
+	if (based) {
+		unsigned s = xlate_homed_free(t, 1u << S0);
+		emit_ld_cpu(&t->e, 8, s, xlate_lower_seg_base(g->seg));
+		emit_lea(&t->e, 8, S0, S0, s, 1, 0);
+	}
+	return by_s0(t, xlate_lower_base(g));
 }
 
-bool xlate_window_stack(struct tr *t, unsigned g, int32_t n, unsigned count, bool write)
+bool xlate_window_operand(struct tr *t, const struct access *a, struct host_mem *m)
 {
-	if (!windowed(t, SEG_SS, write))
+	if (!windowed(t, a->at.seg, a->store))
 		return false;
-	if (key_code64(t->key)) {
-		by_base(t, g, xlate_lower_host(g), n, t->i + count);
-		return true;
-	}
-	if (t->dec[t->i].in.stsize == 4) {
-		t->m = (struct host_mem){ .base = xlate_lower_host(g), .index = H_NONE, .disp = n, .low = true };
-		return true;
-	}
-	xlate_lower_stack_ea(t, g, n);
-	t->m = (struct host_mem){ .base = S0, .index = H_NONE, .low = true };
+	*m = key_code64(t->key) ? wide_operand(t, &a->at, t->i + 1 + a->more) : low_operand(t, &a->at);
 	return true;
 }

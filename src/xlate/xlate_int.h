@@ -196,27 +196,6 @@ struct xlate {
 	uint32_t noted, noted_again;
 };
 
-/* A deferred cold stub. */
-enum cold_kind { COLD_READ, COLD_WRITE, COLD_RUN, COLD_SEGMENT, COLD_VECTOR, COLD_SLOT, COLD_HELPER, COLD_LOAD_SEG };
-struct tr;
-typedef void body_fn(struct tr *t, const struct dec *d);
-struct cold {
-	uint8_t kind;
-	bool flags_saved;
-	uint16_t size;       /* of the access, bytes */
-	uint8_t insn;        /* index into tr->dec */
-	uint8_t count;       /* COLD_RUN: instructions to do one by one */
-	uint32_t desc;       /* access descriptor for the thunk */
-	uint32_t view_rw;    /* view * TLB_RW_COUNT + rw */
-	uint8_t bias;        /* COLD_SLOT: the register for it; and that of the address */
-	uint8_t address;
-	uint8_t near;        /* index of the near entry, or NEAR_SIZE: none was tried */
-	uint8_t *jump;       /* displacement to patch */
-	uint8_t *checked;    /* where the hot path goes on with a pointer in S0, flags not yet back */
-	uint8_t *resume;     /* where it goes on after all that the stub did */
-	body_fn *body;       /* COLD_WRITE: run again on the bounce pointer */
-};
-
 /* Near entries beside those of the 16 base registers. */
 enum { NEAR_ABS = 16, NEAR_FS, NEAR_GS };
 
@@ -233,15 +212,49 @@ enum { NEAR_ABS = 16, NEAR_FS, NEAR_GS };
 #define DESC_ANY (1u << 27)
 #define DESC_TUPLE_SHIFT 28 /* 2 bits, with DESC_ANY: log2 of the elements in memory */
 
-/* Where the host finds a memory operand: [base + index * scale + disp], without a base where that is H_NONE. In 64-bit
- * code for windows S1 or S2 is the index, with a bias, and scale 0, as 1. */
+/* A memory operand of the guest's: [base + index * scale + disp], in a segment, with addresses of adsize bytes; the
+ * fields are those of struct insn. */
+struct guest_mem {
+	uint8_t seg, base, index, scale, adsize;
+	int64_t disp;
+};
+
+/* Where the host finds it: [base + index * scale + disp], without a base where that is H_NONE. In 64-bit code for
+ * windows S1 or S2 is the index, with a bias, and scale 0, as 1. */
 struct host_mem {
 	unsigned base, index;
 	int32_t disp;
 	uint8_t scale;
 	bool low; /* 32-bit code for windows: the address has 32 bits, the host's GS base is added */
 };
-static const struct host_mem no_operand = { .base = H_NONE, .index = H_NONE };
+
+struct tr;
+/* Emits what instruction d does with the operand at m, once it may. */
+typedef void body_fn(struct tr *t, const struct dec *d, const struct host_mem *m);
+
+/* An access of the current instruction to memory. The hot path is made from it, and the cold stub is, later. */
+struct access {
+	struct guest_mem at;
+	uint16_t size;    /* bytes */
+	bool load, store;
+	uint8_t more;     /* instructions that it is for too: the rest of a run of pushes or pops */
+	body_fn *body;    /* emitted behind the check, and again in the cold stub of a store */
+};
+
+/* A deferred cold stub: what happens if a jump of the hot path is taken. */
+enum cold_kind { COLD_MISS, COLD_RUN, COLD_VECTOR, COLD_SEGMENT, COLD_SLOT, COLD_HELPER, COLD_LOAD_SEG };
+struct cold {
+	uint8_t kind;
+	bool flags_saved;
+	uint8_t insn;     /* index into tr->dec */
+	uint8_t near;     /* index of the near entry (COLD_SLOT: of wnear), or NEAR_SIZE: none was tried */
+	uint8_t bias;     /* COLD_SLOT: the register for it; and that of the address */
+	uint8_t address;
+	struct access a;  /* of the kinds up to COLD_SEGMENT: what cannot be done in the hot path */
+	uint8_t *jump;    /* displacement to patch */
+	uint8_t *checked; /* where the hot path goes on with a pointer in S0, flags not yet back */
+	uint8_t *resume;  /* where it goes on after all that the stub did */
+};
 
 /* What a scratch register holds (homed.c): a homed guest register (10, 11, 14, 15), or nothing, or in S1 or S2 a
  * bias: that of base register k, or of a slot of known addresses. */
@@ -265,12 +278,12 @@ struct tr {
 	struct cpu *cpu;
 	struct block *b;
 	struct emit e;
-	uint32_t key, ks;      /* of the current instruction */
-	uint64_t rip;          /* of it */
+	/* of the current instruction: what is being emitted, hot or cold, is its (xlate_block_begin_insn) */
+	uint32_t key, ks;
+	uint64_t rip;
 	unsigned i;            /* its index */
 	unsigned n;
 	bool step;             /* one instruction into the step buffer: strict flags, nothing linked */
-	uint32_t live_out;     /* arithmetic flags needed at the end of the current instruction */
 	uint32_t live[BLOCK_MAX_INSNS + 1]; /* needed before instruction i */
 	struct dec dec[BLOCK_MAX_INSNS];
 	uint64_t rips[BLOCK_MAX_INSNS + 1];
@@ -286,8 +299,6 @@ struct tr {
 	struct bound room;
 	bool movable;
 	bool loops;            /* the block jumps backwards: what it does is done often */
-	bool ended;            /* control never falls out of the last instruction */
-	struct host_mem m;     /* the operand that the body of an access works on */
 	struct scratch scratch[SCRATCHES]; /* S0, S1, S2 */
 	/* windowed.c: base registers whose bias is in struct cpu at bias_at; by how many bytes they were moved since */
 	uint32_t bias_known;
@@ -418,52 +429,44 @@ static inline unsigned xlate_rc_slot(const struct xlate *x, uint64_t rip)
 }
 
 /* lower.c: memory operands */
-/* t->m = the operand of d (extra: more displacement), all checks done; body is emitted behind it and again in the cold
- * stub of a write. */
-void xlate_lower_access(struct tr *t, const struct dec *d, int32_t extra, bool write, bool load, unsigned size,
-	body_fn *body);
-/* The same for the stack at guest register g (RSP, RBP) + n. */
-void xlate_lower_stack(struct tr *t, unsigned g, int32_t n, bool write, bool load, unsigned size, body_fn *body);
-/* A host instruction on t->m, more bytes further up: as emit_op_mem. */
-void xlate_lower_op(struct tr *t, unsigned width, unsigned opcode, unsigned reg, int32_t more);
-/* Prefixes of an instruction on t->m, first of all. */
-void xlate_lower_prefix(struct tr *t);
-/* dst = t->m, zero-extended. */
-void xlate_lower_load(struct tr *t, unsigned width, unsigned dst);
-/* The register that d's memory operand is mostly made from, for xlate_lower_checked. */
-unsigned xlate_lower_base(const struct dec *d);
-/* Effective address (segment offset) of d's memory operand into S0; S1 is scratch; extra: more displacement. */
-void xlate_lower_ea(struct tr *t, const struct dec *d, int32_t extra);
+/* The one of d. */
+struct guest_mem xlate_lower_operand(const struct dec *d);
+/* All checks of a, its body behind them, and a note of the cold stub. */
+void xlate_lower_access(struct tr *t, const struct access *a);
+/* The same, through the TLB, if S0 holds the effective address already. */
+void xlate_lower_checked(struct tr *t, const struct access *a);
+/* A host instruction on m, more bytes further up: as emit_op_mem. */
+void xlate_lower_op(struct tr *t, const struct host_mem *m, unsigned width, unsigned opcode, unsigned reg,
+	int32_t more);
+/* Prefixes of an instruction on m, first of all. */
+void xlate_lower_prefix(struct tr *t, const struct host_mem *m);
+/* dst = what is at m, zero-extended. */
+void xlate_lower_load(struct tr *t, const struct host_mem *m, unsigned width, unsigned dst);
+/* The register that m is mostly made from, or NEAR_FS, NEAR_GS or NEAR_ABS: selects the near entry. */
+unsigned xlate_lower_base(const struct guest_mem *m);
+/* Effective address (segment offset) of m into S0; S1 is scratch. */
+void xlate_lower_ea(struct tr *t, const struct guest_mem *m);
 /* The same into host register dst, width 4 or 8: its low bytes, zero-extended. S0 and S1 are scratch. */
-void xlate_lower_ea_to(struct tr *t, const struct dec *d, int32_t extra, unsigned dst, unsigned width);
+void xlate_lower_ea_to(struct tr *t, const struct guest_mem *m, unsigned dst, unsigned width);
 /* Is the effective address a constant? */
-bool xlate_lower_fixed(const struct tr *t, const struct dec *d, int32_t extra, uint64_t *ea);
-/* S0 holds an offset in seg, made from guest register base (NEAR_ABS: from none): check and translate as
- * xlate_lower_access does, but through the TLB. */
-void xlate_lower_checked(struct tr *t, unsigned seg, unsigned base, bool write, bool load, unsigned size,
-	body_fn *body);
-/* The same for slots of 8 bytes each at RSP + n in 64-bit code, which count instructions from the current one on push
- * or pop. */
-void xlate_lower_run(struct tr *t, int32_t n, bool write, unsigned slots, unsigned count, body_fn *body);
-/* Host code from here on belongs to instruction insn of the block. */
-void xlate_lower_map(struct tr *t, unsigned insn);
+bool xlate_lower_fixed(const struct tr *t, const struct guest_mem *m, uint64_t *ea);
+/* Host code from here on belongs to the current instruction. */
+void xlate_lower_map(struct tr *t);
 void xlate_lower_cold(struct tr *t);
 /* Host register that holds guest register g, loading a homed one into scratch. */
 unsigned xlate_lower_reg(struct tr *t, unsigned g, unsigned scratch);
 bool xlate_lower_homed(unsigned g);
 unsigned xlate_lower_host(unsigned g);
-struct cold *xlate_lower_new_cold(struct tr *t, unsigned kind, bool saved, uint32_t desc);
+/* saved: flags are in AX where the stub begins. Its jump and resume are for the caller to fill. */
+struct cold *xlate_lower_new_cold(struct tr *t, enum cold_kind kind, bool saved);
 uint32_t xlate_lower_seg_base(unsigned seg);
-/* S0 = guest register g + n as an offset in SS. */
-void xlate_lower_stack_ea(struct tr *t, unsigned g, int32_t n);
 
 /* Has the instruction missed its near entry often? */
 bool xlate_lower_far(const struct tr *t);
 
-/* windowed.c: t->m = the operand of d, or the stack at guest register g + n for the next count instructions, in a
- * window: false if it is not for windows. S0, S1 clobbered, flags kept unless nobody needs them. */
-bool xlate_window_operand(struct tr *t, const struct dec *d, int32_t extra, bool write);
-bool xlate_window_stack(struct tr *t, unsigned g, int32_t n, unsigned count, bool write);
+/* windowed.c: *m = what a reaches, in a window: false if it is not for windows. S0, S1 clobbered, flags kept unless
+ * nobody needs them. */
+bool xlate_window_operand(struct tr *t, const struct access *a, struct host_mem *m);
 /* Does d leave register k (or NEAR_FS, NEAR_GS) as it is but for adding *by? No in doubt. */
 bool xlate_window_adds(const struct dec *d, unsigned k, int64_t *by);
 /* What instruction d has done to base registers; an access through the TLB, which may have called C. */
@@ -494,8 +497,9 @@ unsigned xlate_homed_find(struct tr *t, unsigned what);
 /* It holds this now, no other does. dirty: newer than in struct cpu. */
 void xlate_homed_holds(struct tr *t, unsigned host, unsigned what, bool dirty);
 bool xlate_homed_idle(const struct tr *t, unsigned host);
-/* A scratch register that is neither in t->m nor among the host registers in the bits of not, taken. */
-unsigned xlate_homed_free(struct tr *t, uint32_t not);
+/* A scratch register that is not among the host registers in the bits of used, taken; those of m. */
+unsigned xlate_homed_free(struct tr *t, uint32_t used);
+uint32_t xlate_homed_used(const struct host_mem *m);
 /* Do scratch registers, and biases in struct cpu, hold what they did behind d? Not where d may call C. */
 bool xlate_homed_through(const struct dec *d);
 /* Around each instruction. */
@@ -542,10 +546,14 @@ void xlate_move_at(struct tr *t); /* the same of an offset that was just emitted
 void xlate_move_patch(struct tr *t, uint8_t *disp, const uint8_t *target);
 void xlate_move_jcc_to(struct tr *t, int cc, const uint8_t *target);
 
-/* copy.c: the same instruction with mapped registers; mem: its memory operand is t->m */
-void xlate_copy(struct tr *t, const struct dec *d, bool mem);
+/* copy.c: the same instruction with mapped registers; m: its memory operand, or NULL. A body, too. */
+body_fn xlate_copy;
 
-/* block.c: lower the instruction at t->i alone. */
+/* block.c: what is emitted next is instruction i, hot or cold: the place in the block, and what is held before it. */
+void xlate_block_begin_insn(struct tr *t, unsigned i);
+/* Does control never go on behind d? */
+bool xlate_block_ends(const struct dec *d);
+/* Lower the current instruction, alone. */
 void xlate_block_lower(struct tr *t);
 
 /* stack.c, control.c: instructions with a lowering of their own; and calls of helpers */
@@ -567,11 +575,14 @@ void xlate_exit_return_to(struct tr *t);
 void xlate_exit_to(struct tr *t, uint64_t target);
 /* Move the stack pointer by n, in its address size. Clobbers S1. */
 void xlate_stack_add(struct tr *t, int32_t n);
-/* cpu->tmp[0] = t->m, opsize bytes; t->m = as much of it. */
-void xlate_stack_to_tmp(struct tr *t, const struct dec *d);
-void xlate_stack_from_tmp(struct tr *t, unsigned width);
-/* Store imm to t->m, more bytes further up. */
-void xlate_stack_imm(struct tr *t, unsigned width, uint64_t imm, int32_t more);
+/* Access size bytes of what d pushes, opsize below the stack pointer, or pops. The pointer is the body's to move. */
+void xlate_stack_push(struct tr *t, const struct dec *d, unsigned size, body_fn *body);
+void xlate_stack_pop(struct tr *t, const struct dec *d, unsigned size, body_fn *body);
+/* A body: cpu->tmp[0] = what is at m, opsize bytes. And back: m = as much of it. */
+body_fn xlate_stack_to_tmp;
+void xlate_stack_from_tmp(struct tr *t, const struct host_mem *m, unsigned width);
+/* Store imm to m, more bytes further up. */
+void xlate_stack_imm(struct tr *t, const struct host_mem *m, unsigned width, uint64_t imm, int32_t more);
 
 /* xlate.c: make the CPU call this translator; tell its stats where translated code is */
 void xlate_attach(struct xlate *x);

@@ -40,7 +40,7 @@ static void note(const struct tr *t, const struct block *b, struct brim *most)
 	most->map = MAX(most->map, t->nmap);
 	most->exits = MAX(most->exits, t->nexits);
 	most->insns = MAX(most->insns, t->n);
-	most->cut += t->n < BLOCK_MAX_INSNS && !t->ended;
+	most->cut += t->n && t->n < BLOCK_MAX_INSNS && !xlate_block_ends(&t->dec[t->n - 1]);
 }
 
 bool brim_translate(struct xlate *x, uint32_t bits, unsigned size, struct brim *most)
