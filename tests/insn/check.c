@@ -95,16 +95,16 @@ static bool decode(const struct ocase *c, unsigned i, ZydisDecodedInstruction *z
 	return ZYAN_SUCCESS(ZydisDecoderDecodeFull(&d, c->code + c->start[i], c->start[i + 1] - c->start[i], zi, ops));
 }
 
-/* The same where an earlier one has written over it. */
-static bool decode_written(const struct ocase *c, const struct ores *n, unsigned i, ZydisDecodedInstruction *zi,
+/* The one that ended the case, whether it is one of its own or what writing over them has made. */
+static bool decode_last(const struct ocase *c, const struct ores *n, ZydisDecodedInstruction *zi,
 	ZydisDecodedOperand *ops)
 {
 	ZydisDecoder d;
-	uint32_t at = CODE_OFF + c->off + c->start[i];
-	if (memcmp(n->mem + at, c->code + c->start[i], c->start[i + 1] - c->start[i]) == 0)
-		return decode(c, i, zi, ops);
+	uint64_t off = n->rip + oseg_table[c->mode][SEG_CS].base - CODE_AT;
+	if (n->vector == EXC_BP || off >= CODE_SIZE)
+		return false;
 	check_decoder(c->mode, &d);
-	return ZYAN_SUCCESS(ZydisDecoderDecodeFull(&d, n->mem + at, 15, zi, ops));
+	return ZYAN_SUCCESS(ZydisDecoderDecodeFull(&d, n->mem + CODE_OFF + off, MIN(CODE_SIZE - off, 15u), zi, ops));
 }
 
 /* What need not agree after a fault, because CPUs do it in steps of their own. */
@@ -117,8 +117,7 @@ static struct excuse excuses(const struct ocase *c, const struct ores *n)
 	struct excuse x = { 0 };
 	ZydisDecodedInstruction zi;
 	ZydisDecodedOperand ops[ZYDIS_MAX_OPERAND_COUNT];
-	unsigned at = check_insn_at(c, n->rip);
-	if (n->vector == EXC_BP || at == c->n || !decode_written(c, n, at, &zi, ops))
+	if (!decode_last(c, n, &zi, ops))
 		return x;
 	for (unsigned k = 0; k < zi.operand_count; k++) /* TOP is 0 and tags are valid before the operand is looked at */
 		if (ops[k].type == ZYDIS_OPERAND_TYPE_REGISTER && ZydisRegisterGetClass(ops[k].reg.value) == ZYDIS_REGCLASS_MMX)
@@ -253,6 +252,15 @@ static bool ignores_w(const struct ocase *c, const struct ores *e)
 	       (vex[3] & 0xfe) == 0;
 }
 
+/* How many bytes before the opcode. */
+static unsigned prefixes(const uint8_t *code, unsigned len)
+{
+	unsigned i = 0;
+	while (i < len && (memchr("\x26\x2e\x36\x3e\x64\x65\x66\x67\xf2\xf3\xf0", code[i], 11) || code[i] >> 4 == 4))
+		i++;
+	return i;
+}
+
 /* LOCK MOV CR0 is MOV CR8 on AMD's CPUs (APM vol 3 "MOV CRn"): CPUID does not offer that to guests. */
 static bool alternative_cr8(const struct ocase *c, const struct ores *n, const struct ores *e)
 {
@@ -260,11 +268,19 @@ static bool alternative_cr8(const struct ocase *c, const struct ores *n, const s
 	if (e->vector != EXC_UD || n->vector != EXC_GP || at == c->n || c->group[at] != OG_UNDEFINED)
 		return false;
 	const uint8_t *code = c->code + c->start[at];
-	unsigned len = c->start[at + 1] - c->start[at], i = 0;
-	bool lock = false;
-	for (; i < len && (memchr("\x26\x2e\x36\x3e\x64\x65\x66\x67\xf2\xf3\xf0", code[i], 11) || code[i] >> 4 == 4); i++)
-		lock |= code[i] == 0xf0;
-	return lock && i + 2 < len && code[i] == 0x0f && (code[i + 1] & 0xfd) == 0x20;
+	unsigned len = c->start[at + 1] - c->start[at], i = prefixes(code, len);
+	return i + 2 < len && memchr(code, 0xf0, i) && code[i] == 0x0f && (code[i + 1] & 0xfd) == 0x20;
+}
+
+/* LOCK VERR and VERW are #UD (SDM vol 2 "LOCK"), but AMD's CPUs look at the operand first (seen on Zen 5). */
+static bool locked_verify(const struct ocase *c, const struct ores *n, const struct ores *e)
+{
+	unsigned at = check_insn_at(c, e->rip);
+	if (e->vector != EXC_UD || !address_fault(n) || at == c->n || c->group[at] != OG_UNDEFINED)
+		return false;
+	const uint8_t *code = c->code + c->start[at];
+	unsigned len = c->start[at + 1] - c->start[at], i = prefixes(code, len);
+	return i + 2 < len && memchr(code, 0xf0, i) && code[i] == 0x0f && code[i + 1] == 0 && (code[i + 2] & 0x30) == 0x20;
 }
 
 /* The mask of a MASKMOVQ or MASKMOVDQU that is the first instruction. */
@@ -341,7 +357,8 @@ const char *check_compare(const struct ocase *c, const struct xlayout *l, const 
 	if (!same_event(n, e, &x) || (n->rip ^ e->rip) & mask)
 		return x87_store_suppressed(c, n, e) || maskmov_of_nothing(c, n, e) || (n->vector == EXC_XM && x.mxcsr) ||
 		       masked_alignment(c, n, e) || undefined_and_too_long(c, n, e) || rounds_nothing(c, e) ||
-		       (host_is_amd() && (ignores_w(c, e) || alternative_cr8(c, n, e))) ? NULL : "event";
+		       (host_is_amd() && (ignores_w(c, e) || alternative_cr8(c, n, e) || locked_verify(c, n, e))) ?
+		       NULL : "event";
 	if (c->loop && maskmov_of_nothing(c, n, e)) /* the engine may have gone round more often, to bytes that are on */
 		return NULL;
 	for (unsigned k = 0; k < (omode64(c->mode) ? 16 : 8); k++)

@@ -159,12 +159,14 @@ bool gen_turned(const struct gen *g, const struct ocase *oc, const uint8_t *mem)
 {
 	const uint8_t *code = mem + CODE_OFF + oc->off;
 	for (unsigned k = 0; k < oc->n; k++) {
-		struct cand c = { 0 };
 		if (memcmp(code + oc->start[k], oc->code + oc->start[k], oc->start[k + 1] - oc->start[k]) == 0)
 			continue;
-		memcpy(c.b, code + oc->start[k], sizeof(c.b));
-		if (decode(g, &c, oc->mode) && unwanted(&c))
-			return true;
+		struct cand c = { .len = 1 };
+		for (unsigned at = oc->start[k]; at < oc->len + 15 && oc->off + at + 15 <= CODE_SIZE && c.len; at += c.len) {
+			memcpy(c.b, code + at, sizeof(c.b));
+			if (decode(g, &c, oc->mode) && unwanted(&c))
+				return true;
+		}
 	}
 	return false;
 }
