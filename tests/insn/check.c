@@ -252,35 +252,30 @@ static bool ignores_w(const struct ocase *c, const struct ores *e)
 	       (vex[3] & 0xfe) == 0;
 }
 
-/* How many bytes before the opcode. */
-static unsigned prefixes(const uint8_t *code, unsigned len)
+/* Behind LOCK and the other prefixes of what the engine says is no instruction: three bytes, or NULL. */
+static const uint8_t *locked(const struct ocase *c, const struct ores *e)
 {
-	unsigned i = 0;
-	while (i < len && (memchr("\x26\x2e\x36\x3e\x64\x65\x66\x67\xf2\xf3\xf0", code[i], 11) || code[i] >> 4 == 4))
+	unsigned at = check_insn_at(c, e->rip), i = 0;
+	if (e->vector != EXC_UD || at == c->n || c->group[at] != OG_UNDEFINED)
+		return NULL;
+	const uint8_t *code = c->code + c->start[at];
+	unsigned len = c->start[at + 1] - c->start[at];
+	while (i < len && (memchr("\x26\x2e\x36\x3e\x64\x65\x66\x67\xf2\xf3\xf0", code[i], 11) ||
+	                   (omode64(c->mode) && code[i] >> 4 == 4)))
 		i++;
-	return i;
+	return memchr(code, 0xf0, i) && i + 2 < len ? code + i : NULL;
 }
 
-/* LOCK MOV CR0 is MOV CR8 on AMD's CPUs (APM vol 3 "MOV CRn"): CPUID does not offer that to guests. */
-static bool alternative_cr8(const struct ocase *c, const struct ores *n, const struct ores *e)
+/* LOCK MOV CR0 is MOV CR8 on AMD's CPUs (APM vol 3 "MOV CRn"): CPUID does not offer that to guests. LOCK VERR and VERW
+ * are #UD (SDM vol 2 "LOCK"), but AMD's CPUs look at the operand first (seen on Zen 5). */
+static bool locked_on_amd(const struct ocase *c, const struct ores *n, const struct ores *e)
 {
-	unsigned at = check_insn_at(c, e->rip);
-	if (e->vector != EXC_UD || n->vector != EXC_GP || at == c->n || c->group[at] != OG_UNDEFINED)
+	const uint8_t *op = locked(c, e);
+	if (!op || op[0] != 0x0f)
 		return false;
-	const uint8_t *code = c->code + c->start[at];
-	unsigned len = c->start[at + 1] - c->start[at], i = prefixes(code, len);
-	return i + 2 < len && memchr(code, 0xf0, i) && code[i] == 0x0f && (code[i + 1] & 0xfd) == 0x20;
-}
-
-/* LOCK VERR and VERW are #UD (SDM vol 2 "LOCK"), but AMD's CPUs look at the operand first (seen on Zen 5). */
-static bool locked_verify(const struct ocase *c, const struct ores *n, const struct ores *e)
-{
-	unsigned at = check_insn_at(c, e->rip);
-	if (e->vector != EXC_UD || !address_fault(n) || at == c->n || c->group[at] != OG_UNDEFINED)
-		return false;
-	const uint8_t *code = c->code + c->start[at];
-	unsigned len = c->start[at + 1] - c->start[at], i = prefixes(code, len);
-	return i + 2 < len && memchr(code, 0xf0, i) && code[i] == 0x0f && code[i + 1] == 0 && (code[i + 2] & 0x30) == 0x20;
+	if (op[1] == 0)
+		return address_fault(n) && (op[2] & 0x30) == 0x20;
+	return n->vector == EXC_GP && (op[1] & 0xfd) == 0x20;
 }
 
 /* The mask of a MASKMOVQ or MASKMOVDQU that is the first instruction. */
@@ -357,8 +352,7 @@ const char *check_compare(const struct ocase *c, const struct xlayout *l, const 
 	if (!same_event(n, e, &x) || (n->rip ^ e->rip) & mask)
 		return x87_store_suppressed(c, n, e) || maskmov_of_nothing(c, n, e) || (n->vector == EXC_XM && x.mxcsr) ||
 		       masked_alignment(c, n, e) || undefined_and_too_long(c, n, e) || rounds_nothing(c, e) ||
-		       (host_is_amd() && (ignores_w(c, e) || alternative_cr8(c, n, e) || locked_verify(c, n, e))) ?
-		       NULL : "event";
+		       (host_is_amd() && (ignores_w(c, e) || locked_on_amd(c, n, e))) ? NULL : "event";
 	if (c->loop && maskmov_of_nothing(c, n, e)) /* the engine may have gone round more often, to bytes that are on */
 		return NULL;
 	for (unsigned k = 0; k < (omode64(c->mode) ? 16 : 8); k++)

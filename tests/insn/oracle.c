@@ -56,7 +56,7 @@ struct oracle {
 	uint64_t seed;
 	unsigned show;
 	bool one, single, segments;
-	struct ores step, block;
+	struct ores step, block, small; /* the engine's answers; small: while a case is made smaller */
 };
 
 static uint64_t now_ms(void)
@@ -123,23 +123,27 @@ static bool still_defined(const struct gen *g, struct ocase *c)
 	return gen_reckon_undefined(g, c, 0) && (!c->loop || gen_reckon_undefined(g, c, c->undef));
 }
 
+/* The CPU's answer to c alone; takes the place of the batch's first case. */
+static const struct ores *ask(struct oracle *o, const struct ocase *c)
+{
+	*native_cases(o->nat) = *c;
+	native_run(o->nat, 1);
+	return native_results(o->nat);
+}
+
 /* Take instructions away as long as it still differs, and no instruction comes to depend on undefined flags. */
 static void minimize(struct oracle *o, struct ocase *c, bool step)
 {
-	struct ocase *slot = native_cases(o->nat);
 	struct ocase less;
 	for (unsigned k = c->n; k-- > 0 && c->n > 1;) {
 		without(c, k, &less);
 		if (!still_defined(o->gen, &less))
 			continue;
-		*slot = less;
-		native_run(o->nat, 1);
-		const struct ores *n = native_results(o->nat);
-		if (n->status == OS_OK && run_engine(o, slot, n, step, &o->block))
+		const struct ores *n = ask(o, &less);
+		if (n->status == OS_OK && run_engine(o, &less, n, step, &o->small))
 			*c = less;
 	}
-	*slot = *c;
-	native_run(o->nat, 1);
+	ask(o, c);
 }
 
 static void report(struct oracle *o, const struct ocase *c, unsigned index, const char *what, bool step,
@@ -172,18 +176,24 @@ static void count_otherwise(struct oracle *o, const struct ocase *c, unsigned in
 		       index);
 }
 
-/* A case that differs, as small as it may be, and when the CPU is asked once more. It takes the place of the batch's
- * first case, which is over, or this one; a sequence that is made smaller ends the batch. */
-static void mismatch(struct oracle *o, const struct ocase *c, unsigned index, bool step)
+/* A case that differs. The CPU is asked once more; if it stays with its answer, the case is shown as small as it may
+ * be, or as it is if that goes by what came before. The first case of the batch, over or this one, is written over; the
+ * rest of a batch of sequences is not looked at. */
+static void mismatch(struct oracle *o, const struct ocase *c, unsigned index, const char *what, bool step,
+	const struct ores *e)
 {
-	struct ocase small = *c;
-	const struct ores *n = native_results(o->nat);
+	struct ocase whole = *c, small = *c;
+	const struct ores *n = ask(o, &whole);
+	if (n->status == OS_OK && !check_compare(&whole, &o->l, n, e, step)) {
+		count_otherwise(o, &whole, index);
+		return;
+	}
 	minimize(o, &small, step);
-	const char *what = n->status == OS_OK ? run_engine(o, &small, n, step, &o->block) : NULL;
-	if (what)
-		report(o, &small, index, what, step, n, &o->block);
+	const char *less = n->status == OS_OK ? run_engine(o, &small, n, step, &o->small) : NULL;
+	if (less)
+		report(o, &small, index, less, step, n, &o->small);
 	else
-		count_otherwise(o, c, index);
+		report(o, &whole, index, what, step, ask(o, &whole), e);
 }
 
 static void count_areas(struct tally *t, const struct ocase *c, const struct ores *n)
@@ -232,7 +242,7 @@ static void skip(struct oracle *o, const struct ocase *c, const struct ores *n, 
 
 static void check_written(struct oracle *o, const struct ocase *c, const struct ores *n, unsigned index)
 {
-	if (c->n != 1 || !omode64(c->mode) || n->vector != EXC_BP)
+	if (c->n != 1 || !omode64(c->mode) || n->vector != EXC_BP || gen_turned(o->gen, c, n->mem))
 		return;
 	const char *what = written_check(&o->t->written, c->code, c->len, c->gpr, n->gpr);
 	if (what)
@@ -245,21 +255,26 @@ static bool check_one(struct oracle *o, unsigned k)
 	const struct ocase *c = &native_cases(o->nat)[k];
 	const struct ores *n = &native_results(o->nat)[k];
 	o->t->index = k;
-	if (n->status != OS_OK || c->n == 0 || in_vsyscall(n) || emulated(n) || gen_turned(o->gen, c, n->mem)) {
+	if (n->status != OS_OK || c->n == 0 || in_vsyscall(n) || emulated(n)) {
 		skip(o, c, n, k);
 		return true;
 	}
 	count_areas(o->t, c, n);
 	check_written(o, c, n, k);
+	bool step = true;
 	const char *what = run_engine(o, c, n, true, &o->step);
-	if (what) {
-		mismatch(o, c, k, true);
-		return c->n == 1;
+	if (!what) {
+		step = false;
+		what = run_engine(o, c, n, false, &o->block);
 	}
-	what = run_engine(o, c, n, false, &o->block);
-	if (what)
-		mismatch(o, c, k, false);
-	return !what || c->n == 1;
+	if (!what)
+		return true;
+	if (gen_turned(o->gen, c, n->mem)) {
+		skip(o, c, n, k);
+		return true;
+	}
+	mismatch(o, c, k, what, step, step ? &o->step : &o->block);
+	return c->n == 1;
 }
 
 static void run_batch(struct oracle *o, unsigned first)
