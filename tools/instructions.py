@@ -5,9 +5,9 @@
 import re
 import sys
 from collections import defaultdict
-from pathlib import Path
 
-TREE = Path(__file__).resolve().parents[1]
+from page import TREE, deliver
+
 TABLE = TREE / "src/xlate/policy.def"
 ROW = re.compile(r'INSN\((\w+), (\w+), (\w+), "(.*?)", ([^,]*), ([^,]*), ([^,]*), ([^,]*), ([^,]*), ([^,]*)\)$')
 COPY = re.compile(r'COPY\((\w+), "(.*?)", ([^,]*)\)$')
@@ -90,12 +90,7 @@ def main():
         elif found:
             rows.append(found)
     flush()
-    text = "\n".join(lines) + "\n"
-    target = TREE / "docs/instructions.md"
-    if sys.argv[1:] == ["--check"]:
-        return 0 if target.exists() and target.read_text() == text else 1
-    target.write_text(text)
-    return 0
+    return deliver("instructions.md", lines)
 
 
 if __name__ == "__main__":

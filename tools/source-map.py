@@ -4,9 +4,9 @@
 
 import re
 import sys
-from pathlib import Path
 
-TREE = Path(__file__).resolve().parents[1]
+from page import TREE, deliver
+
 KINDS = {".c", ".h", ".S", ".def", ".asl", ".py", ".sh"}
 ROOMS = "base state cpu mem mmu insn xlate vcpu block ui dev board cli".split()
 
@@ -36,12 +36,7 @@ def main():
         lines += section(TREE / "src" / room, f"src/{room}")
     for folder in ("tests/boot", "tools", "bench"):
         lines += section(TREE / folder, folder)
-    text = "\n".join(lines) + "\n"
-    target = TREE / "docs/source-map.md"
-    if sys.argv[1:] == ["--check"]:
-        return 0 if target.exists() and target.read_text() == text else 1
-    target.write_text(text)
-    return 0
+    return deliver("source-map.md", lines)
 
 
 if __name__ == "__main__":

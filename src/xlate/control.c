@@ -208,8 +208,7 @@ void xlate_insn_call(struct tr *t, const struct dec *d)
 {
 	struct emit *e = &t->e;
 	if (d->in.has_mem) {
-		xlate_lower_access(t, &(struct access){ .at = xlate_lower_operand(d), .size = d->in.opsize, .load = true,
-			.body = xlate_stack_to_tmp });
+		xlate_lower_read(t, d, d->in.opsize, xlate_stack_to_tmp);
 	} else if (!d->imm_target) {
 		unsigned r = xlate_lower_reg(t, d->f_rm.num, S1);
 		emit_st_cpu(e, 8, CPU_OFF(tmp), r);
@@ -237,8 +236,7 @@ void xlate_insn_jmp(struct tr *t, const struct dec *d)
 		return;
 	}
 	if (d->in.has_mem) {
-		xlate_lower_access(t, &(struct access){ .at = xlate_lower_operand(d), .size = d->in.opsize, .load = true,
-			.body = jmp_body });
+		xlate_lower_read(t, d, d->in.opsize, jmp_body);
 	} else {
 		emit_mov(&t->e, 8, S0, xlate_lower_reg(t, d->f_rm.num, S0));
 		truncate_s0(t, d->in.opsize);

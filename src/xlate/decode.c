@@ -18,17 +18,6 @@ static bool rule(const struct dec_isa *isa, enum vendor_rule r)
 	return vendor_rule(isa->amd, r);
 }
 
-static const struct facts *row_of(const ZydisDecodedInstruction *zi)
-{
-	return facts_of(zi->mnemonic, zi->attributes & ZYDIS_ATTRIB_HAS_MODRM);
-}
-
-/* Listed, and offered to the guest? Else it is #UD, whatever the library and the host's CPU know. */
-static bool offered(const struct dec_isa *isa, const ZydisDecodedInstruction *zi)
-{
-	return row_of(zi)->listed && dec_isa_has(isa, zi->meta.isa_set);
-}
-
 static ZydisMachineMode machine_mode(uint32_t key, bool real)
 {
 	switch (key & KEY_SIZE) {
@@ -140,9 +129,9 @@ static void set_reg(struct dec *d, const ZydisDecodedOperand *op, char does)
 }
 
 /* Elements that an opmask leaves out keep their old value: a store that is bounced must hold it. */
-static void scan_operands(struct dec *d, const ZydisDecodedInstruction *zi, const ZydisDecodedOperand *ops)
+static void scan_operands(struct dec *d, const struct facts *f, const ZydisDecodedInstruction *zi,
+	const ZydisDecodedOperand *ops)
 {
-	const struct facts *f = row_of(zi);
 	unsigned shown = 0, n = 0;
 	for (unsigned i = 0; i < zi->operand_count_visible; i++)
 		shown += ops[i].encoding != ZYDIS_OPERAND_ENCODING_MASK;
@@ -489,11 +478,12 @@ static uint8_t loop_condition(const struct dec *d, const ZydisDecodedInstruction
 	return rep == 0xf2 ? 0xe0 : 0xe1;
 }
 
-static void set_class(const struct dec_isa *isa, struct dec *d, const ZydisDecodedInstruction *zi,
-	const ZydisDecodedOperand *ops)
+/* What is not listed, or not offered to the guest, is #UD, whatever the library and the host's CPU know. */
+static void set_class(const struct dec_isa *isa, struct dec *d, const struct facts *f,
+	const ZydisDecodedInstruction *zi, const ZydisDecodedOperand *ops)
 {
-	const struct facts *f = row_of(zi);
-	if (!offered(isa, zi) || (rule(isa, RULE_PREFETCH_MEMORY_ONLY) && prefetches_register(d, zi))) {
+	bool offered = f->listed && dec_isa_has(isa, zi->meta.isa_set);
+	if (!offered || (rule(isa, RULE_PREFETCH_MEMORY_ONLY) && prefetches_register(d, zi))) {
 		d->cls = DC_UD;
 		return;
 	}
@@ -718,13 +708,14 @@ enum dec_status dec_decode_tail(const struct dec_isa *isa, struct dec *d, uint32
 	in->seg = SEG_DS;
 	d->map = (uint8_t)map_num(&zi);
 	d->opcode = zi.opcode;
-	scan_operands(d, &zi, ops);
+	const struct facts *f = facts_of(zi.mnemonic, zi.attributes & ZYDIS_ATTRIB_HAS_MODRM);
+	scan_operands(d, f, &zi, ops);
 	set_prefixes(d, &zi, ops, key);
 	set_raw_fields(d, &zi);
 	in->reg = d->f_reg.num;
 	in->rm = d->f_rm.num;
 	set_immediates(d, &zi, ops);
-	set_flags(d, row_of(&zi));
+	set_flags(d, f);
 	if (zi.attributes & ZYDIS_ATTRIB_HAS_NOTRACK && !key_code64(key)) /* 3E is an override too */
 		in->seg = SEG_DS;
 	if (in->has_mem && zi.mnemonic == ZYDIS_MNEMONIC_MOVSXD && in->opsize == 2 && rule(isa, RULE_MOVSXD_WORD))
@@ -742,7 +733,7 @@ enum dec_status dec_decode_tail(const struct dec_isa *isa, struct dec *d, uint32
 		d->mem_rd = true;
 	d->aligned = in->has_mem && must_align(d, &zi, rule(isa, RULE_SHA_UNALIGNED));
 	d->waits = in->has_mem && waits_for_x87(d, &zi, ops);
-	set_class(isa, d, &zi, ops);
+	set_class(isa, d, f, &zi, ops);
 	if (d->cls == DC_HELPER)
 		helper_fields(d, &zi, ops);
 	if (d->cls == DC_UD)

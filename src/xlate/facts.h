@@ -20,8 +20,10 @@ enum fact {
 	F_BY_ELEMENT = 1 << 10, /* VEX: a vector says which elements of the operand are reached */
 	F_PAIRS = 1 << 11,     /* a bit of the opmask stands for a pair of the elements that the library counts */
 	F_WHOLE = 1 << 12,     /* the operand is reached as a whole, whatever the opmask */
-	F_X87 = 1 << 13,       /* leaves its address and opcode in the x87 pointers; */
-	F_X87_CLEARS = 1 << 14, /* clears them */
+	/* x87: leaves its address and opcode in the pointers; clears them. Control instructions do neither (SDM vol 1
+	 * 8.1.8, 8.3.11); FNOP, FINCSTP, FDECSTP and FFREE leave theirs, whatever the list says, as seen on AMD Zen 5 */
+	F_X87 = 1 << 13,
+	F_X87_CLEARS = 1 << 14,
 	F_WAITS = 1 << 15,     /* x87: an exception that waits comes before those of the operand */
 };
 

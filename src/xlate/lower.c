@@ -273,6 +273,12 @@ void xlate_lower_access(struct tr *t, const struct access *a)
 	xlate_lower_checked(t, a);
 }
 
+void xlate_lower_read(struct tr *t, const struct dec *d, unsigned size, body_fn *body)
+{
+	xlate_lower_access(t, &(struct access){ .at = xlate_lower_operand(d), .size = (uint16_t)size, .load = true,
+		.body = body });
+}
+
 void xlate_lower_prefix(struct tr *t, const struct host_mem *m)
 {
 	if (m->low)

@@ -102,8 +102,7 @@ static void push_body(struct tr *t, const struct dec *d, const struct host_mem *
 void xlate_insn_push(struct tr *t, const struct dec *d)
 {
 	if (d->in.has_mem)
-		xlate_lower_access(t, &(struct access){ .at = xlate_lower_operand(d), .size = d->in.opsize, .load = true,
-			.body = xlate_stack_to_tmp });
+		xlate_lower_read(t, d, d->in.opsize, xlate_stack_to_tmp);
 	xlate_stack_push(t, d, d->in.opsize, push_body);
 }
 

@@ -384,8 +384,7 @@ static void load_seg(struct tr *t, const struct dec *d)
 	if (d->in.op == OP_POP_SEG) {
 		xlate_stack_pop(t, d, insn_seg_popped(t->cpu, d->in.opsize), load_seg_body);
 	} else if (d->in.has_mem) {
-		xlate_lower_access(t, &(struct access){ .at = xlate_lower_operand(d), .size = 2, .load = true,
-			.body = load_seg_body });
+		xlate_lower_read(t, d, 2, load_seg_body);
 	} else {
 		if (xlate_lower_homed(g))
 			load_narrow(&t->e, 2, S0, g * 8);

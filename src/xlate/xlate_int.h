@@ -433,7 +433,9 @@ static inline unsigned xlate_rc_slot(const struct xlate *x, uint64_t rip)
 struct guest_mem xlate_lower_operand(const struct dec *d);
 /* All checks of a, its body behind them, and a note of the cold stub. */
 void xlate_lower_access(struct tr *t, const struct access *a);
-/* The same, through the TLB, if S0 holds the effective address already. */
+/* The same of a load of size bytes from the operand of d. */
+void xlate_lower_read(struct tr *t, const struct dec *d, unsigned size, body_fn *body);
+/* The same of a, through the TLB, if S0 holds the effective address already. */
 void xlate_lower_checked(struct tr *t, const struct access *a);
 /* A host instruction on m, more bytes further up: as emit_op_mem. */
 void xlate_lower_op(struct tr *t, const struct host_mem *m, unsigned width, unsigned opcode, unsigned reg,

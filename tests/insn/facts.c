@@ -23,7 +23,7 @@
 /* What was met of a mnemonic. */
 struct met {
 	uint64_t encodings;
-	uint16_t uses, changes, tests, sets, undefined;
+	uint16_t uses, changes, tests;
 	bool told;
 };
 
