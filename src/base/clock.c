@@ -3,20 +3,14 @@
  *
  * Compiled with -mgeneral-regs-only, and all it calls are system calls and the vDSO's clock, which use no vector
  * registers: so a chip that calls nothing else can be accessed without parking the guest's FPU state, which costs more
- * than most accesses (docs/decisions/engine.md). That is why the lock is our own, and the heap an array.
- *
- * The lock is a futex word: 0 free, 1 held, 2 held and perhaps waited for. Who waits spins for a microsecond first:
- * it is held for less than that nearly always, and a sleep costs fifty times as much.
+ * than most accesses (docs/decisions/engine.md). That is why the lock is our own (lock.c), and the heap an array.
  */
-#include <linux/futex.h>
-#include <sys/syscall.h>
 #include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/loop_int.h"
 
-#define LOCK_SPINS 20
 /* Timers fired before the lock is offered to others again. */
 #define TIMER_BATCH 32
 
@@ -37,34 +31,14 @@ uint64_t loop_now(const struct loop *l)
 
 /* --- the lock --- */
 
-static bool lock_try(struct loop *l)
-{
-	uint32_t free = 0;
-
-	return __atomic_compare_exchange_n(&l->lock, &free, 1, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
-}
-
-static __attribute__((noinline)) void lock_wait(struct loop *l)
-{
-	for (int i = 0; i < LOCK_SPINS; i++) {
-		__builtin_ia32_pause();
-		if (!__atomic_load_n(&l->lock, __ATOMIC_RELAXED) && lock_try(l))
-			return;
-	}
-	while (__atomic_exchange_n(&l->lock, 2, __ATOMIC_ACQUIRE))
-		syscall(SYS_futex, &l->lock, FUTEX_WAIT_PRIVATE, 2, NULL, NULL, 0);
-}
-
 void loop_lock(struct loop *l)
 {
-	if (!lock_try(l))
-		lock_wait(l);
+	lock_take(&l->lock);
 }
 
 void loop_unlock(struct loop *l)
 {
-	if (__atomic_exchange_n(&l->lock, 0, __ATOMIC_RELEASE) == 2)
-		syscall(SYS_futex, &l->lock, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+	lock_give(&l->lock);
 }
 
 /* The timerfd knows no timer slack, which would make guests' timers 50 us late. */

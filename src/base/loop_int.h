@@ -5,6 +5,7 @@
 
 #include <pthread.h>
 
+#include "base/lock.h"
 #include "base/loop.h"
 
 #define NS_PER_S 1000000000ull
@@ -13,7 +14,7 @@
 #define MAX_TIMERS 256
 
 struct loop {
-	uint32_t lock;           /* 0: free, 1: held, 2: held and perhaps waited for (a futex) */
+	struct lock lock;
 	bool stepped;
 	uint64_t start;          /* host time of guest time 0 */
 	_Atomic uint64_t now;    /* stepped loops only */

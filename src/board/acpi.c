@@ -200,14 +200,16 @@ static uint8_t *put_override(uint8_t *p, uint8_t irq, uint8_t gsi, uint16_t flag
 static uint32_t build_madt(struct acpi_tables *t, const struct acpi_config *cfg)
 {
 	enum { PCAT_COMPAT = 1, ACTIVE_HIGH_LEVEL = 1 | 3 << 2 };
-	uint32_t len = 44 + 8 * cfg->ncpus + 12 + 10 * (1 + (uint32_t)__builtin_popcount(ACPI_LEVEL_IRQS)) + 6;
+	unsigned ncpus = cpuid_count(&cfg->cpus);
+	uint32_t len = 44 + 8 * ncpus + 12 + 10 * (1 + (uint32_t)__builtin_popcount(ACPI_LEVEL_IRQS)) + 6;
 	uint8_t *p = begin_table(t, "APIC", 1, len), *e = p + 44;
 
 	put_le32(p + 36, ACPI_LAPIC_BASE);
 	put_le32(p + 40, PCAT_COMPAT);
-	for (unsigned i = 0; i < cfg->ncpus; i++, e += 8) {
+	for (unsigned i = 0; i < ncpus; i++, e += 8) {
 		e[1] = 8;
-		e[2] = e[3] = (uint8_t)i;
+		e[2] = (uint8_t)i;
+		e[3] = (uint8_t)cpuid_apic_id(&cfg->cpus, i);
 		put_le32(e + 4, 1);
 	}
 	e[0] = 1;

@@ -4,6 +4,7 @@
 #define BOARD_ACPI_H
 
 #include "base/base.h"
+#include "cpu/cpuid.h"
 
 /* Sizes of the buffers; tables must() fit. */
 #define ACPI_TABLES_MAX 8192
@@ -31,7 +32,7 @@ struct acpi_tables {
 
 struct acpi_config {
 	uint32_t pci_low;  /* start of the PCI memory window: end of RAM below 4 GiB */
-	unsigned ncpus;
+	struct cpu_topology cpus;
 	bool apic;         /* the CPUs have local APICs: else there is no MADT */
 	bool floppy;
 	uint16_t pm_base;  /* ports of the power management function */

@@ -22,7 +22,7 @@ static void build_acpi(const struct pc *pc, struct acpi_tables *t)
 {
 	acpi_build(t, &(struct acpi_config){
 		.pci_low = (uint32_t)MAX(mem_ram_below4g(pc->mem), MIB(128)),
-		.ncpus = 1,
+		.cpus = pc->model->topology,
 		.apic = pc->model->apic,
 		.floppy = pc->cfg.nfloppies,
 		.pm_base = PIIX4_PM_BASE,
@@ -46,7 +46,7 @@ static void cpu_identity(const struct pc *pc, uint32_t *signature, uint32_t *fea
 static void build_smbios(const struct pc *pc, struct smbios_tables *t)
 {
 	struct smbios_config cfg = {
-		.ram_size = mem_ram_size(pc->mem), .ram_below4g = mem_ram_below4g(pc->mem), .ncpus = 1,
+		.ram_size = mem_ram_size(pc->mem), .ram_below4g = mem_ram_below4g(pc->mem), .cpus = pc->model->topology,
 		.tables_at = SMBIOS_TABLES_AT,
 	};
 
@@ -56,7 +56,7 @@ static void build_smbios(const struct pc *pc, struct smbios_tables *t)
 
 static void build_mptable(const struct pc *pc, struct mptable *t)
 {
-	struct mptable_config cfg = { .at = MPTABLE_AT, .ncpus = 1, .pci_irq = handover_pci_irq };
+	struct mptable_config cfg = { .at = MPTABLE_AT, .cpus = pc->model->topology, .pci_irq = handover_pci_irq };
 
 	cpu_identity(pc, &cfg.cpu_signature, &cfg.cpu_features);
 	for (unsigned slot = 1; slot < PC_SLOTS; slot++)
@@ -123,7 +123,7 @@ static void fill_cmos(struct pc *pc, const char *order)
 		{ 0x34, above16m }, { 0x35, above16m >> 8 },
 		{ 0x5b, (uint32_t)high }, { 0x5c, (uint32_t)(high >> 8) }, { 0x5d, (uint32_t)(high >> 16) },
 		{ 0x14, equipment(pc) },
-		{ 0x5f, 0 }, /* CPUs less one */
+		{ 0x5f, (uint8_t)(pc->ncpus - 1) },
 	};
 
 	for (unsigned i = 0; i < ARRAY_LEN(bytes); i++)
@@ -141,13 +141,15 @@ void guestinfo_publish(struct pc *pc)
 {
 	static const uint8_t states[6] = { 0x80, 0, 0, 0x80 | PIIX4_PM_SLP_TYP_S3, 0, 0x80 }; /* S0, S3, S5 */
 	const char *order = pc->cfg.boot ? pc->cfg.boot : "cda";
-	uint8_t one[2] = { 1, 0 }, size[8];
+	uint8_t cpus[2], ids[2], size[8];
 	char paths[1024];
 
 	put_le64(size, mem_ram_size(pc->mem));
 	fwcfg_add(pc->fwcfg, FWCFG_RAM_SIZE, size, sizeof(size));
-	fwcfg_add(pc->fwcfg, FWCFG_NB_CPUS, one, sizeof(one));
-	fwcfg_add(pc->fwcfg, FWCFG_MAX_CPUS, one, sizeof(one));
+	put_le16(cpus, (uint16_t)pc->ncpus);
+	put_le16(ids, (uint16_t)(cpuid_apic_id(&pc->model->topology, pc->ncpus - 1) + 1)); /* highest APIC ID, and 1 */
+	fwcfg_add(pc->fwcfg, FWCFG_NB_CPUS, cpus, sizeof(cpus));
+	fwcfg_add(pc->fwcfg, FWCFG_MAX_CPUS, ids, sizeof(ids));
 	publish_e820(pc);
 	publish_tables(pc);
 	storage_boot_order(pc->storage, order, paths, sizeof(paths));
@@ -234,7 +236,7 @@ static void set_cpu(struct cpu *cpu, const struct kernel_entry *e)
 /* The vCPU goes on in real mode. */
 void guestinfo_start_real(struct pc *pc, uint16_t cs, uint16_t ip)
 {
-	struct cpu *cpu = vcpu_cpu(pc->vcpu);
+	struct cpu *cpu = vcpu_cpu(pc->cpu[0].vcpu);
 
 	cpu_set_seg_real(cpu, SEG_CS, cs);
 	cpu->s.rip = ip;
@@ -276,7 +278,7 @@ int guestinfo_start_kernel(struct pc *pc, struct err *err)
 	ret = place_kernel(pc, pc->mem, &entry, err);
 	loop_unlock(pc->loop);
 	if (!ret)
-		set_cpu(vcpu_cpu(pc->vcpu), &entry);
+		set_cpu(vcpu_cpu(pc->cpu[0].vcpu), &entry);
 	return ret;
 }
 
@@ -284,7 +286,7 @@ int guestinfo_start_kernel(struct pc *pc, struct err *err)
  * bits. The vector for protected mode is not looked at: who sets only that one leaves this one 0. */
 bool guestinfo_wake_kernel(struct pc *pc)
 {
-	struct cpu *cpu = vcpu_cpu(pc->vcpu);
+	struct cpu *cpu = vcpu_cpu(pc->cpu[0].vcpu);
 	uint8_t facs[16] = { 0 };
 	uint32_t vector;
 

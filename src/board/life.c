@@ -25,11 +25,44 @@
 #define FUTILE_NS 2000000000ull
 #define FUTILE_RESETS 10
 
+int pc_start_cpus(struct pc *pc, struct err *err)
+{
+	int ret = 0;
+
+	for (unsigned k = 0; k < pc->ncpus && !ret; k++)
+		ret = vcpu_start(pc->cpu[k].vcpu, err);
+	return ret;
+}
+
+static void ask_stop(struct pc *pc)
+{
+	for (unsigned k = 0; k < pc->ncpus; k++)
+		vcpu_request_stop(pc->cpu[k].vcpu);
+}
+
+void pc_stop_cpus(struct pc *pc)
+{
+	ask_stop(pc);
+	for (unsigned k = 0; k < pc->ncpus; k++)
+		vcpu_stop(pc->cpu[k].vcpu);
+}
+
+void pc_reset_cpus(struct pc *pc)
+{
+	uint64_t zero = __builtin_ia32_rdtsc();
+
+	for (unsigned k = 0; k < pc->ncpus; k++) {
+		vcpu_tsc_zero(pc->cpu[k].vcpu, zero);
+		if (k || !pc->kernel)
+			vcpu_request_reset(pc->cpu[k].vcpu, false);
+	}
+}
+
 static void wake(struct pc *pc)
 {
 	uint64_t one = 1;
 
-	vcpu_request_stop(pc->vcpu);
+	ask_stop(pc);
 	/* a full counter wakes as well */
 	if (write(pc->wake_fd, &one, sizeof(one)) < 0)
 		return;
@@ -93,8 +126,8 @@ void pc_ask_cpu_reset(struct pc *pc, bool triple_fault)
 	pc->go_on_wanted = pc->kernel != NULL;
 	if (pc->go_on_wanted)
 		wake(pc);
-	else
-		vcpu_request_reset(pc->vcpu, true);
+	for (unsigned k = 0; k < pc->ncpus && !pc->go_on_wanted; k++)
+		vcpu_init(pc->cpu[k].vcpu);
 }
 
 /* The whole state once; a guest that does it again and again gets a line each time. */
@@ -104,7 +137,7 @@ static void report_triple_fault(struct pc *pc)
 	char state[4096] = "";
 
 	if (!pc->futile_resets)
-		vcpu_dump(pc->vcpu, state, sizeof(state));
+		vcpu_dump(pc->cpu[pc->faulted].vcpu, state, sizeof(state));
 	log_at(LOG_WARN, "the guest's CPU shut down by a triple fault; the machine resets%s%s", *state ? "\n" : "", state);
 	pc->futile_resets = now - pc->reset_at < FUTILE_NS ? pc->futile_resets + 1 : 0;
 }
@@ -115,10 +148,15 @@ void pc_report_halted(struct pc *pc)
 {
 	char state[4096];
 
-	if (pc->halt_reported || (pc->lapic && (lapic_wakes(pc->lapic) || ioapic_wakes(pc->ioapic))))
-		return;
+	for (unsigned k = 0; k < pc->ncpus; k++) {
+		const struct pc_cpu *c = &pc->cpu[k];
+
+		if (pc->halt_reported || !vcpu_is_halted(c->vcpu) ||
+		    (c->lapic && (lapic_wakes(c->lapic) || ioapic_wakes(pc->ioapic))))
+			return;
+	}
 	pc->halt_reported = true;
-	vcpu_dump(pc->vcpu, state, sizeof(state));
+	vcpu_dump(pc->cpu[0].vcpu, state, sizeof(state));
 	log_at(LOG_WARN, "the guest's CPU is halted for good: interrupts are off and nothing can send it an NMI\n%s",
 	       state);
 }
@@ -150,11 +188,10 @@ static int do_reset(struct pc *pc, struct err *err)
 	pc->resets++;
 	pc_reset(pc);
 	pc->reset_at = loop_now(pc->loop);
+	pc_reset_cpus(pc);
 	if (pc->kernel)
 		ret = guestinfo_start_kernel(pc, err);
-	else
-		vcpu_request_reset(pc->vcpu, false);
-	return ret ? ret : vcpu_start(pc->vcpu, err);
+	return ret ? ret : pc_start_cpus(pc, err);
 }
 
 /* vCPU joined. What firmware would do after the CPU's reset. */
@@ -172,9 +209,10 @@ static int do_go_on(struct pc *pc, struct err *err)
 		mem_port_out(pc->mem, 0xa0, 0x20, 1);
 		mem_port_out(pc->mem, 0x20, 0x20, 1);
 	}
-	cpu_reset(vcpu_cpu(pc->vcpu), true);
+	for (unsigned k = 0; k < pc->ncpus; k++)
+		cpu_reset(vcpu_cpu(pc->cpu[k].vcpu), true);
 	guestinfo_start_real(pc, get_le16(pointer + 2), get_le16(pointer));
-	return vcpu_start(pc->vcpu, err);
+	return pc_start_cpus(pc, err);
 }
 
 /* vCPU joined. The shutdown byte tells SeaBIOS and OVMF, which do not ask the chipset. */
@@ -200,15 +238,14 @@ static int do_wake(struct pc *pc, struct err *err)
 	pc_wake_chips(pc);
 	loop_unlock(pc->loop);
 	storage_drain(pc->storage);
-	if (!pc->kernel) {
-		vcpu_request_reset(pc->vcpu, false);
-	} else if (!guestinfo_wake_kernel(pc)) {
+	pc_reset_cpus(pc);
+	if (pc->kernel && !guestinfo_wake_kernel(pc)) {
 		loop_lock(pc->loop);
 		pc_ask_reset(pc, false);
 		loop_unlock(pc->loop);
 		return 0;
 	}
-	return vcpu_start(pc->vcpu, err);
+	return pc_start_cpus(pc, err);
 }
 
 static uint64_t now_ms(void)
@@ -222,10 +259,14 @@ static uint64_t now_ms(void)
 /* The report of the engine, and what the I/O thread adds to it. */
 static void write_stats(struct pc *pc, char *buf, size_t len)
 {
-	size_t n;
+	size_t n = 0;
 
-	vcpu_stats(pc->vcpu, buf, len);
-	n = strlen(buf);
+	for (unsigned k = 0; k < pc->ncpus && n + 32 < len; k++) {
+		if (pc->ncpus > 1)
+			n += (size_t)snprintf(buf + n, len - n, "ring3: CPU %u\n", k);
+		vcpu_stats(pc->cpu[k].vcpu, buf + n, len - n);
+		n = strlen(buf);
+	}
 	snprintf(buf + n, len - n, "ring3: the I/O thread used %.3f s of CPU time\n", (double)loop_cpu_ns(pc->loop) / 1e9);
 }
 
@@ -284,7 +325,7 @@ static int run_until_end(struct pc *pc, struct err *err)
 		wait_for_event(pc, deadline);
 		want = wanted(pc);
 		if (want != WANT_NOTHING)
-			vcpu_stop(pc->vcpu);
+			pc_stop_cpus(pc);
 		if (want == WANT_RESET)
 			ret = do_reset(pc, err);
 		else if (want == WANT_GO_ON)
@@ -306,13 +347,13 @@ int pc_run(struct pc *pc, struct pc_result *result, struct err *err)
 	*result = (struct pc_result){ 0 };
 	if (ret)
 		return ret;
-	ret = vcpu_start(pc->vcpu, err);
+	ret = pc_start_cpus(pc, err);
 	if (!ret)
 		ret = run_until_end(pc, err);
 	result->end = pc->end;
 	result->code = pc->exit_code;
 	result->resets = pc->resets;
-	vcpu_dump(pc->vcpu, result->state, sizeof(result->state));
+	vcpu_dump(pc->cpu[pc->faulted].vcpu, result->state, sizeof(result->state));
 	if (pc->cfg.stats)
 		write_stats(pc, result->stats, sizeof(result->stats));
 	loop_stop(pc->loop);

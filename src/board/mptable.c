@@ -42,10 +42,10 @@ static void add_processors(struct mptable *t, const struct mptable_config *cfg)
 {
 	enum { ENABLED = 1, BOOTSTRAP = 2 };
 
-	for (unsigned i = 0; i < cfg->ncpus; i++) {
+	for (unsigned i = 0; i < cpuid_count(&cfg->cpus); i++) {
 		uint8_t *e = add(t, PROCESSOR, 20);
 
-		e[1] = (uint8_t)i;
+		e[1] = (uint8_t)cpuid_apic_id(&cfg->cpus, i);
 		e[2] = LAPIC_VERSION;
 		e[3] = ENABLED | (i ? 0 : BOOTSTRAP);
 		put_le32(e + 4, cfg->cpu_signature & 0xfff);

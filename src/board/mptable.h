@@ -4,6 +4,7 @@
 #define BOARD_MPTABLE_H
 
 #include "base/base.h"
+#include "cpu/cpuid.h"
 
 #define MPTABLE_MAX 4096
 
@@ -14,7 +15,7 @@ struct mptable {
 
 struct mptable_config {
 	uint32_t at;            /* guest-physical address of bytes[0]; a multiple of 16 */
-	unsigned ncpus;         /* local APIC IDs 0 to ncpus - 1 */
+	struct cpu_topology cpus;
 	uint32_t cpu_signature; /* CPUID.1:EAX */
 	uint32_t cpu_features;  /* CPUID.1:EDX */
 	uint32_t slots;         /* PCI slots with a device, a bit each */

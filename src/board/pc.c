@@ -7,8 +7,8 @@
  *   (end)      PCI memory up to febf_ffff                              ^   |
  *   fec0_0000  IO-APIC                   PCI INTA-D --> PIRQA-D -------+   +--> IO-APIC 0-15 (line 0 at input 2)
  *   fed0_0000  HPET                      HPET ---------------------------------> IO-APIC 16-23, or lines 0 and 8
- *   fee0_0000  local APIC
- *   4G - size  firmware                  local APIC ---> INTR, NMI, INIT of the vCPU
+ *   fee0_0000  local APIC of each CPU
+ *   4G - size  firmware                  local APIC ---> INTR, NMI, INIT, start-up of its vCPU
  *   1_0000_0000  the rest of RAM
  *
  * Every chip is made here or, for disks, in storage.c; the order of construction is the order of the state blocks.
@@ -83,7 +83,8 @@ static void on_forget(void *opaque, gpa_t page)
 {
 	struct pc *pc = opaque;
 
-	vcpu_forget_page(pc->vcpu, page);
+	for (unsigned k = 0; k < pc->ncpus; k++)
+		vcpu_forget_page(pc->cpu[k].vcpu, page);
 }
 
 static void on_key(void *opaque, const uint8_t *codes, unsigned n)
@@ -108,7 +109,7 @@ static void on_power(void *opaque)
 
 static void cpu_ferr(void *opaque, bool level)
 {
-	struct pc *pc = opaque;
+	struct pc *pc = ((struct pc_cpu *)opaque)->pc;
 
 	loop_lock(pc->loop);
 	wire_set(&pc->isa_irq13, level);
@@ -117,21 +118,32 @@ static void cpu_ferr(void *opaque, bool level)
 
 static void cpu_triple_fault(void *opaque)
 {
-	pc_ask_cpu_reset(opaque, true);
+	struct pc_cpu *c = opaque;
+
+	c->pc->faulted = c->n;
+	pc_ask_cpu_reset(c->pc, true);
 }
 
 static void cpu_halted(void *opaque)
 {
-	pc_report_halted(opaque);
+	struct pc_cpu *c = opaque;
+
+	pc_report_halted(c->pc);
+}
+
+static unsigned current_cpu(void *opaque)
+{
+	return vcpu_current();
 }
 
 /* Chips */
 
-static int make_vcpu(struct pc *pc, struct err *err)
+static int make_vcpu(struct pc *pc, unsigned n, struct err *err)
 {
+	struct pc_cpu *c = &pc->cpu[n];
 	bool apic = pc->model->apic;
 	const struct cpu_hooks hooks = {
-		.opaque = pc,
+		.opaque = c,
 		.get_tpr = apic ? pc_get_tpr : NULL,
 		.set_tpr = apic ? pc_set_tpr : NULL,
 		.apic_rdmsr = apic ? pc_apic_rdmsr : NULL,
@@ -139,44 +151,65 @@ static int make_vcpu(struct pc *pc, struct err *err)
 		.ferr = cpu_ferr,
 	};
 
-	pc->vcpu = vcpu_new(&(struct vcpu_config){
+	*c = (struct pc_cpu){ .pc = pc, .n = n };
+	c->vcpu = vcpu_new(&(struct vcpu_config){
 		.mem = pc->mem, .loop = pc->loop, .model = pc->model, .hooks = &hooks, .states = pc->states,
-		.opaque = pc, .ack = pc_ack, .triple_fault = cpu_triple_fault, .halted = cpu_halted,
+		.number = n, .count = pc->ncpus, .tsc_zero = pc->tsc_zero,
+		.opaque = c, .ack = pc_ack, .triple_fault = cpu_triple_fault, .halted = cpu_halted,
 		.stats = pc->cfg.stats, .perf_map = pc->cfg.perf_map, .mode = pc->cfg.mode,
 	}, err);
-	return pc->vcpu ? 0 : -EIO;
+	return c->vcpu ? 0 : -EIO;
 }
 
-static struct lapic *make_lapic(struct pc *pc)
+static int make_vcpus(struct pc *pc, struct err *err)
+{
+	long host = sysconf(_SC_NPROCESSORS_ONLN);
+
+	pc->ncpus = cpuid_count(&pc->model->topology);
+	if (pc->ncpus > 1 && !pc->model->apic)
+		return err_set(err, -EINVAL, "--cpus: CPU model %s has no local APIC, so there can be only one",
+		               pc->model->name);
+	if (host > 0 && pc->ncpus > 1 && pc->ncpus > (unsigned long)host)
+		log_at(LOG_WARN, "%u CPUs for the guest are more than this host has (%ld): they take turns", pc->ncpus, host);
+	for (unsigned k = 0; k < pc->ncpus; k++)
+		if (make_vcpu(pc, k, err))
+			return -EIO;
+	return 0;
+}
+
+static struct lapic *make_lapic(struct pc *pc, struct pc_cpu *c)
 {
 	return lapic_new(&(struct lapic_config){
 		.loop = pc->loop,
 		.set = pc->states,
 		.bus = pc->lapic_bus,
-		.bsp = true,
+		.id = cpuid_apic_id(&pc->model->topology, c->n),
+		.bsp = !c->n,
 		.x2apic = pc->model->x2apic,
 		.phys_bits = pc->model->phys_bits,
-		.virtual_wire = pc->kernel != NULL,
-		.intr = { pc_intr_line, pc, 0 },
-		.nmi = { pc_nmi_line, pc, 0 },
-		.init = { pc_init_line, pc, 0 },
-		.extint_ack = pc_extint_ack,
-		.extint_opaque = pc,
+		.virtual_wire = pc->kernel != NULL && !c->n,
+		.intr = { pc_intr_line, c, 0 },
+		.nmi = { pc_nmi_line, c, 0 },
+		.init = { pc_init_line, c, 0 },
+		.sipi = { pc_sipi_line, c, 0 },
+		.extint_ack = c->n ? NULL : pc_extint_ack,
+		.extint_opaque = c,
 		.tsc_to_ns = pc->model->tsc_deadline ? pc_tsc_to_ns : NULL,
-		.tsc_opaque = pc,
+		.tsc_opaque = c,
 	});
 }
 
 /* A CPU without an APIC has the INTR pin instead, and the messages of the IO-APIC reach nobody. */
 static void make_interrupt_chips(struct pc *pc)
 {
-	struct wire intr = { pc_intr_line, pc, 0 };
+	struct wire intr = { pc_intr_line, &pc->cpu[0], 0 };
 
 	pc->lapic_bus = lapic_bus_new(pc->mem);
-	if (pc->model->apic) {
-		pc->lapic = make_lapic(pc);
-		intr = (struct wire){ lapic_set_lint, pc->lapic, 0 };
-	}
+	lapic_bus_set_current(pc->lapic_bus, current_cpu, pc);
+	for (unsigned k = 0; k < pc->ncpus && pc->model->apic; k++)
+		pc->cpu[k].lapic = make_lapic(pc, &pc->cpu[k]);
+	if (pc->model->apic)
+		intr = (struct wire){ lapic_set_lint, pc->cpu[0].lapic, 0 };
 	pc->ioapic = ioapic_new(&(struct ioapic_config){ .set = pc->states, .mem = pc->mem, .bus = pc->lapic_bus });
 	pc->pic = pic_new(&(struct pic_config){ .states = pc->states, .mem = pc->mem, .intr = intr });
 }
@@ -358,8 +391,8 @@ static void reset_sleepers(struct pc *pc)
 	piix3_reset(pc->piix3);
 	pic_reset(pc->pic);
 	ioapic_reset(pc->ioapic);
-	if (pc->lapic)
-		lapic_reset(pc->lapic);
+	for (unsigned k = 0; k < pc->ncpus && pc->cpu[k].lapic; k++)
+		lapic_reset(pc->cpu[k].lapic);
 	pit_reset(pc->pit);
 	hpet_reset(pc->hpet);
 	dma_reset(pc->dma);
@@ -434,16 +467,18 @@ struct pc *pc_new(const struct pc_config *cfg, struct err *err)
 	pc->cfg = *cfg;
 	pc->next_slot = PC_SLOT_FIRST_FREE;
 	pc->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	pc->tsc_zero = __builtin_ia32_rdtsc();
 	pc->model = cpuid_model_new(cfg->cpu, err);
 	if (!pc->model || load_start(pc, err))
 		goto fail;
+	cpuid_set_topology(pc->model, &cfg->cpus);
 	pc->loop = cfg->stepped ? loop_new_stepped() : loop_new(err);
 	pc->states = state_set_new();
 	pc->mem = pc->loop ? mem_new(pc->loop, cfg->memory, PC_RAM_LOW_MAX, err) : NULL;
 	if (!pc->mem || check_width(pc, err) || (pc->kernel && guestinfo_check_kernel(pc, err)))
 		goto fail;
 	pc->storage = storage_open(pc, err);
-	if (!pc->storage || make_vcpu(pc, err))
+	if (!pc->storage || make_vcpus(pc, err))
 		goto fail;
 	loop_lock(pc->loop);
 	ret = make_chips(pc, err);
@@ -486,7 +521,8 @@ static void free_chips(struct pc *pc)
 	pci_bus_free(pc->pci);
 	pic_free(pc->pic);
 	ioapic_free(pc->ioapic);
-	lapic_free(pc->lapic);
+	for (unsigned k = pc->ncpus; k--;)
+		lapic_free(pc->cpu[k].lapic);
 	lapic_bus_free(pc->lapic_bus);
 }
 
@@ -494,8 +530,8 @@ void pc_free(struct pc *pc)
 {
 	if (!pc)
 		return;
-	if (pc->vcpu)
-		vcpu_stop(pc->vcpu);
+	if (pc->ncpus && pc->cpu[pc->ncpus - 1].vcpu)
+		pc_stop_cpus(pc);
 	if (pc->loop)
 		loop_stop(pc->loop);
 	storage_close(pc->storage);
@@ -505,7 +541,8 @@ void pc_free(struct pc *pc)
 		free_chips(pc);
 		loop_unlock(pc->loop);
 	}
-	vcpu_free(pc->vcpu);
+	for (unsigned k = 0; k < pc->ncpus; k++)
+		vcpu_free(pc->cpu[k].vcpu);
 	mem_free(pc->mem);
 	state_set_free(pc->states);
 	loop_free(pc->loop);

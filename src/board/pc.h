@@ -4,12 +4,14 @@
 #define BOARD_PC_H
 
 #include "base/base.h"
+#include "cpu/cpuid.h"
 #include "vcpu/vcpu.h"
 
 #define PC_DISKS_MAX 8
 #define PC_FLOPPIES_MAX 2
 #define PC_SERIALS_MAX 4
 #define PC_MEMORY_MIN MIB(4)
+#define PC_CPUS_MAX 64
 #define PC_DEBUG_EXIT_PORT 0xf4
 
 #define PC_STATS_LEN 16384
@@ -27,6 +29,7 @@ struct pc_disk {
 struct pc_config {
 	uint64_t memory;      /* bytes */
 	const char *cpu;      /* NULL: the host's */
+	struct cpu_topology cpus; /* all 0: one */
 	const char *kernel, *initrd, *append;
 	const char *firmware; /* NULL: SeaBIOS where the distribution has it */
 	struct pc_disk disk[PC_DISKS_MAX];

@@ -41,13 +41,22 @@ enum { PC_SLOT_VGA = 2, PC_SLOT_FIRST_FREE = 3, PC_SLOTS = 32 };
 
 struct storage;
 
+/* What wires and callbacks of one CPU are handed. */
+struct pc_cpu {
+	struct pc *pc;
+	unsigned n;
+	struct vcpu *vcpu;
+	struct lapic *lapic; /* NULL: the CPU has none */
+};
+
 struct pc {
 	struct pc_config cfg;
 	struct loop *loop;
 	struct mem *mem;
 	struct state_set *states;
 	struct cpu_model *model;
-	struct vcpu *vcpu;
+	struct pc_cpu cpu[PC_CPUS_MAX]; /* ncpus of them; the first one starts the system */
+	unsigned ncpus;
 	/* what starts it */
 	struct rom firmware, vga_bios;
 	struct kernel *kernel; /* not NULL: no firmware */
@@ -65,7 +74,6 @@ struct pc {
 	struct uart *uart[PC_SERIALS_MAX];
 	struct fwcfg *fwcfg;
 	struct lapic_bus *lapic_bus;
-	struct lapic *lapic;   /* NULL: the CPU has none */
 	struct ioapic *ioapic;
 	struct hpet *hpet;
 	struct vga *vga;
@@ -85,6 +93,7 @@ struct pc {
 	char debug_line[128];
 	unsigned debug_len;
 	/* how it goes on; device lock */
+	uint64_t tsc_zero; /* host TSC when the guests' begin */
 	enum pc_end end;
 	uint32_t exit_code;
 	bool reset_wanted, reset_is_triple;
@@ -92,11 +101,17 @@ struct pc {
 	bool go_on_wanted; /* without firmware: at the pointer at 40:67 */
 	unsigned resets, futile_resets;
 	bool halt_reported; /* since the last reset */
+	unsigned faulted;  /* the CPU that shut down last */
 	uint64_t reset_at; /* loop_now() */
 	int wake_fd;       /* eventfd: end or reset_wanted changed */
 };
 
-/* life.c. Device lock held, any thread. */
+/* life.c: all CPUs. Threads begin, and end, joined; not from a vCPU's thread, lock not held. Reset as by RESET#, not
+ * running, but for the first one if it is guestinfo_start_kernel() that sets it up. */
+int pc_start_cpus(struct pc *pc, struct err *err);
+void pc_stop_cpus(struct pc *pc);
+void pc_reset_cpus(struct pc *pc);
+/* Device lock held, any thread. */
 void pc_end_with(struct pc *pc, enum pc_end end);
 void pc_ask_reset(struct pc *pc, bool triple_fault);
 /* The CPU alone: goes on at 40:67 if CMOS says so, else it is pc_ask_reset(), to which firmware would come itself. */
@@ -104,17 +119,19 @@ void pc_ask_cpu_reset(struct pc *pc, bool triple_fault);
 /* S3: the CPU stops, and goes on when something wakes the machine; without effect unless it sleeps. */
 void pc_ask_sleep(struct pc *pc);
 void pc_ask_wake(struct pc *pc);
-/* The vCPU sleeps with interrupts off: say so once, if nothing can wake it. By its thread. */
+/* A CPU sleeps with interrupts off: say so once, if all do and nothing can wake one. By its thread. */
 void pc_report_halted(struct pc *pc);
 /* All chips as at power-on, and nothing of before reaches guest memory any more. vCPU not running, lock not held. */
 void pc_reset(struct pc *pc);
 
-/* wires.c: wires of the struct pc; those with a number: n is it. Lock held. */
-void pc_isa_line(void *opaque, int n, bool level);
-void pc_ioapic_line(void *opaque, int n, bool level);
+/* wires.c: wires of a struct pc_cpu. Lock held. */
 void pc_intr_line(void *opaque, int n, bool level);
 void pc_nmi_line(void *opaque, int n, bool level);
 void pc_init_line(void *opaque, int n, bool level);
+void pc_sipi_line(void *opaque, int vector, bool level);
+/* Wires of the struct pc; those with a number: n is it. Lock held. */
+void pc_isa_line(void *opaque, int n, bool level);
+void pc_ioapic_line(void *opaque, int n, bool level);
 void pc_ignne_line(void *opaque, int n, bool level);
 void pc_poweroff_line(void *opaque, int n, bool level);
 void pc_suspend_line(void *opaque, int n, bool level);
@@ -122,7 +139,7 @@ void pc_wake_line(void *opaque, int n, bool level);
 /* OUT of the PIT (n = 0) and of the RTC (8); and who may take their place. */
 void pc_timer_line(void *opaque, int n, bool level);
 void pc_hpet_legacy_line(void *opaque, int n, bool level);
-/* What the vCPU and the local APIC ask (struct cpu_hooks, vcpu_config, lapic_config). */
+/* What a vCPU and its local APIC ask (struct cpu_hooks, vcpu_config, lapic_config): of the struct pc_cpu. */
 uint8_t pc_get_tpr(void *opaque);
 void pc_set_tpr(void *opaque, uint8_t tpr);
 bool pc_apic_rdmsr(void *opaque, uint32_t msr, uint64_t *val);

@@ -107,7 +107,8 @@ static void build_cpu(struct builder *b, const struct smbios_config *cfg, unsign
 	put_le16(p + 26, 0xffff); /* caches not given */
 	put_le16(p + 28, 0xffff);
 	put_le16(p + 30, 0xffff);
-	p[35] = p[36] = p[37] = 1; /* cores, enabled, threads */
+	p[35] = p[36] = (uint8_t)MAX(cfg->cpus.cores, 1u); /* there and enabled */
+	p[37] = (uint8_t)(p[35] * MAX(cfg->cpus.threads, 1u));
 	put_le16(p + 38, 1 << 2);  /* 64-bit capable */
 	put_le16(p + 40, 1);
 	end(b, "CPU|ring3");
@@ -196,7 +197,7 @@ void smbios_build(struct smbios_tables *t, const struct smbios_config *cfg)
 	build_bios(&b);
 	build_system(&b);
 	build_chassis(&b);
-	for (unsigned i = 0; i < cfg->ncpus; i++)
+	for (unsigned i = 0; i < MAX(cfg->cpus.sockets, 1u); i++)
 		build_cpu(&b, cfg, i);
 	build_memory(&b, cfg);
 	build_range(&b, 0, 0, cfg->ram_below4g);

@@ -4,6 +4,7 @@
 #define BOARD_SMBIOS_H
 
 #include "base/base.h"
+#include "cpu/cpuid.h"
 
 #define SMBIOS_MAX 2048
 #define SMBIOS_ANCHOR_SIZE 31
@@ -17,7 +18,7 @@ struct smbios_tables {
 struct smbios_config {
 	uint64_t ram_size;
 	uint64_t ram_below4g;
-	unsigned ncpus;
+	struct cpu_topology cpus;
 	uint32_t cpu_signature; /* CPUID.1:EAX */
 	uint32_t cpu_features;  /* CPUID.1:EDX */
 	uint32_t tables_at;     /* guest-physical; the firmware changes it to its own */

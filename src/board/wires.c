@@ -18,25 +18,32 @@ void pc_isa_line(void *opaque, int n, bool level)
 
 void pc_intr_line(void *opaque, int n, bool level)
 {
-	struct pc *pc = opaque;
+	struct pc_cpu *c = opaque;
 
-	vcpu_set_intr(pc->vcpu, level);
+	vcpu_set_intr(c->vcpu, level);
 }
 
 void pc_nmi_line(void *opaque, int n, bool level)
 {
-	struct pc *pc = opaque;
+	struct pc_cpu *c = opaque;
 
 	if (level)
-		vcpu_nmi(pc->vcpu);
+		vcpu_nmi(c->vcpu);
 }
 
 void pc_init_line(void *opaque, int n, bool level)
 {
-	struct pc *pc = opaque;
+	struct pc_cpu *c = opaque;
 
 	if (level)
-		vcpu_request_reset(pc->vcpu, true);
+		vcpu_init(c->vcpu);
+}
+
+void pc_sipi_line(void *opaque, int vector, bool level)
+{
+	struct pc_cpu *c = opaque;
+
+	vcpu_sipi(c->vcpu, (uint8_t)vector);
 }
 
 void pc_ignne_line(void *opaque, int n, bool level)
@@ -44,8 +51,8 @@ void pc_ignne_line(void *opaque, int n, bool level)
 	struct pc *pc = opaque;
 
 	(void)n, (void)level;
-	if (pc->vcpu)
-		vcpu_ask_ignne(pc->vcpu);
+	if (pc->cpu[0].vcpu)
+		vcpu_ask_ignne(pc->cpu[0].vcpu);
 }
 
 static void power_off(void *pc)
@@ -111,63 +118,63 @@ void pc_ioapic_line(void *opaque, int n, bool level)
 	ioapic_set_pin(pc->ioapic, n, level);
 }
 
-/* What the vCPU asks of the APIC. Called by its thread, without the lock but for ack. */
+/* What a vCPU asks of the APIC. Called by its thread, without the lock but for ack. */
 
 uint8_t pc_get_tpr(void *opaque)
 {
-	struct pc *pc = opaque;
+	struct pc_cpu *c = opaque;
 
-	return lapic_get_tpr(pc->lapic);
+	return lapic_get_tpr(c->lapic);
 }
 
 void pc_set_tpr(void *opaque, uint8_t tpr)
 {
-	struct pc *pc = opaque;
+	struct pc_cpu *c = opaque;
 
-	loop_lock(pc->loop);
-	lapic_set_tpr(pc->lapic, tpr);
-	loop_unlock(pc->loop);
+	loop_lock(c->pc->loop);
+	lapic_set_tpr(c->lapic, tpr);
+	loop_unlock(c->pc->loop);
 }
 
 bool pc_apic_rdmsr(void *opaque, uint32_t msr, uint64_t *val)
 {
-	struct pc *pc = opaque;
+	struct pc_cpu *c = opaque;
 	bool ok;
 
-	loop_lock(pc->loop);
-	ok = lapic_msr_read(pc->lapic, msr, val);
-	loop_unlock(pc->loop);
+	loop_lock(c->pc->loop);
+	ok = lapic_msr_read(c->lapic, msr, val);
+	loop_unlock(c->pc->loop);
 	return ok;
 }
 
 bool pc_apic_wrmsr(void *opaque, uint32_t msr, uint64_t val)
 {
-	struct pc *pc = opaque;
+	struct pc_cpu *c = opaque;
 	bool ok;
 
-	loop_lock(pc->loop);
-	ok = lapic_msr_write(pc->lapic, msr, &val);
-	loop_unlock(pc->loop);
+	loop_lock(c->pc->loop);
+	ok = lapic_msr_write(c->lapic, msr, &val);
+	loop_unlock(c->pc->loop);
 	return ok;
 }
 
 int pc_ack(void *opaque)
 {
-	struct pc *pc = opaque;
+	struct pc_cpu *c = opaque;
 
-	return pc->lapic ? lapic_ack(pc->lapic) : pic_ack(pc->pic);
+	return c->lapic ? lapic_ack(c->lapic) : pic_ack(c->pc->pic);
 }
 
 int pc_extint_ack(void *opaque)
 {
-	struct pc *pc = opaque;
+	struct pc_cpu *c = opaque;
 
-	return pic_ack(pc->pic);
+	return pic_ack(c->pc->pic);
 }
 
 uint64_t pc_tsc_to_ns(void *opaque, uint64_t tsc)
 {
-	struct pc *pc = opaque;
+	struct pc_cpu *c = opaque;
 
-	return vcpu_tsc_to_ns(pc->vcpu, tsc);
+	return vcpu_tsc_to_ns(c->vcpu, tsc);
 }

@@ -71,6 +71,58 @@ static int set_cpu(struct run_options *o, const char *arg, struct err *err)
 	return 0;
 }
 
+/* A number of 1 to PC_CPUS_MAX, all of s; else 0. */
+static unsigned parse_count(const char *s)
+{
+	char *end;
+	unsigned long n = *s >= '0' && *s <= '9' ? strtoul(s, &end, 10) : 0;
+
+	return n <= PC_CPUS_MAX && n && !*end ? (unsigned)n : 0;
+}
+
+static int set_cpus_key(struct cpu_topology *t, char *key, struct err *err)
+{
+	const struct { const char *name; unsigned *to; } keys[] = {
+		{ "sockets", &t->sockets }, { "cores", &t->cores }, { "threads", &t->threads },
+	};
+	char *value = strchr(key, '=');
+
+	if (value)
+		*value++ = 0;
+	for (unsigned k = 0; k < ARRAY_LEN(keys); k++) {
+		if (strcmp(key, keys[k].name))
+			continue;
+		*keys[k].to = value ? parse_count(value) : 0;
+		if (*keys[k].to)
+			return 0;
+		return err_set(err, -EINVAL, "%s=%s is no number from 1 to %d", key, value ? value : "", PC_CPUS_MAX);
+	}
+	return err_set(err, -EINVAL, "'%s' is unknown: sockets=S, cores=C and threads=T are known", key);
+}
+
+static int set_cpus(struct run_options *o, const char *arg, struct err *err)
+{
+	char *rest = own(o, arg), *key;
+	unsigned n = parse_count(strsep(&rest, ","));
+	struct cpu_topology t = { 0 };
+
+	if (!n)
+		return err_set(err, -EINVAL, "'%s' is no number of CPUs from 1 to %d", arg, PC_CPUS_MAX);
+	while ((key = strsep(&rest, ",")))
+		if (set_cpus_key(&t, key, err))
+			return -EINVAL;
+	t.threads = MAX(t.threads, 1u);
+	if (!t.cores)
+		t.cores = MAX(n / (MAX(t.sockets, 1u) * t.threads), 1u);
+	if (!t.sockets)
+		t.sockets = MAX(n / (t.cores * t.threads), 1u);
+	if (cpuid_count(&t) != n)
+		return err_set(err, -EINVAL, "%u sockets of %u cores of %u threads are not %u CPUs", t.sockets, t.cores,
+		               t.threads, n);
+	o->pc.cpus = t;
+	return 0;
+}
+
 static int set_kernel(struct run_options *o, const char *arg, struct err *err)
 {
 	o->pc.kernel = arg;

@@ -114,6 +114,7 @@ static void init_common(struct cpu *cpu, uint64_t cr0)
 	s->efer = 0;
 	bytes_fill(s->pdpte, 0, sizeof(s->pdpte));
 	s->cpl = 0;
+	s->wait_sipi = cpu->number != 0;
 	s->halted = s->int_shadow = s->shadow_ss = s->nmi_blocked = s->nmi_pending = false;
 	s->pending_dbg = 0;
 }
@@ -137,7 +138,7 @@ static void reset_msrs(struct cpu *cpu)
 	s->star = s->lstar = s->cstar = s->fmask = s->kernel_gs_base = 0;
 	s->sysenter_cs = s->sysenter_esp = s->sysenter_eip = 0;
 	s->tsc_aux = s->tsc_adjust = 0;
-	s->tsc_offset = 0 - cpu_host_tsc();
+	s->tsc_offset = 0 - (cpu->tsc_zero ? cpu->tsc_zero : cpu_host_tsc());
 	s->pat = 0x0007040600070406; /* SDM vol 3 table 11-12 */
 	s->misc_enable = 0x1801;     /* fast strings; BTS and PEBS unavailable: SDM vol 4 table 2-2 */
 	s->mtrr_def_type = 0;
@@ -208,6 +209,6 @@ static const struct st_field cpu_state_type_fields[] = {
 	S(amd_mmio_cfg), A(amd_core_cfg),
 	A(pdpte), S(spec_ctrl), S(cpl),
 	S(halted), S(int_shadow), S(nmi_blocked), S(nmi_pending), S(shadow_ss), S(ferr), S(ignne),
-	S(pending_dbg), S(x87_ip), S(x87_dp), S(x87_cs), S(x87_ds), S(x87_op), S(x87_pad),
+	S(pending_dbg), S(x87_ip), S(x87_dp), S(x87_cs), S(x87_ds), S(x87_op), S(wait_sipi), S(pad_),
 };
 ST_TYPE(cpu_state_type, struct cpu_state, 1, state_check);

@@ -142,7 +142,9 @@ struct cpu_state {
 	/* The last x87 instruction and its operand, SDM vol 1 8.1.8 and 8.1.9; cpu->x87_at may know of a later one. The
 	 * operand is known only as far as a guest has loaded it. */
 	uint64_t x87_ip, x87_dp;
-	uint16_t x87_cs, x87_ds, x87_op, x87_pad;
+	uint16_t x87_cs, x87_ds, x87_op;
+	bool wait_sipi;         /* an application processor after RESET or INIT: SDM vol 3 9.4.3 */
+	uint8_t pad_;
 };
 extern const struct st_type cpu_state_type;
 
@@ -318,6 +320,7 @@ enum cpu_flush {
 
 struct cpu_model; /* CPUID policy, cpuid.h */
 struct mem;
+struct mem_member; /* mem/coherence.h */
 
 /* Bounce buffer for accesses without a host address: crossing pages, MMIO, code pages. Big enough for XSAVE areas. */
 #define CPU_BOUNCE 4096
@@ -380,6 +383,9 @@ struct cpu {
 	bool intr;               /* level of the interrupt request from PIC or APIC */
 	const struct cpu_hooks *hooks;
 	struct mem *mem;
+	struct mem_member *member; /* NULL: the only one that keeps translations of mem */
+	unsigned number, apic_id;  /* of this CPU in the machine */
+	uint64_t tsc_zero;         /* host TSC at which the guest's is 0 after RESET; 0: then */
 	const struct cpu_model *model;
 	void (*flushed)(struct cpu *cpu, enum cpu_flush scope, gla_t gla);
 	/* guest wrote RAM at [off, off+len) that holds translated code */
@@ -411,7 +417,8 @@ struct cpu {
 	struct cpu_window window[CPU_CTX];
 	uint8_t window_use;      /* enum mmu_window_use */
 	uint8_t *window_written; /* a bit for each RAM page that was mapped writable */
-	uint32_t window_pages;   /* in all of them */
+	uint32_t window_pages, window_pages_max; /* in all of them */
+	uint32_t window_slots, window_slots_max; /* reserved for them */
 	bool window_global;      /* a global page may be among them: INVLPG is about every context */
 	uint32_t loader_misses;  /* TLB misses of a boot loader's code, and how often windows were no use to it */
 	uint8_t loader_strikes;
@@ -441,7 +448,7 @@ struct cpu {
 
 /* Request bits. */
 enum { REQ_FLUSH = 1, REQ_CODE = 2, REQ_NMI = 4, REQ_RESET = 8, REQ_STOP = 16, REQ_PAUSE = 32, REQ_IGNNE = 64,
-       REQ_TIMERS = 128 };
+       REQ_TIMERS = 128, REQ_SIPI = 256 };
 
 /* Power-on state after RESET (SDM vol 3 table 9-1) or INIT. Keeps hooks, model and engine members. */
 void cpu_reset(struct cpu *cpu, bool init);

@@ -80,7 +80,16 @@ static void answer_dynamic(const struct cpu *cpu, uint32_t leaf, uint32_t sub, u
 
 	switch (leaf) {
 	case 1:
+		out[CPUID_EBX] |= (uint32_t)cpu->apic_id << 24;
 		set_bit(&out[CPUID_ECX], 27, cpu->s.cr4 & CR4_OSXSAVE);
+		break;
+	case 0xb:
+		out[CPUID_EDX] = cpu->apic_id;
+		break;
+	case EXT_BASE + 0x1e:
+		out[CPUID_EAX] = cpu->apic_id;
+		out[CPUID_EBX] |= cpu->number / m->topology.threads % m->topology.cores;
+		out[CPUID_ECX] = cpu->number / m->topology.threads / m->topology.cores;
 		break;
 	case 0xd:
 		if (sub == 0 && m->xcr0_valid)
@@ -103,8 +112,10 @@ void cpuid_answer(const struct cpu *cpu, uint32_t leaf, uint32_t sub, uint32_t o
 	l = leaf_find(cpu->model, leaf, sub);
 	out[0] = out[1] = out[2] = out[3] = 0;
 	if (!l) {
-		if (leaf == 0xb) /* SDM: ECX[7:0] always gives the input back, EDX the x2APIC ID */
+		if (leaf == 0xb) { /* SDM: ECX[7:0] always gives the input back, EDX the x2APIC ID */
 			out[CPUID_ECX] = sub & 0xff;
+			out[CPUID_EDX] = cpu->apic_id;
+		}
 		return;
 	}
 	out[CPUID_EAX] = l->eax;

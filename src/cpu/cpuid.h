@@ -16,8 +16,14 @@ struct cpuid_leaf {
 /* Whose manual rules where Intel and AMD differ. */
 enum cpu_vendor { VENDOR_INTEL, VENDOR_AMD };
 
+/* CPUs are numbered thread by thread, core by core, socket by socket. All 0: one. */
+struct cpu_topology {
+	unsigned sockets, cores, threads; /* cores of a socket, threads of a core */
+};
+
 struct cpu_model {
 	const char *name;
+	struct cpu_topology topology;
 	enum cpu_vendor vendor;
 	struct cpuid_leaf leaf[64];
 	unsigned nleaves;
@@ -43,6 +49,12 @@ static inline bool cpu_is_amd(const struct cpu *cpu)
  * "pentium3", "core2", "opteron", "max" = host. Behind it may stand ",phys-bits=N". Refuses models with features the
  * host lacks. Caller frees with free(). */
 struct cpu_model *cpuid_model_new(const char *spec, struct err *err);
+/* The leaves that tell of topology say so from now on. A model is made for one CPU. */
+void cpuid_set_topology(struct cpu_model *m, const struct cpu_topology *t);
+unsigned cpuid_count(const struct cpu_topology *t);
+/* APIC ID of CPU number n: fields of whole bits for socket, core and thread (SDM vol 3 9.9.1). Below 255 for up to 64
+ * CPUs. */
+unsigned cpuid_apic_id(const struct cpu_topology *t, unsigned n);
 /* NULL-terminated list of names with one-line descriptions, for --help. */
 struct cpuid_model_name { const char *name, *what; };
 const struct cpuid_model_name *cpuid_model_names(void);

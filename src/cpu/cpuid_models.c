@@ -191,6 +191,7 @@ struct cpu_model *cpuid_model_new(const char *spec, struct err *err)
 	m = xalloc(sizeof(*m));
 	m->name = is_host(name) ? "host" : row_find(name)->name;
 	m->tsc_hz = cpuid_measure_tsc();
+	m->topology = (struct cpu_topology){ 1, 1, 1 };
 	cpuid_build(m, &plan);
 out:
 	free(copy);

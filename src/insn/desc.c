@@ -71,14 +71,11 @@ void desc_mark_accessed_raise(struct cpu *cpu, struct desc *d)
 {
 	if (d->attr & SEGA_A)
 		return;
-	mmu_store_raise(cpu, table_linear(cpu, d->at + 5), (d->attr & 0xff) | SEGA_A, 1, MMU_WRITE | MMU_SYS);
+	mmu_change_raise(cpu, table_linear(cpu, d->at + 5), SEGA_A, 0xff, MMU_SYS);
 	d->attr |= SEGA_A;
 }
 
 void desc_set_busy_raise(struct cpu *cpu, gla_t at, bool busy)
 {
-	gla_t byte = table_linear(cpu, at + 5);
-	uint64_t type = mmu_load_raise(cpu, byte, 1, MMU_READ | MMU_SYS);
-
-	mmu_store_raise(cpu, byte, busy ? type | 2 : type & ~2ull, 1, MMU_WRITE | MMU_SYS);
+	mmu_change_raise(cpu, table_linear(cpu, at + 5), busy ? 2 : 0, (uint8_t)(busy ? 0xff : ~2), MMU_SYS);
 }

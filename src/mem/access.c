@@ -118,11 +118,17 @@ static bool any_code(const struct mem *mem, uint64_t first, uint64_t last)
  * stored here, or the mark is seen here. */
 static void code_check(struct mem *mem, uint64_t off, uint64_t len)
 {
-	if (!len || !mem->listener.code_written)
+	if (!len)
 		return;
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	if (any_code(mem, off / MEM_PAGE, (off + len - 1) / MEM_PAGE))
-		mem->listener.code_written(mem->listener.opaque, off, len);
+	if (!any_code(mem, off / MEM_PAGE, (off + len - 1) / MEM_PAGE))
+		return;
+	mem_code_lock(mem);
+	mem_code_tell(mem, NULL, off, len);
+	mem_code_unlock(mem);
+	for (unsigned k = 0; k < mem->nlisteners; k++)
+		if (mem->listener[k].code_written)
+			mem->listener[k].code_written(mem->listener[k].opaque, off, len);
 }
 
 /* After len bytes at gpa, all in r, were stored. */

@@ -183,8 +183,7 @@ void mem_map_rebuild(struct mem *mem)
 	atomic_store(&map->n, n);
 	free(edge);
 	atomic_store(&mem->gen, gen + 1);
-	if (mem->listener.changed)
-		mem->listener.changed(mem->listener.opaque);
+	mem_changed(mem);
 }
 
 void mem_map_free(struct mem *mem)

@@ -119,19 +119,21 @@ bool mem_plain_out(struct mem *mem, uint16_t port, uint32_t val, unsigned size);
 void mem_set_a20(struct mem *mem, bool on);
 bool mem_a20(const struct mem *mem);
 
-/* Translated-code tracking. One byte for each RAM page, nonzero: the page holds translated code. xlate sets and
- * clears it. Index: byte offset into RAM / 4096. */
+/* One byte for each RAM page, nonzero: it holds translated code (coherence.h). Index: byte offset into RAM / 4096. */
 uint8_t *mem_code_map(struct mem *mem);
 /* RAM offset of a gpa in RAM, or UINT64_MAX. */
 uint64_t mem_ram_offset(const struct mem *mem, gpa_t gpa);
 
+#define MEM_LISTENERS_MAX 65u
 struct mem_listener {
 	void *opaque;
 	/* The map or A20 changed. Any thread, lock held; must only set a request and kick. */
 	void (*changed)(void *opaque);
-	/* A device wrote RAM pages that hold translated code. [off, off+len) are RAM offsets. Any thread. */
+	/* A device wrote RAM pages that hold translated code. [off, off+len) are RAM offsets. Any thread. For who is no
+	 * member (coherence.h). */
 	void (*code_written)(void *opaque, uint64_t off, uint64_t len);
 };
-void mem_set_listener(struct mem *mem, const struct mem_listener *l);
+/* While the machine is made. */
+void mem_add_listener(struct mem *mem, const struct mem_listener *l);
 
 #endif

@@ -5,6 +5,8 @@
 
 #include <stdatomic.h>
 
+#include "base/lock.h"
+#include "mem/coherence.h"
 #include "mem/mem.h"
 
 #define MEM_PAGE 4096u
@@ -37,7 +39,11 @@ struct mem {
 	uint64_t size, below4g;
 	int fd;
 	uint8_t *ram;
-	uint8_t *code;               /* a byte for each RAM page */
+	uint8_t *code;               /* a byte for each RAM page: how many keep translations of it */
+	struct lock code_lock;       /* coherence.c's, as those below */
+	struct mem_member *member[MEM_MEMBERS_MAX];
+	unsigned nmembers;
+	struct mem_member *alone;
 	struct mem_region *regions;  /* highest priority first, of equals the newest first */
 	/* The map in use is maps[gen & 1]; see map.c. */
 	struct mem_map maps[2];
@@ -47,9 +53,12 @@ struct mem {
 	struct mem_ports *ports;     /* newest first */
 	struct mem_ports **port_table;
 	_Atomic bool a20;
-	struct mem_listener listener;
+	struct mem_listener listener[MEM_LISTENERS_MAX];
+	unsigned nlisteners;
 };
 
+/* The map or A20 changed. */
+void mem_changed(struct mem *mem);
 /* Rebuild the flat map from the regions and tell the listener. Lock held. */
 void mem_map_rebuild(struct mem *mem);
 void mem_map_free(struct mem *mem);

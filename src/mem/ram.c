@@ -90,13 +90,21 @@ int mem_ram_fd(const struct mem *mem)
 	return mem->fd;
 }
 
-void mem_set_listener(struct mem *mem, const struct mem_listener *l)
+void mem_add_listener(struct mem *mem, const struct mem_listener *l)
 {
-	mem->listener = *l;
+	must(mem->nlisteners < MEM_LISTENERS_MAX);
+	mem->listener[mem->nlisteners++] = *l;
+}
+
+void mem_changed(struct mem *mem)
+{
+	for (unsigned k = 0; k < mem->nlisteners; k++)
+		if (mem->listener[k].changed)
+			mem->listener[k].changed(mem->listener[k].opaque);
 }
 
 void mem_set_a20(struct mem *mem, bool on)
 {
-	if (atomic_exchange(&mem->a20, on) != on && mem->listener.changed)
-		mem->listener.changed(mem->listener.opaque);
+	if (atomic_exchange(&mem->a20, on) != on)
+		mem_changed(mem);
 }

@@ -84,7 +84,7 @@ static void part_get(struct cpu *cpu, struct cpu_span *sp, unsigned i, gla_t gla
 		sp->part[i].host = page.read ? page.read + off : NULL;
 	} else if (page.write && !page.logged) {
 		sp->part[i].host = page.write + off;
-		sp->part[i].code = mmu_holds_code(cpu, &page);
+		sp->part[i].code = !mmu_write_right(cpu, &page);
 	}
 }
 
@@ -146,6 +146,19 @@ static void span_read(struct cpu *cpu, const struct cpu_span *sp, void *buf)
 	}
 }
 
+/* To a page that holds translated code: mem/coherence.h C3. */
+static void code_write(struct cpu *cpu, uint8_t *host, const uint8_t *from, uint32_t len)
+{
+	uint64_t off = (uint64_t)(host - mem_ram_base(cpu->mem));
+
+	mem_code_lock(cpu->mem);
+	mem_code_tell(cpu->mem, cpu->member, off, len);
+	bytes_copy(host, from, len);
+	mem_code_unlock(cpu->mem);
+	if (cpu->code_written)
+		cpu->code_written(cpu, off, len);
+}
+
 /* What a read-modify-write reads: a span got for writing has addresses to write to, which for RAM are the same. */
 static void span_write(struct cpu *cpu, const struct cpu_span *sp, const void *buf)
 {
@@ -154,10 +167,10 @@ static void span_write(struct cpu *cpu, const struct cpu_span *sp, const void *b
 	for (unsigned i = 0; i < sp->n; i++) {
 		uint8_t *host = sp->part[i].host;
 
-		if (host) {
+		if (host && sp->part[i].code) {
+			code_write(cpu, host, from, sp->part[i].len);
+		} else if (host) {
 			bytes_copy(host, from, sp->part[i].len);
-			if (sp->part[i].code && cpu->code_written)
-				cpu->code_written(cpu, (uint64_t)(host - mem_ram_base(cpu->mem)), sp->part[i].len);
 		} else {
 			device_write(cpu, sp->part[i].gpa, from, sp->part[i].len);
 		}
@@ -266,6 +279,22 @@ uint8_t *mmu_host_raise(struct cpu *cpu, gla_t gla, size_t len, unsigned kind)
 	if (len > room || sp.part[0].code || (mmu_watching(cpu) && mmu_watch_page(cpu, gla)))
 		return NULL;
 	return sp.part[0].host;
+}
+
+/* Without an address the rest of the byte may be as old as the look at it. */
+void mmu_change_raise(struct cpu *cpu, gla_t gla, uint8_t set, uint8_t keep, unsigned kind)
+{
+	uint8_t *host = mmu_host_raise(cpu, gla, 1, kind | MMU_WRITE);
+	uint8_t old;
+
+	if (!host) {
+		mmu_store_raise(cpu, gla, (mmu_load_raise(cpu, gla, 1, kind) & keep) | set, 1, kind | MMU_WRITE);
+		return;
+	}
+	old = __atomic_load_n(host, __ATOMIC_RELAXED);
+	while (!__atomic_compare_exchange_n(host, &old, (uint8_t)((old & keep) | set), false, __ATOMIC_SEQ_CST,
+					    __ATOMIC_RELAXED))
+		continue;
 }
 
 uint8_t *mmu_tlb_host(struct cpu *cpu, enum cpu_rw rw, gla_t gla, size_t len)

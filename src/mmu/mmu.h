@@ -29,6 +29,8 @@ bool mmu_peek(struct cpu *cpu, gla_t gla, gpa_t *out);
 /* Scalar access, any size 1, 2, 4, 8, crossing pages if need be (both pages are checked before anything is written). */
 uint64_t mmu_load_raise(struct cpu *cpu, gla_t gla, unsigned size, unsigned kind);
 void mmu_store_raise(struct cpu *cpu, gla_t gla, uint64_t val, unsigned size, unsigned kind);
+/* Set and clear bits of a byte, as LOCK would: (old & keep) | set. kind: without MMU_WRITE. */
+void mmu_change_raise(struct cpu *cpu, gla_t gla, uint8_t set, uint8_t keep, unsigned kind);
 /* Buffers up to CPU_BOUNCE bytes; all pages are checked first. */
 void mmu_read_raise(struct cpu *cpu, gla_t gla, void *buf, size_t len, unsigned kind);
 void mmu_write_raise(struct cpu *cpu, gla_t gla, const void *buf, size_t len, unsigned kind);
@@ -67,6 +69,8 @@ enum mmu_window_use { WINDOW_LATER, WINDOW_ALWAYS, WINDOW_NEVER };
 /* After mmu_init. */
 void mmu_window_init(struct cpu *cpu, enum mmu_window_use use);
 void mmu_window_fini(struct cpu *cpu);
+/* It is one of so many that share what a process may map; after mmu_window_init. */
+void mmu_window_share(struct cpu *cpu, unsigned ncpus);
 /* Another thread of the host runs the CPU from now on. */
 void mmu_window_thread(struct cpu *cpu);
 static inline bool mmu_window_on(const struct cpu *cpu)
@@ -110,6 +114,8 @@ bool mmu_load_pdptes(struct cpu *cpu, uint64_t cr3);
 void mmu_invpcid_raise(struct cpu *cpu, uint64_t type, uint64_t pcid, gla_t gla);
 /* A RAM page came to hold translated code: drop write entries for it in every view. */
 void mmu_protect_code(struct cpu *cpu, uint64_t ram_off);
+/* Any thread: may the CPU keep an address by which it writes to the RAM page at ram_off? */
+bool mmu_may_write(const struct cpu *cpu, uint64_t ram_off);
 /* Make all TLB entries invalid at start. */
 void mmu_init(struct cpu *cpu);
 

@@ -4,6 +4,7 @@
 #define MMU_MMU_INT_H
 
 #include "base/bytes.h"
+#include "mem/coherence.h"
 #include "mmu/mmu.h"
 
 #define PAGE 4096u
@@ -106,6 +107,13 @@ static inline uint32_t mmu_written_at(uint64_t host)
 	return (uint32_t)(host >> 12) % CPU_WRITTEN;
 }
 
+static inline void mmu_written_note(struct cpu *cpu, uint64_t host)
+{
+	uint32_t at = mmu_written_at(host);
+
+	cpu->tlb_written[at / 8] |= (uint8_t)(1u << at % 8);
+}
+
 static inline void mmu_entry_put(struct cpu *cpu, unsigned view, unsigned rw, gla_t gla, const uint8_t *host,
 				 bool global)
 {
@@ -115,7 +123,7 @@ static inline void mmu_entry_put(struct cpu *cpu, unsigned view, unsigned rw, gl
 	e->tag = gla & PAGE_MASK;
 	e->host = (uintptr_t)host;
 	if (rw == TLB_WRITE)
-		cpu->tlb_written[mmu_written_at(e->host) / 8] |= (uint8_t)(1u << mmu_written_at(e->host) % 8);
+		mmu_written_note(cpu, e->host);
 	mmu_used_set(&cpu->tlb_used[global], id);
 	mmu_used_clear(&cpu->tlb_used[!global], id);
 }
@@ -126,8 +134,9 @@ void mmu_tlb_fill(struct cpu *cpu, gla_t gla, unsigned kind, unsigned view, cons
 /* Keep a translation for execution; NULL if there is none kept. */
 void mmu_exec_fill(struct cpu *cpu, gla_t gla, unsigned view, const struct mmu_walk *w);
 const struct cpu_exec *mmu_exec_find(const struct cpu *cpu, gla_t gla, unsigned view);
-/* Does the RAM page behind a writable host page hold translated code? */
-bool mmu_holds_code(struct cpu *cpu, const struct mem_page *page);
+/* The CPU is about to write to a writable page by an address that it keeps or has in hand: may it, without telling who
+ * has translated what is there (mem/coherence.h C2)? */
+bool mmu_write_right(struct cpu *cpu, const struct mem_page *page);
 
 /* Near entries are copies of TLB entries: they go whenever any of those does. */
 void mmu_near_clear(struct cpu *cpu);

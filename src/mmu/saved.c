@@ -87,12 +87,13 @@ void mmu_saved_take(struct cpu *cpu)
 	}
 }
 
-/* Does the page at this host address hold translated code? */
-static bool code_at(struct cpu *cpu, uint64_t host)
+/* May a write entry for the page at this host address be used again? */
+static bool right_to(struct cpu *cpu, uint64_t host)
 {
 	uint64_t off = host - (uintptr_t)mem_ram_base(cpu->mem);
+	const struct mem_page page = { .write = (uint8_t *)(uintptr_t)host, .is_ram = off < mem_ram_size(cpu->mem) };
 
-	return off < mem_ram_size(cpu->mem) && mem_code_map(cpu->mem)[off / PAGE];
+	return mmu_write_right(cpu, &page);
 }
 
 static void give_group(struct cpu *cpu, struct cpu_saved *s, unsigned group, unsigned view, unsigned rw)
@@ -102,7 +103,7 @@ static void give_group(struct cpu *cpu, struct cpu_saved *s, unsigned group, uns
 	for (uint32_t bits = s->bits[frame]; bits; bits &= bits - 1) {
 		const struct cpu_tlbe *e = &s->e[frame][__builtin_ctz(bits)];
 
-		if (rw != TLB_WRITE || !code_at(cpu, e->host))
+		if (rw != TLB_WRITE || right_to(cpu, e->host))
 			mmu_entry_put(cpu, view, rw, e->tag, (const uint8_t *)(uintptr_t)e->host, false);
 	}
 	frame_free(s, group);

@@ -90,11 +90,25 @@ static void large_clear(struct cpu *cpu)
 
 /* --- fill --- */
 
-bool mmu_holds_code(struct cpu *cpu, const struct mem_page *page)
+bool mmu_write_right(struct cpu *cpu, const struct mem_page *page)
 {
 	uint64_t off = (uint64_t)(page->write - mem_ram_base(cpu->mem));
 
-	return page->is_ram && mem_code_map(cpu->mem)[off / PAGE];
+	if (!page->is_ram)
+		return true;
+	mmu_written_note(cpu, (uintptr_t)page->write);
+	if (mem_shared(cpu->mem))
+		__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	return !mem_code_map(cpu->mem)[off / PAGE];
+}
+
+bool mmu_may_write(const struct cpu *cpu, uint64_t ram_off)
+{
+	uint64_t page = ram_off / PAGE;
+	uint32_t at = mmu_written_at((uintptr_t)(mem_ram_base(cpu->mem) + (ram_off & PAGE_MASK)));
+
+	return __atomic_load_n(&cpu->tlb_written[at / 8], __ATOMIC_RELAXED) >> at % 8 & 1 ||
+	       (cpu->window_written && __atomic_load_n(&cpu->window_written[page / 8], __ATOMIC_RELAXED) >> page % 8 & 1);
 }
 
 void mmu_tlb_fill(struct cpu *cpu, gla_t gla, unsigned kind, unsigned view, const struct mmu_walk *w,
@@ -107,7 +121,7 @@ void mmu_tlb_fill(struct cpu *cpu, gla_t gla, unsigned kind, unsigned view, cons
 	/* A walk for reading also tells whether writing needs anything more; a walk for writing allows reading too. */
 	if (!write)
 		write = w->dirty && (w->write || (view != VIEW_USER && !(cpu->s.cr0 & CR0_WP)));
-	write = write && page->write && !page->logged && !mmu_holds_code(cpu, page);
+	write = write && page->write && !page->logged && mmu_write_right(cpu, page);
 	if (!page->read && !write)
 		return;
 	if (w->shift > 12)

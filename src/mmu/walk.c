@@ -112,10 +112,11 @@ static void entry_read(struct cpu *cpu, gpa_t gpa, unsigned esize, struct entry 
 /* Set bits in an entry unless they are set; false if the entry is no longer what was read. */
 static bool entry_mark(struct cpu *cpu, const struct entry *e, unsigned esize, uint64_t mark)
 {
-	uint64_t off;
+	bool right;
 
 	if ((e->val & mark) == mark || !e->host)
 		return true;
+	right = mmu_write_right(cpu, &(struct mem_page){ .write = e->host, .is_ram = true });
 	if (esize == 8) {
 		uint64_t old = e->val;
 
@@ -129,9 +130,15 @@ static bool entry_mark(struct cpu *cpu, const struct entry *e, unsigned esize, u
 						 __ATOMIC_SEQ_CST))
 			return false;
 	}
-	off = (uint64_t)(e->host - mem_ram_base(cpu->mem));
-	if (mem_code_map(cpu->mem)[off / PAGE] && cpu->code_written)
-		cpu->code_written(cpu, off, esize);
+	if (!right) {
+		uint64_t off = (uint64_t)(e->host - mem_ram_base(cpu->mem));
+
+		mem_code_lock(cpu->mem);
+		mem_code_tell(cpu->mem, cpu->member, off, esize);
+		mem_code_unlock(cpu->mem);
+		if (cpu->code_written)
+			cpu->code_written(cpu, off, esize);
+	}
 	return true;
 }
 

@@ -40,8 +40,10 @@
 /* An address with the bias of a slot without a window: bit 62, the slot in bits 48 to 56, an address in window_none. */
 #define UNBORN (1ull << 62)
 #define UNBORN_SLOT 48
-/* Each page may cut two mappings; a process may have 65530 (vm.max_map_count). */
+/* Each page may cut two mappings; a process may have 65530 (vm.max_map_count). A process has 128 TiB of addresses. All
+ * vCPUs together have so many. */
 #define PAGES_MAX 20000u
+#define SLOTS_MAX 100u
 #define PIECE_PAGES 16u
 /* Timer interrupts in user mode before an address space gets windows, for each so many TSC ticks of a signal. */
 #define TICKS_ENOUGH 3
@@ -53,7 +55,7 @@
 #define LOADER_CREDIT 32u
 #define LOOK_EVERY 16u
 #define NS_PER_S 1000000000ull
-/* Eight times as many interrupts for each time that windows did not pay, or PAGES_MAX was not enough. */
+/* Eight times as many interrupts for each time that windows did not pay, or there were not enough of them. */
 #define SPENT_MAX 3
 /* TLB misses of a loader; doubled by each strike: windows were no use. That they did not pay counts three. What has no
  * RAM behind it it may touch REFUSED_MAX times. */
@@ -261,7 +263,7 @@ static void cut(struct cpu *cpu, gla_t gla, uint64_t size)
 	struct cpu_window *w = &cpu->window[cpu->ctx];
 	void *at = (void *)((gla & ~(size - 1)) + cpu->bias[gla >> SLOT_SHIFT]);
 
-	if (cpu->window_pages >= PAGES_MAX || reserve(at, size) == MAP_FAILED) {
+	if (cpu->window_pages >= cpu->window_pages_max || reserve(at, size) == MAP_FAILED) {
 		mmu_window_clear_all(cpu);
 		return;
 	}
@@ -320,7 +322,7 @@ static void turn_on(struct cpu *cpu)
 /* Is there room for another page, and does it pay? If not, the TLB does for a while. */
 static bool may_map(struct cpu *cpu, struct cpu_window *w)
 {
-	if (cpu->window_pages >= PAGES_MAX) {
+	if (cpu->window_pages >= cpu->window_pages_max) {
 		mmu_window_clear_all(cpu);
 		rest(cpu, w, cpu->window_use == WINDOW_ALWAYS);
 	} else if (cpu->window_use == WINDOW_ALWAYS || w->pages % LOOK_EVERY || pays(cpu, w)) {
@@ -374,6 +376,28 @@ void mmu_window_refused(struct cpu *cpu)
 	strike(cpu, 1);
 }
 
+/* Reserved, or taken from a context that is not the current one. NULL: there is none. */
+static uint8_t *new_slot(struct cpu *cpu)
+{
+	uint8_t *p = cpu->window_slots < cpu->window_slots_max ? reserve_slot() : NULL;
+
+	cpu->window_slots += p != NULL;
+	for (unsigned c = 0; !p && c < CPU_CTX; c++) {
+		struct cpu_window *w = &cpu->window[c];
+		unsigned n = 0;
+
+		while (n < WINDOW_SLOTS && w->host[n])
+			n++;
+		if (c == cpu->ctx || !n)
+			continue;
+		clear(cpu, w);
+		w->n = 0;
+		p = w->host[n - 1];
+		w->host[n - 1] = NULL;
+	}
+	return p;
+}
+
 /* Host address space for a slot of the current context. */
 static bool bear(struct cpu *cpu, unsigned slot)
 {
@@ -382,7 +406,7 @@ static bool bear(struct cpu *cpu, unsigned slot)
 
 	if (w->n == WINDOW_SLOTS)
 		return false;
-	host = w->host[w->n] ? w->host[w->n] : reserve_slot();
+	host = w->host[w->n] ? w->host[w->n] : new_slot(cpu);
 	if (!host)
 		return false;
 	w->slot[w->n] = (uint8_t)slot;
@@ -421,7 +445,7 @@ static bool whole(struct cpu *cpu, const struct mmu_walk *w, struct piece *p)
 		if (!page.is_ram || page.write != page.read || page.logged || page.read != mem_ram_base(cpu->mem) + at + k)
 			return false;
 	}
-	if (p->write && any_code(cpu, at, size))
+	if (p->write && any_code(cpu, at, size)) /* a first look; take_right() has the last */
 		return false;
 	p->gla &= ~(size - 1);
 	p->ram_off = at;
@@ -439,10 +463,20 @@ static void extend(struct cpu *cpu, gpa_t gpa, struct piece *p)
 		mem_lookup(cpu->mem, (gpa & PAGE_MASK) + k * PAGE, &page);
 		if (!page.is_ram || page.read != mem_ram_base(cpu->mem) + p->ram_off + p->size)
 			return;
-		if (p->write && (page.write != page.read || page.logged || mmu_holds_code(cpu, &page)))
+		if (p->write && (page.write != page.read || page.logged || any_code(cpu, p->ram_off + p->size, PAGE)))
 			return;
 		p->size += PAGE;
 	}
+}
+
+/* As mmu_write_right, of a piece. */
+static bool take_right(struct cpu *cpu, uint64_t ram_off, uint64_t size)
+{
+	for (uint64_t page = ram_off / PAGE; page < (ram_off + size) / PAGE; page++)
+		cpu->window_written[page / 8] |= (uint8_t)(1u << page % 8);
+	if (mem_shared(cpu->mem))
+		__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	return !any_code(cpu, ram_off, size);
 }
 
 static enum mmu_window_fault map_piece(struct cpu *cpu, const struct piece *p)
@@ -453,6 +487,8 @@ static enum mmu_window_fault map_piece(struct cpu *cpu, const struct piece *p)
 
 	if (!may_map(cpu, w))
 		return WINDOW_GUEST;
+	if (p->write && !take_right(cpu, p->ram_off, p->size))
+		return WINDOW_NOT;
 	if (mmap(at, p->size, PROT_READ | (p->write ? PROT_WRITE : 0), MAP_SHARED | MAP_FIXED | MAP_POPULATE,
 		 mem_ram_fd(cpu->mem), (off_t)p->ram_off) == MAP_FAILED) {
 		/* What was there may be gone all the same: nothing else may come to lie in the hole. */
@@ -463,13 +499,8 @@ static enum mmu_window_fault map_piece(struct cpu *cpu, const struct piece *p)
 	cpu->window_global |= p->global;
 	w->pages++;
 	cpu->window_pages++;
-	for (uint64_t k = 0; k < p->size; k += PAGE) {
-		uint64_t page = (p->ram_off + k) / PAGE;
-
+	for (uint64_t k = 0; k < p->size; k += PAGE)
 		*filter_word(w, p->gla + k, &bit) |= bit;
-		if (p->write)
-			cpu->window_written[page / 8] |= (uint8_t)(1u << page % 8);
-	}
 	return WINDOW_FILLED;
 }
 
@@ -478,7 +509,7 @@ static bool writable(struct cpu *cpu, const struct mmu_walk *w, const struct mem
 {
 	bool allowed = w->write || (cpu->view != VIEW_USER && !(cpu->s.cr0 & CR0_WP));
 
-	return allowed && page->write == page->read && !page->logged && !mmu_holds_code(cpu, page);
+	return allowed && page->write == page->read && !page->logged && mmu_write_right(cpu, page);
 }
 
 static enum mmu_window_fault look_and_map(struct cpu *cpu, gla_t gla, bool write)
@@ -532,7 +563,7 @@ void mmu_window_wanted(struct cpu *cpu)
 	bool same = cpu->window_wanted_ctx == cpu->ctx && mmu_window_on(cpu) && cpu->view == VIEW_USER;
 
 	cpu->window_wanted = 0;
-	if (!same || cpu->window_pages >= PAGES_MAX || unborn(cpu, gla >> SLOT_SHIFT))
+	if (!same || cpu->window_pages >= cpu->window_pages_max || unborn(cpu, gla >> SLOT_SHIFT))
 		return;
 	/* Not as a write, which might set D of a page that nobody writes to: the guest has set it if the page was for that.
 	 * A may be set early (SDM vol 3 4.8). What this finds not mapped is not wanted again. */
@@ -592,6 +623,7 @@ void mmu_window_init(struct cpu *cpu, enum mmu_window_use use)
 	int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
 	void *written = mmap(NULL, written_size(cpu), PROT_READ | PROT_WRITE, flags, -1, 0);
 
+	mmu_window_share(cpu, 1);
 	cpu->window_none = reserve_slot();
 	cpu->window_written = written == MAP_FAILED ? NULL : written;
 	cpu->window_use = cpu->window_none && cpu->window_written ? (uint8_t)use : WINDOW_NEVER;
@@ -599,6 +631,14 @@ void mmu_window_init(struct cpu *cpu, enum mmu_window_use use)
 	for (unsigned k = 0; k < ARRAY_LEN(cpu->bias); k++)
 		cpu->bias[k] = unborn_bias(cpu, k);
 	mmu_window_thread(cpu);
+}
+
+void mmu_window_share(struct cpu *cpu, unsigned ncpus)
+{
+	cpu->window_pages_max = PAGES_MAX / ncpus;
+	cpu->window_slots_max = SLOTS_MAX / ncpus - 1;
+	if (!cpu->window_slots_max)
+		cpu->window_use = WINDOW_NEVER;
 }
 
 void mmu_window_thread(struct cpu *cpu)

@@ -49,11 +49,11 @@ void vcpu_alarm_begin(struct vcpu *v)
 
 	ev.sigev_value.sival_ptr = v;
 	ev._sigev_un._tid = gettid();
-	v->keeper = !loop_is_stepped(v->cfg.loop) && !sigaction(SIGVTALRM, &sa, NULL) && unblock() &&
+	v->keeper = !v->cfg.number && !loop_is_stepped(v->cfg.loop) && !sigaction(SIGVTALRM, &sa, NULL) && unblock() &&
 	            !timer_create(CLOCK_MONOTONIC, &ev, &v->alarm);
 	if (v->keeper)
 		loop_set_keeper(v->cfg.loop, vcpu_alarm, v);
-	else
+	else if (!v->cfg.number)
 		log_at(LOG_DEBUG, "vcpu: no timer signal on this host, the I/O thread keeps the time");
 }
 

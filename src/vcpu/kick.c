@@ -33,13 +33,15 @@ void vcpu_request(struct vcpu *v, uint32_t bits)
 
 static bool something_to_do(const struct cpu *cpu)
 {
+	if (cpu->s.wait_sipi)
+		return __atomic_load_n(&cpu->request, __ATOMIC_SEQ_CST);
 	return __atomic_load_n(&cpu->request, __ATOMIC_SEQ_CST) || (cpu->s.nmi_pending && !cpu->s.nmi_blocked) ||
 	       (__atomic_load_n(&cpu->intr, __ATOMIC_SEQ_CST) && cpu->s.rflags & FL_IF);
 }
 
 static void tell_halted(struct vcpu *v)
 {
-	if (v->cpu->s.rflags & FL_IF || !v->cfg.halted || something_to_do(v->cpu))
+	if (v->cpu->s.wait_sipi || v->cpu->s.rflags & FL_IF || !v->cfg.halted || something_to_do(v->cpu))
 		return;
 	loop_lock(v->cfg.loop);
 	v->cfg.halted(v->cfg.opaque);
@@ -86,8 +88,10 @@ void vcpu_sleep(struct vcpu *v)
 	cpu_fpu_park(v->cpu);
 	tell_halted(v);
 	v->cpu->stats.count[STAT_SLEEPS]++;
+	mem_member_away(&v->member);
 	for (doze(v); take_alarm(v); doze(v))
 		loop_keep_timers(v->cfg.loop);
+	mem_member_back(&v->member);
 	note_sleep(v, began);
 }
 
@@ -138,6 +142,20 @@ void vcpu_request_reset(struct vcpu *v, bool init)
 	if (!init)
 		v->init_reset = false;
 	vcpu_request(v, REQ_RESET);
+}
+
+/* Of an INIT and a start-up message that come one after the other before the thread looks, both count; a message before
+ * the INIT does not. */
+void vcpu_init(struct vcpu *v)
+{
+	__atomic_fetch_and(&v->cpu->request, ~(uint32_t)REQ_SIPI, __ATOMIC_SEQ_CST);
+	vcpu_request_reset(v, true);
+}
+
+void vcpu_sipi(struct vcpu *v, uint8_t vector)
+{
+	__atomic_store_n(&v->sipi_vector, vector, __ATOMIC_SEQ_CST);
+	vcpu_request(v, REQ_SIPI);
 }
 
 void vcpu_request_stop(struct vcpu *v)

@@ -54,6 +54,19 @@ static void run_timers(struct vcpu *v)
 		cpu_kick(cpu);
 }
 
+/* SDM vol 3 9.4.4: only who waits for it takes the message. */
+static void start_up(struct vcpu *v)
+{
+	struct cpu *cpu = v->cpu;
+	uint8_t vector = __atomic_load_n(&v->sipi_vector, __ATOMIC_SEQ_CST);
+
+	if (!cpu->s.wait_sipi)
+		return;
+	cpu->s.wait_sipi = false;
+	cpu_set_seg_real(cpu, SEG_CS, (uint16_t)(vector << 8));
+	cpu->s.rip = 0;
+}
+
 /* False: stop. */
 static bool do_requests(struct vcpu *v)
 {
@@ -69,8 +82,12 @@ static bool do_requests(struct vcpu *v)
 		mmu_flush_all(cpu);
 	if (req & REQ_TIMERS)
 		run_timers(v);
-	if (req & REQ_CODE)
+	if (req & REQ_CODE) {
+		mem_member_answer(&v->member);
 		vcpu_drain_code(v);
+	}
+	if (req & REQ_SIPI)
+		start_up(v);
 	if (req & REQ_NMI)
 		cpu->s.nmi_pending = true;
 	if (req & REQ_IGNNE)
@@ -95,6 +112,7 @@ static void caught(struct vcpu *v)
 {
 	struct cpu *cpu = v->cpu;
 	stats_enter(&cpu->stats, PHASE_RUNLOOP);
+	mem_alone_end(&v->member);
 	xlate_sync(v->xlate);
 	if (cpu->s.ignne)
 		vcpu_ferr_after(v);
@@ -243,6 +261,8 @@ static void turn(struct vcpu *v)
 		deliver(v);
 	else if (v->ignore_x87)
 		ignoring_instruction(v);
+	else if (cpu->s.wait_sipi)
+		vcpu_sleep(v);
 	else if (cpu->s.pending_dbg && !cpu->s.shadow_ss)
 		pending_debug(v);
 	else if (take_interrupt(v))

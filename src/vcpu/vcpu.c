@@ -10,6 +10,9 @@
 
 #include "vcpu/vcpu_int.h"
 
+/* The vCPU of this thread: a chip that is asked by an access knows no other way whose it is. */
+static __thread struct vcpu *current;
+
 void vcpu_triple_fault(struct vcpu *v)
 {
 	cpu_fpu_park(v->cpu);
@@ -23,19 +26,18 @@ void vcpu_triple_fault(struct vcpu *v)
 
 void vcpu_drain_code(struct vcpu *v)
 {
-	struct { uint64_t off, len; } ring[VCPU_CODE_RING];
+	struct mem_told told[MEM_TOLD_MAX];
+	unsigned n = mem_member_told(&v->member, told);
+
+	if (!n)
+		return;
 	cpu_fpu_park(v->cpu);
-	pthread_mutex_lock(&v->code_lock);
-	unsigned n = v->ncode;
-	memcpy(ring, v->code_ring, sizeof(ring));
-	v->ncode = 0;
-	pthread_mutex_unlock(&v->code_lock);
-	if (n > VCPU_CODE_RING) {
+	if (told[0].len == UINT64_MAX) {
 		xlate_flush(v->xlate);
 		return;
 	}
 	for (unsigned k = 0; k < n; k++)
-		xlate_invalidate(v->xlate, ring[k].off, ring[k].len);
+		xlate_invalidate(v->xlate, told[k].off, told[k].len);
 }
 
 static void map_changed(void *opaque)
@@ -43,18 +45,46 @@ static void map_changed(void *opaque)
 	vcpu_request(opaque, REQ_FLUSH);
 }
 
-static void code_written(void *opaque, uint64_t off, uint64_t len)
+/* --- as a member of mem/coherence.h --- */
+
+static void call(void *opaque)
+{
+	vcpu_request(opaque, REQ_CODE);
+}
+
+static bool may_write(void *opaque, uint64_t off)
+{
+	const struct vcpu *v = opaque;
+
+	return mmu_may_write(v->cpu, off);
+}
+
+static bool keeps(void *opaque, uint64_t off)
+{
+	const struct vcpu *v = opaque;
+
+	return xlate_keeps(v->xlate, off);
+}
+
+static void withdraw(void *opaque, uint64_t off)
 {
 	struct vcpu *v = opaque;
-	pthread_mutex_lock(&v->code_lock);
-	if (v->ncode < VCPU_CODE_RING) {
-		v->code_ring[v->ncode].off = off;
-		v->code_ring[v->ncode].len = len;
+
+	if (off != UINT64_MAX) {
+		mmu_protect_code(v->cpu, off);
+		return;
 	}
-	if (v->ncode <= VCPU_CODE_RING)
-		v->ncode++;
-	pthread_mutex_unlock(&v->code_lock);
-	vcpu_request(v, REQ_CODE);
+	for (off = 0; off < mem_ram_size(v->cfg.mem); off += 4096)
+		if (mmu_may_write(v->cpu, off))
+			mmu_protect_code(v->cpu, off);
+}
+
+static void join(struct vcpu *v)
+{
+	v->member = (struct mem_member){ .opaque = v, .call = call, .may_write = may_write, .keeps = keeps,
+		.withdraw = withdraw };
+	mem_join(v->cfg.mem, &v->member);
+	v->cpu->member = &v->member;
 }
 
 /* Their code uses SHRX. */
@@ -73,10 +103,12 @@ static enum mmu_window_use window_use(enum vcpu_mode mode)
 struct vcpu *vcpu_new(const struct vcpu_config *cfg, struct err *err)
 {
 	struct vcpu *v = xalloc(sizeof(*v));
+	char name[16];
+
 	v->cfg = *cfg;
+	v->cfg.count = MAX(cfg->count, 1u);
 	if (cfg->hooks)
 		v->hooks = *cfg->hooks;
-	pthread_mutex_init(&v->code_lock, NULL);
 	v->cpu = xlate_arena_new(err);
 	if (!v->cpu)
 		goto fail;
@@ -84,17 +116,21 @@ struct vcpu *vcpu_new(const struct vcpu_config *cfg, struct err *err)
 	v->cpu->mem = cfg->mem;
 	v->cpu->model = cfg->model;
 	v->cpu->vcpu = v;
+	v->cpu->number = cfg->number;
+	v->cpu->apic_id = cpuid_apic_id(&cfg->model->topology, cfg->number);
+	v->cpu->tsc_zero = cfg->tsc_zero;
 	cpu_reset(v->cpu, false);
 	mmu_init(v->cpu);
 	mmu_window_init(v->cpu, window_use(cfg->mode));
+	mmu_window_share(v->cpu, v->cfg.count);
 	v->xlate = xlate_new(v->cpu, err);
 	if (!v->xlate || (cfg->perf_map && xlate_perf_map(v->xlate, err) < 0))
 		goto fail;
-	mem_set_listener(cfg->mem, &(struct mem_listener){
-		.opaque = v, .changed = map_changed, .code_written = code_written,
-	});
+	mem_add_listener(cfg->mem, &(struct mem_listener){ .opaque = v, .changed = map_changed });
+	join(v);
+	snprintf(name, sizeof(name), "cpu%u", cfg->number);
 	if (cfg->states)
-		state_set_add(cfg->states, "cpu0", &cpu_state_type, &v->cpu->s, NULL, NULL);
+		state_set_add(cfg->states, name, &cpu_state_type, &v->cpu->s, NULL, NULL);
 	return v;
 fail:
 	vcpu_free(v);
@@ -110,7 +146,6 @@ void vcpu_free(struct vcpu *v)
 	if (v->cpu)
 		mmu_window_fini(v->cpu);
 	xlate_arena_free(v->cpu);
-	pthread_mutex_destroy(&v->code_lock);
 	free(v);
 }
 
@@ -118,14 +153,20 @@ static void *thread_main(void *arg)
 {
 	struct vcpu *v = arg;
 	struct err err;
-	pthread_setname_np(pthread_self(), "vcpu0");
+	char name[16];
+
+	snprintf(name, sizeof(name), "vcpu%u", v->cfg.number);
+	pthread_setname_np(pthread_self(), name);
+	current = v;
 	if (xlate_thread_init(v->xlate, &err) < 0) {
 		log_at(LOG_ERROR, "vcpu: %s", err.msg);
 		return NULL;
 	}
 	vcpu_stats_thread_begin(v);
 	vcpu_alarm_begin(v);
+	mem_member_back(&v->member);
 	vcpu_loop(v);
+	mem_member_away(&v->member);
 	vcpu_alarm_end(v);
 	vcpu_stats_thread_end(v);
 	xlate_thread_fini(v->xlate);
@@ -160,9 +201,29 @@ void vcpu_stop(struct vcpu *v)
 void vcpu_forget_page(struct vcpu *v, gpa_t page)
 {
 	uint64_t off = mem_ram_offset(v->cfg.mem, page);
-	if (off != UINT64_MAX)
-		code_written(v, off & ~4095ull, 4096);
+	if (off != UINT64_MAX) {
+		mem_code_lock(v->cfg.mem);
+		mem_code_tell(v->cfg.mem, NULL, off & ~4095ull, 4096);
+		mem_code_unlock(v->cfg.mem);
+	}
 	vcpu_request(v, REQ_FLUSH);
+}
+
+void vcpu_tsc_zero(struct vcpu *v, uint64_t tsc)
+{
+	v->cpu->tsc_zero = tsc;
+}
+
+unsigned vcpu_current(void)
+{
+	return current ? current->cfg.number : 0;
+}
+
+bool vcpu_is_halted(const struct vcpu *v)
+{
+	const struct cpu_state *s = &v->cpu->s;
+
+	return s->wait_sipi || (s->halted && !(s->rflags & FL_IF));
 }
 
 struct cpu *vcpu_cpu(struct vcpu *v)

@@ -26,6 +26,8 @@ struct vcpu_config {
 	const struct cpu_model *model;
 	const struct cpu_hooks *hooks; /* APIC's side; copied */
 	struct state_set *states;
+	unsigned number, count; /* of this CPU, from 0 on, and how many there are; count 0: 1 */
+	uint64_t tsc_zero; /* 0, or see vcpu_tsc_zero() */
 	void *opaque;
 	/* Take the vector of the interrupt to deliver (PIC/APIC acknowledge); -1: spurious, none. Called by the vCPU thread
 	 * with the device lock held; leaves vector registers alone. */
@@ -58,6 +60,14 @@ void vcpu_ask_ignne(struct vcpu *v);
 /* Reset (or INIT) before the next instruction. Any thread, also from device callbacks of the vCPU thread itself. When
  * hard, on_reset of the board ran already. */
 void vcpu_request_reset(struct vcpu *v, bool init);
+/* INIT: the CPU resets; unless it is number 0, it then waits for a start-up message, which lets it begin in real mode
+ * at vector << 12 (SDM vol 3 9.4.4). Any thread. */
+void vcpu_init(struct vcpu *v);
+void vcpu_sipi(struct vcpu *v, uint8_t vector);
+/* Number of the vCPU whose thread calls; 0 for other threads. */
+unsigned vcpu_current(void);
+/* Does the CPU sleep in a way that no interrupt ends? A guess unless its thread does not run. */
+bool vcpu_is_halted(const struct vcpu *v);
 /* Drop what was derived from a guest-physical page (translated code, TLB entries) before the next instruction. Any
  * thread. */
 void vcpu_forget_page(struct vcpu *v, gpa_t page);
@@ -65,6 +75,8 @@ void vcpu_forget_page(struct vcpu *v, gpa_t page);
 void vcpu_request_stop(struct vcpu *v);
 /* The architectural state; only while the thread does not run guest code. */
 struct cpu *vcpu_cpu(struct vcpu *v);
+/* The host's TSC at which the guest's is 0 after a reset: the same for all CPUs of a machine. Not running. */
+void vcpu_tsc_zero(struct vcpu *v, uint64_t tsc);
 /* For the APIC's deadline timer: ns of loop time at which the guest's TSC reaches tsc. */
 uint64_t vcpu_tsc_to_ns(struct vcpu *v, uint64_t tsc);
 /* One-line and full dumps of the guest's state to buf, for error reports. */

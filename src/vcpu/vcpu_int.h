@@ -11,11 +11,10 @@
 #include <time.h>
 
 #include "insn/insn.h"
+#include "mem/coherence.h"
 #include "mmu/mmu.h"
 #include "vcpu/vcpu.h"
 #include "xlate/xlate.h"
-
-#define VCPU_CODE_RING 64
 
 struct vcpu {
 	struct vcpu_config cfg;
@@ -34,10 +33,8 @@ struct vcpu {
 	uint32_t sleeping;      /* futex: 1 while the thread waits in HLT */
 	uint64_t since, slept;  /* ns of guest time: a second or more is looked at, and the part of it spent in HLT */
 	bool init_reset;
-	/* RAM ranges with translated code that devices wrote; under code_lock */
-	pthread_mutex_t code_lock;
-	struct { uint64_t off, len; } code_ring[VCPU_CODE_RING];
-	unsigned ncode;
+	uint8_t sipi_vector;    /* of REQ_SIPI */
+	struct mem_member member;
 };
 
 /* loop.c: run until asked to stop. */
@@ -52,6 +49,7 @@ int vcpu_ack(struct vcpu *v);
 /* vcpu.c: likewise; they park the FPU. */
 void vcpu_triple_fault(struct vcpu *v);
 void vcpu_drain_code(struct vcpu *v);
+
 
 /* ferr.c: x87 errors with CR0.NE = 0. A waiting instruction found one pending; the guest asked for IGNNE#; flags aside
  * before an instruction that ignores them; after one instruction, or its exception, while IGNNE# is on */

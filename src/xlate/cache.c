@@ -5,7 +5,7 @@
  * runs full: a block that dies before only becomes unreachable.
  *
  * I1  by_host is ordered by host_off and by the order of cold code.
- * I2  A page with a block on it is marked in mem_code_map. One may be marked without a block if its translation came
+ * I2  A page with a block on it is marked (mem/coherence.h). One may be marked without a block if its translation came
  *     to nothing; that ends with the next translation.
  */
 #include "xlate/xlate_int.h"
@@ -44,13 +44,26 @@ static void part(const struct block *b, unsigned i, uint64_t *first, uint64_t *l
 void xlate_cache_mark(struct xlate *x, uint64_t off)
 {
 	uint64_t page = off >> 12;
-	uint8_t *map = mem_code_map(x->mem);
-	if (off == UINT64_MAX || page >= x->npages || map[page])
+	if (off == UINT64_MAX || page >= x->npages || x->pages[page].marked)
 		return;
-	__atomic_store_n(&map[page], 1, __ATOMIC_RELAXED);
+	__atomic_store_n(&x->pages[page].marked, true, __ATOMIC_SEQ_CST);
+	mem_code_hold(x->mem, x->cpu->member, off);
 	mmu_protect_code(x->cpu, page << 12);
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	x->marked[x->nmarked++] = page;
+}
+
+static void release(struct xlate *x, uint64_t page)
+{
+	if (!x->pages[page].marked)
+		return;
+	mem_code_release(x->mem, page << 12);
+	__atomic_store_n(&x->pages[page].marked, false, __ATOMIC_SEQ_CST);
+}
+
+bool xlate_keeps(const struct xlate *x, uint64_t off)
+{
+	return off >> 12 < x->npages && __atomic_load_n(&x->pages[off >> 12].marked, __ATOMIC_SEQ_CST);
 }
 
 /* What was marked for a translation that a guest exception ended. */
@@ -59,7 +72,7 @@ static void unmark(struct xlate *x)
 	while (x->nmarked) {
 		uint64_t page = x->marked[--x->nmarked];
 		if (!x->pages[page].list)
-			mem_code_map(x->mem)[page] = 0;
+			release(x, page);
 	}
 }
 
@@ -70,7 +83,7 @@ static void add_to_page(struct xlate *x, struct block *b, unsigned i)
 		return;
 	struct code_page *cp = &x->pages[page];
 	part(b, i, &first, &last);
-	dassert(mem_code_map(x->mem)[page]);
+	dassert(cp->marked);
 	b->next_page[i] = cp->list;
 	cp->list = b;
 	cp->granules |= granules(first, last);
@@ -222,7 +235,7 @@ static void recount(struct xlate *x, uint64_t page)
 		cp->granules |= granules(first, last);
 	}
 	if (!cp->list)
-		mem_code_map(x->mem)[page] = 0;
+		release(x, page);
 }
 
 static void written_in_page(struct xlate *x, uint64_t page, uint64_t first, uint64_t last)
@@ -262,8 +275,9 @@ void xlate_cache_flush(struct xlate *x)
 			uint64_t page = x->by_host[i]->ram[k] >> 12;
 			if (x->by_host[i]->ram[k] == UINT64_MAX || page >= x->npages)
 				continue;
-			x->pages[page] = (struct code_page){ 0 };
-			mem_code_map(x->mem)[page] = 0;
+			x->pages[page].list = NULL;
+			x->pages[page].granules = 0;
+			release(x, page);
 		}
 	unmark(x);
 	memset(x->hash, 0, sizeof(*x->hash) << HASH_BITS);

@@ -310,13 +310,20 @@ void xlate_lower_map(struct tr *t)
 		.guest = (t->rip - t->b->rip) & 0xfff, .len = d->in.len & 15, .x87_op = xlate_x87_opcode(d) & 0x7ff };
 }
 
+/* XCHG locks without being told: SDM vol 2. */
+static bool locks(const struct dec *d)
+{
+	return d->lock || (d->enc == ENC_LEGACY && !d->map && (d->opcode & 0xfe) == 0x86);
+}
+
 /* What the thunks in C are told. */
 static uint32_t describe(const struct tr *t, const struct access *a)
 {
 	const struct dec *d = &t->dec[t->i];
 	uint32_t desc = a->size | (a->store ? DESC_WRITE : 0) | (a->load ? DESC_LOAD : 0) |
 		(a->at.seg == SEG_SS ? DESC_SS : 0) | (uint32_t)a->at.seg << DESC_SEG_SHIFT |
-		(d->aligned ? DESC_ALIGNED : 0) | (d->waits ? DESC_WAITS : 0);
+		(d->aligned ? DESC_ALIGNED : 0) | (d->waits ? DESC_WAITS : 0) |
+		(a->load && a->store && locks(d) ? DESC_LOCK : 0);
 	if (d->mask_k)
 		desc |= (uint32_t)d->mask_k << DESC_K_SHIFT | (uint32_t)d->mask_elem << DESC_ELEM_SHIFT |
 			(d->mask_any ? DESC_ANY : 0) | (uint32_t)d->mask_tuple << DESC_TUPLE_SHIFT;

@@ -242,6 +242,17 @@ static void look_for_loader(struct cpu *cpu)
 		mmu_window_missed(cpu);
 }
 
+/* An operand that has no one address to lock: until the commit the other CPUs stand still (mem/coherence.h C6). */
+static void *locked_raise(struct cpu *cpu, gla_t gla, uint32_t desc)
+{
+	void *p;
+	mem_alone_begin(cpu->member);
+	p = mmu_slow_raise(cpu, gla, desc & DESC_SIZE, desc_kind(desc), desc & DESC_LOAD);
+	if (!cpu->bounce_len)
+		mem_alone_end(cpu->member);
+	return p;
+}
+
 void *xlate_slow(struct cpu *cpu, gla_t gla, uint32_t desc)
 {
 	stats_enter(&cpu->stats, PHASE_MISS);
@@ -254,6 +265,8 @@ void *xlate_slow(struct cpu *cpu, gla_t gla, uint32_t desc)
 		insn_align_raise(cpu, gla, desc & DESC_SIZE);
 	void *p = desc >> DESC_K_SHIFT & 7 ? masked_operand_raise(cpu, gla, desc)
 	                                   : mmu_slow_raise(cpu, gla, desc & DESC_SIZE, desc_kind(desc), desc & DESC_LOAD);
+	if (desc & DESC_LOCK && cpu->bounce_len && cpu->member && mem_shared(cpu->mem))
+		p = locked_raise(cpu, gla, desc);
 	cpu->host_pc = 0;
 	if (!cpu->fpu_live)
 		cpu_fpu_load(cpu);
@@ -282,6 +295,7 @@ int xlate_commit(struct cpu *cpu, uint64_t next_rip)
 {
 	stats_enter(&cpu->stats, PHASE_COMMIT);
 	mmu_commit(cpu);
+	mem_alone_end(cpu->member);
 	if (cpu->bounce_exit) {
 		cpu->stats.count[STAT_EXIT_CODE]++;
 		cpu->bounce_exit = false;

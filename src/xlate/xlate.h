@@ -42,6 +42,8 @@ void xlate_flush(struct xlate *x);
 void xlate_shrink(struct xlate *x);
 /* RAM [off, off+len) was written from outside the vCPU (DMA): drop translations of it. */
 void xlate_invalidate(struct xlate *x, uint64_t off, uint64_t len);
+/* Any thread: are there translations of the RAM page at off, or in the making? */
+bool xlate_keeps(const struct xlate *x, uint64_t off);
 void xlate_usage(const struct xlate *x, struct xlate_usage *u);
 
 /* Signal handling of the calling thread, for faults of translated code. */

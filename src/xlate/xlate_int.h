@@ -3,6 +3,7 @@
 #ifndef XLATE_XLATE_INT_H
 #define XLATE_XLATE_INT_H
 
+#include "mem/coherence.h"
 #include "mem/mem.h"
 #include "mmu/mmu.h"
 #include "xlate/decode.h"
@@ -115,6 +116,7 @@ enum gate { GATE_NONE, GATE_PAGE, GATE_CHECKED };
 struct code_page {
 	struct block *list;
 	uint64_t granules; /* 64-byte pieces of the page that hold code */
+	bool marked;       /* by this translator; other threads look */
 };
 
 /* A compiler's run makes 300,000 blocks. */
@@ -210,6 +212,7 @@ enum { NEAR_ABS = 16, NEAR_FS, NEAR_GS };
 #define DESC_ALIGNED (1u << 25)
 #define DESC_WAITS (1u << 26)
 #define DESC_ANY (1u << 27)
+#define DESC_LOCK (1u << 30) /* read and written as one */
 #define DESC_TUPLE_SHIFT 28 /* 2 bits, with DESC_ANY: log2 of the elements in memory */
 
 /* A memory operand of the guest's: [base + index * scale + disp], in a segment, with addresses of adsize bytes; the

@@ -124,7 +124,7 @@ void board_step(struct board *b, uint64_t ns)
 
 bool board_intr(struct board *b)
 {
-	return vcpu_cpu(b->pc->vcpu)->intr;
+	return vcpu_cpu(b->pc->cpu[0].vcpu)->intr;
 }
 
 bool board_wait(struct board *b, uint64_t ns)
@@ -141,7 +141,7 @@ int board_ack(struct board *b)
 	int vector;
 
 	loop_lock(b->pc->loop);
-	vector = pc_ack(b->pc);
+	vector = pc_ack(&b->pc->cpu[0]);
 	loop_unlock(b->pc->loop);
 	return vector;
 }

@@ -299,8 +299,8 @@ static void x87_errors(void **state)
 		board_eoi(b, 0x2d);
 		assert_false(board_intr(b));
 		board_out(b, 0xf0, 0, 1);
-		assert_int_equal(vcpu_cpu(b->pc->vcpu)->request & REQ_IGNNE, REQ_IGNNE);
-		vcpu_cpu(b->pc->vcpu)->request = 0;
+		assert_int_equal(vcpu_cpu(b->pc->cpu[0].vcpu)->request & REQ_IGNNE, REQ_IGNNE);
+		vcpu_cpu(b->pc->cpu[0].vcpu)->request = 0;
 	}
 }
 

@@ -35,7 +35,7 @@ static void fill(struct cpu *cpu)
 /* True: the chip took it. Fails the test if a register changed. */
 static bool try_poke(struct board *b, struct poke p)
 {
-	struct cpu *cpu = vcpu_cpu(b->pc->vcpu);
+	struct cpu *cpu = vcpu_cpu(b->pc->cpu[0].vcpu);
 	static uint8_t before[sizeof(cpu->fpu)];
 	bool done;
 
@@ -58,7 +58,7 @@ static uint64_t value(void)
 
 static void start(struct board *b)
 {
-	struct cpu *cpu = vcpu_cpu(b->pc->vcpu);
+	struct cpu *cpu = vcpu_cpu(b->pc->cpu[0].vcpu);
 
 	srand(1);
 	log_set_level(LOG_INFO);
@@ -135,7 +135,7 @@ static void windows(void **state)
 static void msrs(void **state)
 {
 	struct board *b = *state;
-	struct cpu *cpu = vcpu_cpu(b->pc->vcpu);
+	struct cpu *cpu = vcpu_cpu(b->pc->cpu[0].vcpu);
 	unsigned taken = 0;
 
 	start(b);

@@ -161,7 +161,7 @@ static void kbc(struct board *b, unsigned command, int data)
 static void warm_resets(void **state)
 {
 	struct board *b = *state;
-	uint32_t *request = &vcpu_cpu(b->pc->vcpu)->request;
+	uint32_t *request = &vcpu_cpu(b->pc->cpu[0].vcpu)->request;
 	static const struct { uint16_t port; uint8_t val; } ways[] = { { 0x64, 0xfe }, { 0x92, 3 }, { 0xcf9, 4 } };
 
 	for (unsigned k = 0; k < 2 * ARRAY_LEN(ways); k++) {

@@ -24,7 +24,7 @@ static void hear(void *opaque, uint64_t off, uint64_t len)
 
 static void watch(struct board *b)
 {
-	mem_set_listener(b->pc->mem, &(struct mem_listener){ .code_written = hear });
+	mem_add_listener(b->pc->mem, &(struct mem_listener){ .code_written = hear });
 	memset(mem_code_map(b->pc->mem), 1, RAM_END / 4096);
 	memcpy(seen.was, mem_ram_base(b->pc->mem), RAM_END);
 	memset(seen.told, 0, RAM_END);

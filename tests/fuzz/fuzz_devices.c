@@ -73,11 +73,11 @@ static void locked(struct input *in, struct pc *pc, unsigned op)
 	if (op == 0)
 		i8042_key(pc->i8042, codes, 4);
 	else if (op == 1)
-		lapic_msr_write(pc->lapic, codes[0] & 1 ? 0x800u + codes[1] : codes[0] & 2 ? 0x6e0 : 0x1b, &val);
+		lapic_msr_write(pc->cpu[0].lapic, codes[0] & 1 ? 0x800u + codes[1] : codes[0] & 2 ? 0x6e0 : 0x1b, &val);
 	else if (op == 2)
-		lapic_msr_read(pc->lapic, 0x800u + codes[1], &val);
+		lapic_msr_read(pc->cpu[0].lapic, 0x800u + codes[1], &val);
 	else if (op == 3)
-		lapic_ack(pc->lapic);
+		lapic_ack(pc->cpu[0].lapic);
 	else
 		pc_reset_chips(pc);
 	loop_unlock(pc->loop);

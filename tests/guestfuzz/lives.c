@@ -62,11 +62,11 @@ static void *watch(void *opaque)
 			ns_of(CLOCK_MONOTONIC) - at > 20 * l->cfg->patience * NS_PER_S;
 
 		if (since && late) {
-			struct cpu *cpu = vcpu_cpu(l->m.pc->vcpu);
+			struct cpu *cpu = vcpu_cpu(l->m.pc->cpu[0].vcpu);
 			unsigned where = cpu->stats.where;
 			char state[4096];
 
-			vcpu_dump(l->m.pc->vcpu, state, sizeof(state));
+			vcpu_dump(l->m.pc->cpu[0].vcpu, state, sizeof(state));
 			fprintf(stderr, "hang: no answer to a stop, in %s %u (as it is now: %s)\n",
 				where < STATS_OPS ? "helper" : "phase", where < STATS_OPS ? where : where - STATS_OPS, state);
 			abort();
@@ -80,7 +80,7 @@ static void stop(struct lives *l)
 {
 	__atomic_store_n(&l->stopping_at, ns_of(CLOCK_MONOTONIC), __ATOMIC_SEQ_CST);
 	__atomic_store_n(&l->stopping, ns_of(CLOCK_PROCESS_CPUTIME_ID), __ATOMIC_SEQ_CST);
-	vcpu_stop(l->m.pc->vcpu);
+	vcpu_stop(l->m.pc->cpu[0].vcpu);
 	__atomic_store_n(&l->stopping, 0, __ATOMIC_SEQ_CST);
 }
 
@@ -169,12 +169,12 @@ static void write_guest(struct lives *l, struct rng *r)
 	tables_write(g);
 	devices_prepare(g, pc);
 	fill_media(l);
-	tables_set_cpu(g, vcpu_cpu(pc->vcpu));
+	tables_set_cpu(g, vcpu_cpu(pc->cpu[0].vcpu));
 	loop_lock(pc->loop);
 	mem_dma_written(pc->mem, 0, GUEST_RAM);
 	loop_unlock(pc->loop);
 	if (chance(&g->r, 4)) /* through the reset vector */
-		vcpu_request_reset(pc->vcpu, false);
+		vcpu_request_reset(pc->cpu[0].vcpu, false);
 }
 
 static void look_at_screen(struct pc *pc)
@@ -215,7 +215,7 @@ static bool over(struct pc *pc)
 static void attend(struct lives *l, struct rng *r)
 {
 	struct pc *pc = l->m.pc;
-	const uint64_t *nmis = &vcpu_cpu(pc->vcpu)->stats.count[STAT_NMIS];
+	const uint64_t *nmis = &vcpu_cpu(pc->cpu[0].vcpu)->stats.count[STAT_NMIS];
 	uint64_t now = ns_of(CLOCK_PROCESS_CPUTIME_ID), end = now + LIFE_NS, stuck = now + STUCK_NS, seen = *nmis;
 	uint64_t late = ns_of(CLOCK_MONOTONIC) + LIFE_CLOCK_NS;
 
@@ -227,7 +227,7 @@ static void attend(struct lives *l, struct rng *r)
 		seen = got;
 
 		if (chance(r, 80))
-			vcpu_nmi(pc->vcpu);
+			vcpu_nmi(pc->cpu[0].vcpu);
 		if (chance(r, 5))
 			press_key(pc, r);
 		if (chance(r, 3))
@@ -247,17 +247,17 @@ static void live(struct lives *l, struct rng *r)
 	struct err err;
 
 	write_guest(l, r);
-	must(vcpu_start(pc->vcpu, &err) == 0);
+	must(vcpu_start(pc->cpu[0].vcpu, &err) == 0);
 	attend(l, r);
 	stop(l);
 	l->t->lives++;
 	l->t->ends[pc->reset_wanted ? (pc->reset_is_triple ? PC_TRIPLE_FAULT : PC_RESET) : pc->end]++;
-	confined_check(vcpu_cpu(pc->vcpu), pc->mem);
+	confined_check(vcpu_cpu(pc->cpu[0].vcpu), pc->mem);
 }
 
 static void count(struct lives *l)
 {
-	const struct stats *st = &vcpu_cpu(l->m.pc->vcpu)->stats;
+	const struct stats *st = &vcpu_cpu(l->m.pc->cpu[0].vcpu)->stats;
 
 	for (unsigned k = 0; k < STAT_COUNT; k++)
 		l->t->count[k] += st->count[k];
@@ -287,7 +287,7 @@ static void dump(void *opaque)
 	struct lives *l = opaque;
 	char state[4096];
 
-	vcpu_dump(l->m.pc->vcpu, state, sizeof(state));
+	vcpu_dump(l->m.pc->cpu[0].vcpu, state, sizeof(state));
 	fprintf(stderr, "%s\n", state);
 }
 
@@ -320,7 +320,7 @@ void lives_run(const struct lives_config *cfg, struct tally *t)
 
 	make(&l, &r);
 	must(pthread_create(&watcher, NULL, watch, &l) == 0);
-	confined_forbid_syscalls(l.m.pc->vcpu);
+	confined_forbid_syscalls(l.m.pc->cpu[0].vcpu);
 	do {
 		live(&l, &r);
 		power_on(&l);

@@ -7,7 +7,7 @@
 
 #define AT 0x3fff0000u
 
-static const struct acpi_config config = { .pci_low = 0x40000000, .ncpus = 1, .apic = true, .floppy = true,
+static const struct acpi_config config = { .pci_low = 0x40000000, .cpus = { 1, 1, 1 }, .apic = true, .floppy = true,
 	.pm_base = 0x600, .smi_cmd = 0xb2 };
 
 static uint8_t sum(const uint8_t *p, uint32_t len)
@@ -156,7 +156,7 @@ static void smbios_walks_to_its_end(void **state)
 	unsigned count = 0, type = 0;
 	uint32_t off = 0;
 
-	smbios_build(&t, &(struct smbios_config){ .ram_size = GIB(6), .ram_below4g = 0xe0000000, .ncpus = 1,
+	smbios_build(&t, &(struct smbios_config){ .ram_size = GIB(6), .ram_below4g = 0xe0000000, .cpus = { 1, 1, 1 },
 		.tables_at = 0xf0200 });
 	while (off < t.len) {
 		type = t.tables[off];

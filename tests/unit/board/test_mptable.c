@@ -17,7 +17,7 @@ static uint8_t irq_of(unsigned slot, unsigned pin)
 
 static void build(unsigned ncpus)
 {
-	mptable_build(&t, &(struct mptable_config){ .at = AT, .ncpus = ncpus, .cpu_signature = 0x306c3,
+	mptable_build(&t, &(struct mptable_config){ .at = AT, .cpus = { ncpus, 1, 1 }, .cpu_signature = 0x306c3,
 		.cpu_features = 0x0fabfbff, .slots = 1u << 1 | 1u << 31, .pci_irq = irq_of });
 }
 
@@ -75,7 +75,8 @@ static void pointer_leads_to_a_whole_table(void **state)
 /* The MADT of the same machine. */
 static const uint8_t *madt(struct acpi_tables *acpi)
 {
-	acpi_build(acpi, &(struct acpi_config){ .pci_low = 0x40000000, .ncpus = 1, .apic = true, .pm_base = 0x600 });
+	acpi_build(acpi, &(struct acpi_config){ .pci_low = 0x40000000, .cpus = { 1, 1, 1 }, .apic = true,
+	                                        .pm_base = 0x600 });
 	for (uint32_t n = 0; n < acpi->len; n += 4)
 		if (!memcmp(acpi->tables + n, "APIC", 4))
 			return acpi->tables + n;

@@ -48,7 +48,7 @@ static int setup(void **state)
 	changes = 0;
 	loop = loop_new_stepped();
 	mem = mem_new(loop, MIB(4), 0xe0000000, NULL);
-	mem_set_listener(mem, &l);
+	mem_add_listener(mem, &l);
 	return 0;
 }
 

@@ -104,7 +104,7 @@ static int setup(void **state)
 	for (unsigned s = 0; s < 6; s++)
 		cpu_set_seg(cpu, s, 8, 0, 0xffffffff, s == SEG_CS ? 0xc09b : 0xc093);
 	cpu_derive(cpu);
-	mem_set_listener(mem, &(struct mem_listener){ .code_written = hear });
+	mem_add_listener(mem, &(struct mem_listener){ .code_written = hear });
 	reads = unmarked = told = 0;
 	return 0;
 }

@@ -185,7 +185,7 @@ static void input_is_told(void **state)
 
 	give(0, 0, DATA + 1, 3, 2);
 	mem_code_map(pc->mem)[DATA / 4096] = 1;
-	mem_set_listener(pc->mem, &l);
+	mem_add_listener(pc->mem, &l);
 	sink.receive(sink.opaque, (const uint8_t *)"ab", 2);
 	assert_int_equal(told, 2);
 }
