@@ -18,7 +18,7 @@ WORK = archive.CACHE / "bench"
 DISK_SIZE = 64 << 20
 KERNELS = {"amd64": "linux-image-amd64", "i386": "linux-image-686-pae"}
 FLAGS = ["-O2", "-msse2", "-mfpmath=sse", "-std=gnu17", "-Wall", "-Wextra", "-D_GNU_SOURCE", "-D_FILE_OFFSET_BITS=64",
-         "-static"]
+         "-static", "-pthread"]
 MODULES = ["virtio/virtio_ring", "virtio/virtio", "virtio/virtio_pci_legacy_dev", "virtio/virtio_pci_modern_dev",
            "virtio/virtio_pci", "block/virtio_blk"]
 LINE = re.compile(r"bench: (\w+) ([\d.]+) (\w+)")
@@ -74,16 +74,19 @@ def disk():
 class Rows:
     """Rows of the guest program (bench/guest): groups "kernel", "integer", "vector", "device", "boot"."""
 
+    more = []       # options of the guest program
+    cpus = 1
+
     def __init__(self, options, paths):
         self.paths = paths
         self.program = build(options.arch)
         self.kernel, self.initrd = initramfs(options.arch, self.program)
         self.disk = disk()
-        self.args = ["--ms", str(options.ms)] + (["--rows", options.rows] if options.rows else [])
+        self.args = [*self.more, "--ms", str(options.ms)] + (["--rows", options.rows] if options.rows else [])
 
     def native(self):
-        cpu = str(max(os.sched_getaffinity(0)))
-        said = subprocess.run(["taskset", "-c", cpu, self.program, "--native", *self.args, "--disk", self.disk],
+        pinned = ["taskset", "-c", str(max(os.sched_getaffinity(0)))] if self.cpus == 1 else []
+        said = subprocess.run([*pinned, self.program, "--native", *self.args, "--disk", self.disk],
                               stdout=subprocess.PIPE, text=True, timeout=LIMIT)
         return said.stdout, {}
 
@@ -91,7 +94,7 @@ class Rows:
         append = "console=ttyS0,115200 quiet panic=-1 iomem=relaxed -- " + " ".join([*self.args, "--disk", "/dev/vda"])
         args = ["--memory", "512M", "--kernel", self.kernel, "--initrd", self.initrd, "--append", append,
                 "--disk", f"{self.disk},interface=virtio,snapshot", "--display", "none", "--serial", "stdio",
-                *(["--mode", name] if name in MODES else [])]
+                *(["--mode", name] if name in MODES else []), *(["--cpus", str(self.cpus)] if self.cpus > 1 else [])]
         with tempfile.NamedTemporaryFile() as log:
             machine = Machine(self.paths[name], [*map(str, args)], log.name)
             try:
@@ -102,14 +105,22 @@ class Rows:
                 return machine.text, {}
             finally:
                 machine.close()
-        return machine.text, {"boot_wall": ("boot", (init - machine.started) * 1e9)}
+        return machine.text, {"boot_wall": ("boot", (init - machine.started) * 1e9)} if self.cpus == 1 else {}
 
     def once(self, name):
         """{row: (group, nanoseconds)} of one run of one machine."""
         text, rows = self.native() if name == "native" else self.guest(name)
         for line in text.replace("\r", "").split("\n"):
             if found := LINE.search(line):
+                if self.cpus > 1 and found.group(3) == "boot":
+                    continue
                 rows[found.group(1)] = (found.group(3), float(found.group(2)))
             elif line.startswith("#") or " failed " in line:
                 print(f"  {name}: {line}", file=sys.stderr)
         return rows
+
+
+class Smp(Rows):
+    """Rows of bench/guest/smp.c, with two CPUs."""
+    more = ["--smp"]
+    cpus = 2

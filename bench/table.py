@@ -9,7 +9,8 @@ import statistics
 
 UNITS = {"footprint": "", "engine": ""}
 GROUPS = {"kernel": "kernel", "integer": "integer user code", "vector": "floating point, SIMD, x87, crypto",
-          "device": "devices", "programs": "whole programs", "programs_cpu": "whole programs, CPU time",
+          "smp": "two CPUs", "device": "devices",
+          "programs": "whole programs", "programs_cpu": "whole programs, CPU time",
           "boot": "boots", "boot_cpu": "boots, CPU time", "footprint": "footprint (memory in MiB)",
           "engine": "ring3 itself, booted to login"}
 NATIVE, TCG = "ring3/native", "tcg/ring3"

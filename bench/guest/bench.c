@@ -5,7 +5,7 @@
  * one that crashes or hangs costs only itself and all start with the same small address space.  A row finds by
  * itself how often it must repeat its operation in a slice of time, and measures slices for the given time.
  *
- *   bench [--native] [--ms 600] [--rows NAME,NAME...] [--disk FILE]
+ *   bench [--native] [--smp] [--ms 600] [--rows NAME,NAME...] [--disk FILE]
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -31,7 +31,7 @@
 #define ROW_LIMIT 60    /* seconds before a row is given up */
 
 static struct {
-	bool native;
+	bool native, smp;
 	uint64_t target_ns;
 	const char *rows;
 	const char *disk;
@@ -214,6 +214,8 @@ static void parse(char **arg)
 	for (; *arg; arg++) {
 		if (!strcmp(*arg, "--native"))
 			options.native = true;
+		else if (!strcmp(*arg, "--smp"))
+			options.smp = true;
 		else if (!strcmp(*arg, "--ms") && arg[1])
 			options.target_ns = strtoull(*++arg, NULL, 0) * 1000000;
 		else if (!strcmp(*arg, "--rows") && arg[1])
@@ -231,10 +233,14 @@ int main(int count, char **args)
 	if (!options.native)
 		start_guest();
 	prctl(PR_SET_TIMERSLACK, 1);
-	run_rows(kernel_rows);
-	run_rows(integer_rows);
-	run_rows(vector_rows);
-	run_rows(device_rows);
+	if (options.smp) {
+		run_rows(smp_rows);
+	} else {
+		run_rows(kernel_rows);
+		run_rows(integer_rows);
+		run_rows(vector_rows);
+		run_rows(device_rows);
+	}
 	if (!options.native)
 		end_guest();
 	return 0;

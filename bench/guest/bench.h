@@ -18,7 +18,7 @@ struct row {
 	bool (*usable)(void);   /* NULL: always */
 };
 
-extern const struct row kernel_rows[], integer_rows[], vector_rows[], device_rows[];
+extern const struct row kernel_rows[], integer_rows[], vector_rows[], device_rows[], smp_rows[];
 
 uint64_t now_ns(void);
 

@@ -385,6 +385,8 @@ struct cpu {
 	struct mem *mem;
 	struct mem_member *member; /* NULL: the only one that keeps translations of mem */
 	unsigned number, apic_id;  /* of this CPU in the machine */
+	uint64_t spin_at;          /* host TSC at the last PAUSE, and how many came close together */
+	uint32_t spin_turns;
 	uint64_t tsc_zero;         /* host TSC at which the guest's is 0 after RESET; 0: then */
 	const struct cpu_model *model;
 	void (*flushed)(struct cpu *cpu, enum cpu_flush scope, gla_t gla);

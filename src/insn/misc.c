@@ -1,12 +1,37 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* what: CPUID, the time stamp and performance counters, RDPID, HLT, MONITOR
+/* what: PAUSE, CPUID, the time stamp and performance counters, RDPID, HLT, MONITOR
  */
+#include <sys/syscall.h>
+#include <unistd.h>
+
 #include "insn/insn_int.h"
 #include "cpu/vendor.h"
+#include "mem/coherence.h"
 
 #define LEAF1_EDX_APIC (1u << 9)
 #define MSR_APIC_BASE 0x1b
 #define APIC_BASE_EN (1u << 11)
+
+/* So many turns of a spin loop, so many TSC ticks apart at most, before the host's core is offered to others. */
+#define SPIN_TURNS 64u
+#define SPIN_APART 20000u
+
+/* Somebody waits for another CPU, whose thread the host may have put aside just now, for this one perhaps. */
+void insn_pause(struct cpu *cpu, const struct insn *in)
+{
+	uint64_t now = __builtin_ia32_rdtsc();
+
+	__builtin_ia32_pause();
+	if (!cpu->member || !mem_shared(cpu->mem))
+		return;
+	cpu->spin_turns = now - cpu->spin_at < SPIN_APART ? cpu->spin_turns + 1 : 0;
+	cpu->spin_at = now;
+	if (cpu->spin_turns < SPIN_TURNS)
+		return;
+	cpu->spin_turns = 0;
+	cpu->stats.count[STAT_YIELDS]++;
+	syscall(SYS_sched_yield);
+}
 
 /* A disabled local APIC does not show: SDM vol 3 10.4.3. */
 static bool apic_enabled(struct cpu *cpu)
