@@ -11,28 +11,42 @@
 
 #define LOCK_SPINS 20
 
-static bool try(struct lock *l)
+bool lock_try(struct lock *l, bool waited)
 {
 	uint32_t free = 0;
 
-	return __atomic_compare_exchange_n(&l->word, &free, 1, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
+	return __atomic_compare_exchange_n(&l->word, &free, waited ? 2 : 1, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
 }
 
-static __attribute__((noinline)) void wait(struct lock *l)
+static __attribute__((noinline)) void take_slowly(struct lock *l)
 {
 	for (int i = 0; i < LOCK_SPINS; i++) {
 		__builtin_ia32_pause();
-		if (!__atomic_load_n(&l->word, __ATOMIC_RELAXED) && try(l))
+		if (!__atomic_load_n(&l->word, __ATOMIC_RELAXED) && lock_try(l, false))
 			return;
 	}
 	while (__atomic_exchange_n(&l->word, 2, __ATOMIC_ACQUIRE))
 		syscall(SYS_futex, &l->word, FUTEX_WAIT_PRIVATE, 2, NULL, NULL, 0);
 }
 
+/* Says that it waits, as who takes it slowly does, and leaves it at that. */
+void lock_wait(struct lock *l)
+{
+	uint32_t held = 1;
+
+	for (int i = 0; i < LOCK_SPINS; i++) {
+		__builtin_ia32_pause();
+		if (!__atomic_load_n(&l->word, __ATOMIC_RELAXED))
+			return;
+	}
+	__atomic_compare_exchange_n(&l->word, &held, 2, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+	syscall(SYS_futex, &l->word, FUTEX_WAIT_PRIVATE, 2, NULL, NULL, 0);
+}
+
 void lock_take(struct lock *l)
 {
-	if (!try(l))
-		wait(l);
+	if (!lock_try(l, false))
+		take_slowly(l);
 }
 
 void lock_give(struct lock *l)

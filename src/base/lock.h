@@ -10,6 +10,10 @@
 
 struct lock { uint32_t word; };
 
+/* False: somebody has it. waited: by who has waited before, so that the next one is woken when it is given back. */
+bool lock_try(struct lock *l, bool waited);
+/* Returns when it was free for a moment, perhaps; takes nothing. */
+void lock_wait(struct lock *l);
 void lock_take(struct lock *l);
 void lock_give(struct lock *l);
 

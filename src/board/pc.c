@@ -154,7 +154,7 @@ static int make_vcpu(struct pc *pc, unsigned n, struct err *err)
 	*c = (struct pc_cpu){ .pc = pc, .n = n };
 	c->vcpu = vcpu_new(&(struct vcpu_config){
 		.mem = pc->mem, .loop = pc->loop, .model = pc->model, .hooks = &hooks, .states = pc->states,
-		.number = n, .count = pc->ncpus, .tsc_zero = pc->tsc_zero,
+		.first = n ? pc->cpu[0].vcpu : NULL, .number = n, .count = pc->ncpus, .tsc_zero = pc->tsc_zero,
 		.opaque = c, .ack = pc_ack, .triple_fault = cpu_triple_fault, .halted = cpu_halted,
 		.stats = pc->cfg.stats, .perf_map = pc->cfg.perf_map, .mode = pc->cfg.mode,
 	}, err);
@@ -541,7 +541,7 @@ void pc_free(struct pc *pc)
 		free_chips(pc);
 		loop_unlock(pc->loop);
 	}
-	for (unsigned k = 0; k < pc->ncpus; k++)
+	for (unsigned k = pc->ncpus; k--;)
 		vcpu_free(pc->cpu[k].vcpu);
 	mem_free(pc->mem);
 	state_set_free(pc->states);

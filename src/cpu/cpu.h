@@ -392,6 +392,9 @@ struct cpu {
 	void (*flushed)(struct cpu *cpu, enum cpu_flush scope, gla_t gla);
 	/* guest wrote RAM at [off, off+len) that holds translated code */
 	void (*code_written)(struct cpu *cpu, uint64_t off, uint64_t len);
+	/* around such writes and what is told of them; false: they have begun already */
+	bool (*code_begin)(struct cpu *cpu);
+	void (*code_end)(struct cpu *cpu);
 	/* What the engine has noted of the last x87 instruction, not 0 if s.x87_ip is of an earlier one; and how that is
 	 * made up for. */
 	uint64_t x87_at;

@@ -123,9 +123,7 @@ static void code_check(struct mem *mem, uint64_t off, uint64_t len)
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	if (!any_code(mem, off / MEM_PAGE, (off + len - 1) / MEM_PAGE))
 		return;
-	mem_code_lock(mem);
-	mem_code_tell(mem, NULL, off, len);
-	mem_code_unlock(mem);
+	mem_code_tell(mem, off, len);
 	for (unsigned k = 0; k < mem->nlisteners; k++)
 		if (mem->listener[k].code_written)
 			mem->listener[k].code_written(mem->listener[k].opaque, off, len);

@@ -20,7 +20,7 @@ void mem_join(struct mem *mem, struct mem_member *m)
 	must(mem->nmembers < MEM_MEMBERS_MAX);
 	m->mem = mem;
 	m->away = 1;
-	m->asked = m->answered = m->nwanted = m->ntold = 0;
+	m->asked = m->answered = m->nwanted = 0;
 	m->alone = false;
 	mem->member[mem->nmembers++] = m;
 }
@@ -30,12 +30,12 @@ bool mem_shared(const struct mem *mem)
 	return mem->nmembers > 1;
 }
 
-void mem_code_lock(struct mem *mem)
+static void code_lock(struct mem *mem)
 {
 	lock_take(&mem->code_lock);
 }
 
-void mem_code_unlock(struct mem *mem)
+static void code_unlock(struct mem *mem)
 {
 	lock_give(&mem->code_lock);
 }
@@ -49,6 +49,13 @@ static void wait_a_little(unsigned *round)
 		syscall(SYS_nanosleep, &nap, NULL);
 }
 
+void mem_member_nap(void)
+{
+	unsigned round = SPINS;
+
+	wait_a_little(&round);
+}
+
 /* --- questions and answers --- */
 
 /* Returns which answer is waited for. */
@@ -56,12 +63,12 @@ static uint32_t ask(struct mem_member *m, uint64_t off)
 {
 	uint32_t ticket;
 
-	mem_code_lock(m->mem);
+	code_lock(m->mem);
 	if (m->nwanted < MEM_TOLD_MAX)
 		m->wanted[m->nwanted] = off;
 	m->nwanted += m->nwanted <= MEM_TOLD_MAX;
 	ticket = __atomic_add_fetch(&m->asked, 1, __ATOMIC_SEQ_CST);
-	mem_code_unlock(m->mem);
+	code_unlock(m->mem);
 	m->call(m->opaque);
 	return ticket;
 }
@@ -79,13 +86,13 @@ static void withdraw_wanted(struct mem_member *m)
 	uint32_t ticket;
 	unsigned n;
 
-	mem_code_lock(m->mem);
+	code_lock(m->mem);
 	ticket = m->asked;
 	n = m->nwanted;
 	for (unsigned k = 0; k < MIN(n, MEM_TOLD_MAX); k++)
 		wanted[k] = m->wanted[k];
 	m->nwanted = 0;
-	mem_code_unlock(m->mem);
+	code_unlock(m->mem);
 	if (n > MEM_TOLD_MAX)
 		m->withdraw(m->opaque, UINT64_MAX);
 	for (unsigned k = 0; n <= MEM_TOLD_MAX && k < n; k++)
@@ -128,21 +135,6 @@ void mem_member_answer(struct mem_member *m)
 	mem_member_back(m);
 }
 
-unsigned mem_member_told(struct mem_member *m, struct mem_told out[MEM_TOLD_MAX])
-{
-	unsigned n;
-
-	mem_code_lock(m->mem);
-	n = MIN(m->ntold, MEM_TOLD_MAX);
-	for (unsigned k = 0; k < n; k++) {
-		out[k].off = m->told[k].off;
-		out[k].len = m->ntold > MEM_TOLD_MAX ? UINT64_MAX : m->told[k].len;
-	}
-	m->ntold = 0;
-	mem_code_unlock(m->mem);
-	return n;
-}
-
 /* --- marks --- */
 
 static void wait_for_all(struct mem_member *m, const uint32_t *ticket, uint64_t who)
@@ -164,9 +156,9 @@ void mem_code_hold(struct mem *mem, struct mem_member *m, uint64_t off)
 	uint32_t ticket[MEM_MEMBERS_MAX];
 	uint64_t who = 0;
 
-	mem_code_lock(mem);
+	code_lock(mem);
 	__atomic_add_fetch(&mem->code[off / MEM_PAGE], 1, __ATOMIC_SEQ_CST);
-	mem_code_unlock(mem);
+	code_unlock(mem);
 	for (unsigned k = 0; m && k < mem->nmembers; k++) {
 		struct mem_member *o = mem->member[k];
 
@@ -184,26 +176,30 @@ void mem_code_release(struct mem *mem, uint64_t off)
 	__atomic_sub_fetch(&mem->code[off / MEM_PAGE], 1, __ATOMIC_SEQ_CST);
 }
 
-static bool keeps_any(const struct mem_member *m, uint64_t off, uint64_t len)
+void mem_code_tell(struct mem *mem, uint64_t off, uint64_t len)
 {
-	for (uint64_t page = off / MEM_PAGE; page <= (off + len - 1) / MEM_PAGE; page++)
-		if (m->keeps(m->opaque, page * MEM_PAGE))
-			return true;
-	return false;
+	code_lock(mem);
+	if (mem->ntold < MEM_TOLD_MAX)
+		mem->told[mem->ntold] = (struct mem_told){ off, len };
+	mem->ntold += mem->ntold <= MEM_TOLD_MAX;
+	code_unlock(mem);
+	for (unsigned k = 0; k < mem->nmembers; k++)
+		mem->member[k]->call(mem->member[k]->opaque);
 }
 
-void mem_code_tell(struct mem *mem, const struct mem_member *m, uint64_t off, uint64_t len)
+unsigned mem_code_told(struct mem *mem, struct mem_told out[MEM_TOLD_MAX])
 {
-	for (unsigned k = 0; k < mem->nmembers; k++) {
-		struct mem_member *o = mem->member[k];
+	unsigned n;
 
-		if (o == m || !keeps_any(o, off, len))
-			continue;
-		if (o->ntold < MEM_TOLD_MAX)
-			o->told[o->ntold] = (struct mem_told){ off, len };
-		o->ntold += o->ntold <= MEM_TOLD_MAX;
-		o->call(o->opaque);
+	code_lock(mem);
+	n = MIN(mem->ntold, MEM_TOLD_MAX);
+	for (unsigned k = 0; k < n; k++) {
+		out[k].off = mem->told[k].off;
+		out[k].len = mem->ntold > MEM_TOLD_MAX ? UINT64_MAX : mem->told[k].len;
 	}
+	mem->ntold = 0;
+	code_unlock(mem);
+	return n;
 }
 
 /* --- alone --- */

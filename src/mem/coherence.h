@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* what: RAM pages that hold translated code: who marks, who is asked, who waits
  *
- * A member is a vCPU: it keeps translations of RAM pages, and it keeps host addresses by which it writes to RAM without
+ * A member is a vCPU: it uses translations of RAM pages, and it keeps host addresses by which it writes to RAM without
  * asking anybody (TLB entries, windows). The rules:
  *
- * C1  Marks. A page has a mark for each member that keeps translations of it. The mark is set before the first byte is
+ * C1  Marks. A page has a mark for each translator that keeps translations of it. The mark is set before the first byte is
  *     copied for a translation (mem_code_hold), and taken away when the last one is gone.
  * C2  Rights. Nobody may have the right to write to a marked page without asking. Who marks takes it from all members
  *     that may have it, and waits until each has answered: mem_code_hold returns when it is so. Who gives himself that
  *     right first makes it known (may_write says yes), then looks whether there is a mark: of two that do both at once
  *     one sees the other.
- * C3  Writes to a marked page, by a member: under the code lock, from the look at the marks to the last byte. Marks are
- *     set under it too. Other members that keep translations of the page are told within, and take the lock before they
- *     drop these: so they never make new ones of the old bytes. The writer's own are dropped before its next
- *     instruction.
- * C4  Writes by devices: the bytes, a fence, a look at the marks; who marks does the same the other way round.
+ * C3  Writes to a marked page, by a member: nobody may copy bytes for a translation, nor keep one, between the look at
+ *     the marks and the moment when the translations of what was written are gone. Members that share a translator have
+ *     its lock for that (xlate/share.c S1).
+ * C4  Writes by devices: the bytes, a fence, a look at the marks; who marks does the same the other way round. What was
+ *     written is told to the members, and dropped by the first of them that comes to a boundary.
  * C5  Who waits for other members is away himself meanwhile: he has no addresses of RAM in hand, and answers when he
  *     comes back. Who sleeps, or whose thread has not begun or has ended, is away as well. So nobody waits for ever;
  *     and whoever waits must be at an instruction boundary as far as his rights go: a translation in the making is.
@@ -44,8 +44,6 @@ struct mem_member {
 	void (*call)(void *opaque);
 	/* Any thread: might the member write to the RAM page at off without asking? */
 	bool (*may_write)(void *opaque, uint64_t off);
-	/* Any thread, code lock held: does it keep translations of the page at off? */
-	bool (*keeps)(void *opaque, uint64_t off);
 	/* Own thread: the right to write to the page at off goes; UINT64_MAX: to all pages. */
 	void (*withdraw)(void *opaque, uint64_t off);
 	/* coherence.c's */
@@ -54,8 +52,6 @@ struct mem_member {
 	uint32_t asked, answered; /* how often for withdrawals */
 	uint64_t wanted[MEM_TOLD_MAX];
 	unsigned nwanted;         /* more than fit: all */
-	struct mem_told told[MEM_TOLD_MAX];
-	unsigned ntold;
 	bool alone;
 };
 
@@ -70,17 +66,17 @@ void mem_member_away(struct mem_member *m);
 void mem_member_back(struct mem_member *m);
 /* Does what was asked of it: withdrawals, and stands aside for who wants to be alone. */
 void mem_member_answer(struct mem_member *m);
-/* What has been written of pages that it keeps translations of: moved to out, their number returned. */
-unsigned mem_member_told(struct mem_member *m, struct mem_told out[MEM_TOLD_MAX]);
+/* A short wait for another thread, by who is away. */
+void mem_member_nap(void);
 
 /* C1, C2. m NULL: the only one. The caller's own right is its own business. */
 void mem_code_hold(struct mem *mem, struct mem_member *m, uint64_t off);
 void mem_code_release(struct mem *mem, uint64_t off);
-/* C3. */
-void mem_code_lock(struct mem *mem);
-void mem_code_unlock(struct mem *mem);
-/* Bytes of RAM at off are being written by m, or were by a device (NULL): others are told. Code lock held. */
-void mem_code_tell(struct mem *mem, const struct mem_member *m, uint64_t off, uint64_t len);
+/* C4: bytes of RAM at off were written. Any thread. */
+void mem_code_tell(struct mem *mem, uint64_t off, uint64_t len);
+/* What was told and is not yet done: moved to out, their number returned. By who drops the translations of it before
+ * another can ask. */
+unsigned mem_code_told(struct mem *mem, struct mem_told out[MEM_TOLD_MAX]);
 
 /* C6. Own thread; withdrawals may come within begin. end: does nothing unless begun. */
 void mem_alone_begin(struct mem_member *m);

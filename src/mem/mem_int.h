@@ -44,6 +44,8 @@ struct mem {
 	struct mem_member *member[MEM_MEMBERS_MAX];
 	unsigned nmembers;
 	struct mem_member *alone;
+	struct mem_told told[MEM_TOLD_MAX];
+	unsigned ntold;
 	struct mem_region *regions;  /* highest priority first, of equals the newest first */
 	/* The map in use is maps[gen & 1]; see map.c. */
 	struct mem_map maps[2];

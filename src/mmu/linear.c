@@ -146,36 +146,25 @@ static void span_read(struct cpu *cpu, const struct cpu_span *sp, void *buf)
 	}
 }
 
-/* To a page that holds translated code: mem/coherence.h C3. */
-static void code_write(struct cpu *cpu, uint8_t *host, const uint8_t *from, uint32_t len)
-{
-	uint64_t off = (uint64_t)(host - mem_ram_base(cpu->mem));
-
-	mem_code_lock(cpu->mem);
-	mem_code_tell(cpu->mem, cpu->member, off, len);
-	bytes_copy(host, from, len);
-	mem_code_unlock(cpu->mem);
-	if (cpu->code_written)
-		cpu->code_written(cpu, off, len);
-}
-
 /* What a read-modify-write reads: a span got for writing has addresses to write to, which for RAM are the same. */
 static void span_write(struct cpu *cpu, const struct cpu_span *sp, const void *buf)
 {
 	const uint8_t *from = buf;
+	bool code = sp->part[0].code || (sp->n > 1 && sp->part[1].code), begun = code && mmu_code_begin(cpu);
 
 	for (unsigned i = 0; i < sp->n; i++) {
 		uint8_t *host = sp->part[i].host;
 
-		if (host && sp->part[i].code) {
-			code_write(cpu, host, from, sp->part[i].len);
-		} else if (host) {
+		if (host)
 			bytes_copy(host, from, sp->part[i].len);
-		} else {
+		else
 			device_write(cpu, sp->part[i].gpa, from, sp->part[i].len);
-		}
+		if (host && code) /* also if it was marked since: beginning may take a while */
+			mmu_code_written(cpu, host, sp->part[i].len);
 		from += sp->part[i].len;
 	}
+	if (begun)
+		cpu->code_end(cpu);
 }
 
 /* --- for helpers --- */

@@ -137,6 +137,10 @@ const struct cpu_exec *mmu_exec_find(const struct cpu *cpu, gla_t gla, unsigned 
 /* The CPU is about to write to a writable page by an address that it keeps or has in hand: may it, without telling who
  * has translated what is there (mem/coherence.h C2)? */
 bool mmu_write_right(struct cpu *cpu, const struct mem_page *page);
+/* If it may not: around the write, mem/coherence.h C3. False: it has begun before. */
+bool mmu_code_begin(struct cpu *cpu);
+/* len bytes at a host address, in one page, were written within. */
+void mmu_code_written(struct cpu *cpu, const uint8_t *host, uint64_t len);
 
 /* Near entries are copies of TLB entries: they go whenever any of those does. */
 void mmu_near_clear(struct cpu *cpu);

@@ -102,6 +102,19 @@ bool mmu_write_right(struct cpu *cpu, const struct mem_page *page)
 	return !mem_code_map(cpu->mem)[off / PAGE];
 }
 
+bool mmu_code_begin(struct cpu *cpu)
+{
+	return cpu->code_begin && cpu->code_begin(cpu);
+}
+
+void mmu_code_written(struct cpu *cpu, const uint8_t *host, uint64_t len)
+{
+	uint64_t off = (uint64_t)(host - mem_ram_base(cpu->mem));
+
+	if (cpu->code_written && off < mem_ram_size(cpu->mem) && mem_code_map(cpu->mem)[off / PAGE])
+		cpu->code_written(cpu, off, len);
+}
+
 bool mmu_may_write(const struct cpu *cpu, uint64_t ram_off)
 {
 	uint64_t page = ram_off / PAGE;

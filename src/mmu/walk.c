@@ -109,37 +109,37 @@ static void entry_read(struct cpu *cpu, gpa_t gpa, unsigned esize, struct entry 
 		e->val = (uint32_t)e->val;
 }
 
+static bool mark64(const struct entry *e, uint64_t mark)
+{
+	uint64_t old = e->val;
+
+	return __atomic_compare_exchange_n((uint64_t *)e->host, &old, old | mark, false, __ATOMIC_SEQ_CST,
+					   __ATOMIC_SEQ_CST);
+}
+
+static bool mark32(const struct entry *e, uint32_t mark)
+{
+	uint32_t old = (uint32_t)e->val;
+
+	return __atomic_compare_exchange_n((uint32_t *)e->host, &old, old | mark, false, __ATOMIC_SEQ_CST,
+					   __ATOMIC_SEQ_CST);
+}
+
 /* Set bits in an entry unless they are set; false if the entry is no longer what was read. */
 static bool entry_mark(struct cpu *cpu, const struct entry *e, unsigned esize, uint64_t mark)
 {
-	bool right;
+	bool right, begun, done;
 
 	if ((e->val & mark) == mark || !e->host)
 		return true;
 	right = mmu_write_right(cpu, &(struct mem_page){ .write = e->host, .is_ram = true });
-	if (esize == 8) {
-		uint64_t old = e->val;
-
-		if (!__atomic_compare_exchange_n((uint64_t *)e->host, &old, old | mark, false, __ATOMIC_SEQ_CST,
-						 __ATOMIC_SEQ_CST))
-			return false;
-	} else {
-		uint32_t old = (uint32_t)e->val;
-
-		if (!__atomic_compare_exchange_n((uint32_t *)e->host, &old, old | (uint32_t)mark, false, __ATOMIC_SEQ_CST,
-						 __ATOMIC_SEQ_CST))
-			return false;
-	}
-	if (!right) {
-		uint64_t off = (uint64_t)(e->host - mem_ram_base(cpu->mem));
-
-		mem_code_lock(cpu->mem);
-		mem_code_tell(cpu->mem, cpu->member, off, esize);
-		mem_code_unlock(cpu->mem);
-		if (cpu->code_written)
-			cpu->code_written(cpu, off, esize);
-	}
-	return true;
+	begun = !right && mmu_code_begin(cpu);
+	done = esize == 8 ? mark64(e, mark) : mark32(e, (uint32_t)mark);
+	if (!right && done)
+		mmu_code_written(cpu, e->host, esize);
+	if (begun)
+		cpu->code_end(cpu);
+	return done;
 }
 
 /* 0, or PF_P and PF_RSVD bits. Entries read go to e[level]. */

@@ -32,12 +32,15 @@ static uint32_t take_requests(struct cpu *cpu)
 
 static void reset(struct vcpu *v)
 {
+	bool all = !v->init_reset && !v->cfg.number;
+
 	cpu_fpu_park(v->cpu);
 	cpu_reset(v->cpu, v->init_reset);
 	v->init_reset = true;
 	v->have_event = v->delivering = v->ignore_x87 = false;
 	mmu_flush_all(v->cpu);
-	xlate_flush(v->xlate);
+	if (all)
+		xlate_flush(v->xlate);
 }
 
 /* The device world's timers, which this thread keeps (alarm_sig.c). */

@@ -26,18 +26,8 @@ void vcpu_triple_fault(struct vcpu *v)
 
 void vcpu_drain_code(struct vcpu *v)
 {
-	struct mem_told told[MEM_TOLD_MAX];
-	unsigned n = mem_member_told(&v->member, told);
-
-	if (!n)
-		return;
 	cpu_fpu_park(v->cpu);
-	if (told[0].len == UINT64_MAX) {
-		xlate_flush(v->xlate);
-		return;
-	}
-	for (unsigned k = 0; k < n; k++)
-		xlate_invalidate(v->xlate, told[k].off, told[k].len);
+	xlate_drain(v->xlate);
 }
 
 static void map_changed(void *opaque)
@@ -59,13 +49,6 @@ static bool may_write(void *opaque, uint64_t off)
 	return mmu_may_write(v->cpu, off);
 }
 
-static bool keeps(void *opaque, uint64_t off)
-{
-	const struct vcpu *v = opaque;
-
-	return xlate_keeps(v->xlate, off);
-}
-
 static void withdraw(void *opaque, uint64_t off)
 {
 	struct vcpu *v = opaque;
@@ -81,7 +64,7 @@ static void withdraw(void *opaque, uint64_t off)
 
 static void join(struct vcpu *v)
 {
-	v->member = (struct mem_member){ .opaque = v, .call = call, .may_write = may_write, .keeps = keeps,
+	v->member = (struct mem_member){ .opaque = v, .call = call, .may_write = may_write,
 		.withdraw = withdraw };
 	mem_join(v->cfg.mem, &v->member);
 	v->cpu->member = &v->member;
@@ -123,11 +106,11 @@ struct vcpu *vcpu_new(const struct vcpu_config *cfg, struct err *err)
 	mmu_init(v->cpu);
 	mmu_window_init(v->cpu, window_use(cfg->mode));
 	mmu_window_share(v->cpu, v->cfg.count);
-	v->xlate = xlate_new(v->cpu, err);
-	if (!v->xlate || (cfg->perf_map && xlate_perf_map(v->xlate, err) < 0))
+	join(v);
+	v->xlate = xlate_new(v->cpu, cfg->first ? cfg->first->xlate : NULL, v->cfg.count > 1, err);
+	if (!v->xlate || (cfg->perf_map && !cfg->first && xlate_perf_map(v->xlate, err) < 0))
 		goto fail;
 	mem_add_listener(cfg->mem, &(struct mem_listener){ .opaque = v, .changed = map_changed });
-	join(v);
 	snprintf(name, sizeof(name), "cpu%u", cfg->number);
 	if (cfg->states)
 		state_set_add(cfg->states, name, &cpu_state_type, &v->cpu->s, NULL, NULL);
@@ -201,11 +184,8 @@ void vcpu_stop(struct vcpu *v)
 void vcpu_forget_page(struct vcpu *v, gpa_t page)
 {
 	uint64_t off = mem_ram_offset(v->cfg.mem, page);
-	if (off != UINT64_MAX) {
-		mem_code_lock(v->cfg.mem);
-		mem_code_tell(v->cfg.mem, NULL, off & ~4095ull, 4096);
-		mem_code_unlock(v->cfg.mem);
-	}
+	if (off != UINT64_MAX)
+		mem_code_tell(v->cfg.mem, off & ~4095ull, 4096);
 	vcpu_request(v, REQ_FLUSH);
 }
 

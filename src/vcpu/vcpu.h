@@ -26,6 +26,7 @@ struct vcpu_config {
 	const struct cpu_model *model;
 	const struct cpu_hooks *hooks; /* APIC's side; copied */
 	struct state_set *states;
+	struct vcpu *first;     /* the machine's first one, which must live longer; NULL: this is it */
 	unsigned number, count; /* of this CPU, from 0 on, and how many there are; count 0: 1 */
 	uint64_t tsc_zero; /* 0, or see vcpu_tsc_zero() */
 	void *opaque;

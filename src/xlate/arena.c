@@ -57,54 +57,115 @@ static void *map_large(size_t size)
 	return p;
 }
 
-static int map_code(struct xlate *x, struct err *err)
+static int map_code(struct cache *c, struct err *err)
 {
-	x->fd = memfd_create("ring3-code", MFD_CLOEXEC);
-	if (x->fd < 0 || ftruncate(x->fd, CODE_SIZE) < 0)
+	c->fd = memfd_create("ring3-code", MFD_CLOEXEC);
+	if (c->fd < 0 || ftruncate(c->fd, CODE_SIZE) < 0)
 		return err_set(err, -ENOSYS, "cannot make a memfd for translated code: %s", strerror(errno));
-	x->rw = mmap(NULL, CODE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, x->fd, 0);
-	x->rx = mmap(NULL, CODE_SIZE, PROT_READ | PROT_EXEC, MAP_SHARED, x->fd, 0);
-	if (x->rw == MAP_FAILED || x->rx == MAP_FAILED)
+	c->rw = mmap(NULL, CODE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, c->fd, 0);
+	c->rx = mmap(NULL, CODE_SIZE, PROT_READ | PROT_EXEC, MAP_SHARED, c->fd, 0);
+	if (c->rw == MAP_FAILED || c->rx == MAP_FAILED)
 		return err_set(err, -ENOSYS, "this host does not let a process execute from a memfd: %s", strerror(errno));
 	return 0;
 }
 
-void xlate_shrink(struct xlate *x)
+/* Do the other vCPUs sleep? */
+static bool others_sleep(const struct xlate *x)
 {
-	if (x->code_size == CODE_SIZE_FIRST)
-		return;
-	x->code_size = CODE_SIZE_FIRST;
-	xlate_flush(x);
-	madvise(x->rw, CODE_SIZE - STEP_SIZE, MADV_REMOVE);
-	madvise(x->arena, TABLES_SIZE, MADV_DONTNEED);
+	for (unsigned k = 0; k < x->c->nusers; k++) {
+		const struct xlate *o = x->c->user[k];
+
+		if (o != x && !__atomic_load_n(&o->cpu->member->away, __ATOMIC_SEQ_CST))
+			return false;
+	}
+	return true;
 }
 
-struct xlate *xlate_new(struct cpu *cpu, struct err *err)
+void xlate_shrink(struct xlate *x)
+{
+	if (x->c->code_size == CODE_SIZE_FIRST || !others_sleep(x))
+		return;
+	bool begun = xlate_lock(x);
+	x->c->code_size = CODE_SIZE_FIRST;
+	xlate_flush(x);
+	madvise(x->c->rw, CODE_SIZE - STEPS_SIZE, MADV_REMOVE);
+	madvise(x->c->arena, TABLES_SIZE, MADV_DONTNEED);
+	if (begun)
+		xlate_unlock(x);
+}
+
+static void cache_free(struct cache *c)
+{
+	if (c->rw != MAP_FAILED)
+		munmap(c->rw, CODE_SIZE);
+	if (c->rx != MAP_FAILED)
+		munmap(c->rx, CODE_SIZE);
+	if (c->fd >= 0)
+		close(c->fd);
+	if (c->perf_fd >= 0)
+		close(c->perf_fd);
+	if (c->pages)
+		munmap(c->pages, c->npages * sizeof(*c->pages));
+	if (c->vpages)
+		munmap(c->vpages, VPAGES * sizeof(*c->vpages));
+	if (c->arena)
+		munmap(c->arena, TABLES_SIZE);
+	if (c->hash)
+		munmap(c->hash, sizeof(*c->hash) << HASH_BITS);
+	if (c->offers)
+		munmap(c->offers, sizeof(*c->offers) << OFFER_BITS);
+	if (c->by_host)
+		munmap(c->by_host, c->cap_blocks * sizeof(*c->by_host));
+	free(c);
+}
+
+static struct cache *cache_new(struct mem *mem, bool shared, struct err *err)
+{
+	struct cache *c = xalloc(sizeof(*c));
+
+	c->shared = shared;
+	c->fd = c->perf_fd = -1;
+	c->rw = c->rx = MAP_FAILED;
+	c->npages = mem_ram_size(mem) >> 12;
+	c->pages = map_anon(c->npages * sizeof(*c->pages));
+	c->arena = map_large(TABLES_SIZE);
+	c->hash = map_large(sizeof(*c->hash) << HASH_BITS);
+	c->offers = map_anon(sizeof(*c->offers) << OFFER_BITS);
+	c->vpages = map_anon(VPAGES * sizeof(*c->vpages));
+	c->cap_blocks = 1u << 21;
+	c->by_host = map_anon(c->cap_blocks * sizeof(*c->by_host));
+	c->code_size = CODE_SIZE_FIRST;
+	if (!c->pages || !c->vpages || !c->arena || !c->hash || !c->by_host || !c->offers) {
+		err_set(err, -ENOMEM, "not enough memory for the translator's tables");
+		goto fail;
+	}
+	if (map_code(c, err) == 0)
+		return c;
+fail:
+	cache_free(c);
+	return NULL;
+}
+
+struct xlate *xlate_new(struct cpu *cpu, struct xlate *with, bool shared, struct err *err)
 {
 	struct xlate *x = xalloc(sizeof(*x));
 	x->cpu = cpu;
 	x->mem = cpu->mem;
-	x->fd = x->perf_fd = -1;
-	x->rw = x->rx = MAP_FAILED;
-	x->npages = mem_ram_size(cpu->mem) >> 12;
-	x->pages = map_anon(x->npages * sizeof(*x->pages));
-	x->arena = map_large(TABLES_SIZE);
-	x->hash = map_large(sizeof(*x->hash) << HASH_BITS);
-	x->offers = map_anon(sizeof(*x->offers) << OFFER_BITS);
-	x->vpages = map_anon(VPAGES * sizeof(*x->vpages));
-	x->cap_blocks = 1u << 21;
-	x->by_host = map_anon(x->cap_blocks * sizeof(*x->by_host));
+	x->c = with ? with->c : cache_new(cpu->mem, shared, err);
+	if (!x->c)
+		goto fail;
+	x->number = x->c->nusers;
+	x->c->user[x->c->nusers++] = x;
 	x->tr = xalloc(sizeof(*x->tr));
+	x->step_tables = xalloc(TABLES_ROOM);
 	dec_isa_init(&x->isa, cpu->model);
 	x->shapes = xlate_shape_new(&x->isa);
-	if (!x->pages || !x->vpages || !x->arena || !x->hash || !x->by_host || !x->offers || !x->shapes) {
+	if (!x->shapes) {
 		err_set(err, -ENOMEM, "not enough memory for the translator's tables");
 		goto fail;
 	}
-	if (map_code(x, err) < 0)
-		goto fail;
-	x->code_size = CODE_SIZE_FIRST;
-	xlate_cache_begin(x);
+	if (!with)
+		xlate_cache_begin(x);
 	if (getentropy(&x->nowhere, sizeof(x->nowhere)) < 0) {
 		err_set(err, -errno, "the host gives no random numbers: %s", strerror(errno));
 		goto fail;
@@ -114,6 +175,8 @@ struct xlate *xlate_new(struct cpu *cpu, struct err *err)
 	x->bmi2 = __builtin_cpu_supports("bmi2");
 	x->crc32 = __builtin_cpu_supports("sse4.2");
 	xlate_attach(x);
+	for (uint32_t ks = 0; with && ks < x->c->nflat; ks++)
+		xlate_link_clear(x, ks);
 	return x;
 fail:
 	xlate_free(x);
@@ -124,27 +187,13 @@ void xlate_free(struct xlate *x)
 {
 	if (!x)
 		return;
-	if (x->rw != MAP_FAILED)
-		munmap(x->rw, CODE_SIZE);
-	if (x->rx != MAP_FAILED)
-		munmap(x->rx, CODE_SIZE);
-	if (x->fd >= 0)
-		close(x->fd);
-	if (x->perf_fd >= 0)
-		close(x->perf_fd);
-	if (x->pages)
-		munmap(x->pages, x->npages * sizeof(*x->pages));
-	if (x->vpages)
-		munmap(x->vpages, VPAGES * sizeof(*x->vpages));
-	if (x->arena)
-		munmap(x->arena, TABLES_SIZE);
-	if (x->hash)
-		munmap(x->hash, sizeof(*x->hash) << HASH_BITS);
-	if (x->offers)
-		munmap(x->offers, sizeof(*x->offers) << OFFER_BITS);
-	if (x->by_host)
-		munmap(x->by_host, x->cap_blocks * sizeof(*x->by_host));
-	xlate_shape_free(x->shapes);
+	if (x->c && x->c->nusers) /* the last one that came: see xlate_new() */
+		x->c->nusers--;
+	if (x->c && !x->c->nusers)
+		cache_free(x->c);
+	if (x->shapes)
+		xlate_shape_free(x->shapes);
+	free(x->step_tables);
 	free(x->tr);
 	free(x);
 }

@@ -93,7 +93,7 @@ static void flag_liveness(struct tr *t)
 		const struct dec *d = &t->dec[i];
 		bool leaves = d->cls == DC_JCC || d->cls == DC_LOOP || (d->cls == DC_HELPER && d->ends);
 		live = leaves ? FL_ARITH : (live & ~d->fl_kill) | d->fl_read;
-		t->live[i] = t->step || t->x->exact_flags ? FL_ARITH : live;
+		t->live[i] = t->step || t->x->c->exact_flags ? FL_ARITH : live;
 	}
 }
 
@@ -139,12 +139,12 @@ static void emit_exit_stubs(struct xlate *x, struct emit *e, struct block *b)
 	for (unsigned k = 0; k < b->nexits; k++) {
 		struct xexit *ex = &b->exits[k];
 		ex->from = b;
-		ex->stub_off = (uint32_t)(e->p - x->rw);
-		emit_patch(x->rw + ex->disp_off, e->p);
+		ex->stub_off = (uint32_t)(e->p - x->c->rw);
+		emit_patch(x->c->rw + ex->disp_off, e->p);
 		emit_mov_imm(e, S1, (uint64_t)(uintptr_t)ex);
 		emit_jmp_cpu(e, CPU_OFF(thunk) + (ex->returns ? XT_EXIT_RETURN : XT_EXIT_DIRECT) * 8);
 	}
-	b->cold_len = (uint32_t)(e->p - x->rw) - b->cold_off;
+	b->cold_len = (uint32_t)(e->p - x->c->rw) - b->cold_off;
 }
 
 static void copy_tables(struct tr *t)
@@ -161,14 +161,16 @@ static void copy_tables(struct tr *t)
 static void emit_gate(struct xlate *x, struct emit *e, struct block *b, uint32_t host_off, uint32_t cold_off,
 	enum gate want)
 {
-	e->p = x->rw + host_off;
+	e->p = x->c->rw + host_off;
 	b->host_off = host_off;
 	b->cold_off = cold_off;
 	if (want == GATE_CHECKED)
 		xlate_gate_checked(x, e, b);
 	else if (want == GATE_PAGE)
 		xlate_gate_page(x, e, b);
-	b->entry_off = (uint32_t)(e->p - x->rw);
+	if (x->c->shared && (uintptr_t)e->p % 8)
+		emit_nop(e, 8 - (unsigned)((uintptr_t)e->p % 8)); /* wherever the code lies (move.c): align_site() */
+	b->entry_off = (uint32_t)(e->p - x->c->rw);
 }
 
 static void emit_block(struct tr *t, uint32_t host_off, uint32_t cold_off, enum gate want)
@@ -191,8 +193,8 @@ static void emit_block(struct tr *t, uint32_t host_off, uint32_t cold_off, enum 
 	xlate_homed_flush(t);
 	if (!xlate_block_ends(&t->dec[t->n - 1]))
 		xlate_exit_to(t, cpu_code64(t->cpu) ? t->rips[t->n] : (uint32_t)t->rips[t->n]);
-	b->host_len = (uint32_t)(t->e.p - t->x->rw) - host_off;
-	t->e.p = t->x->rw + cold_off;
+	b->host_len = (uint32_t)(t->e.p - t->x->c->rw) - host_off;
+	t->e.p = t->x->c->rw + cold_off;
 	xlate_lower_cold(t);
 	copy_tables(t);
 	emit_exit_stubs(t->x, &t->e, b);
@@ -254,7 +256,7 @@ static bool translate(struct xlate *x, struct block *b, struct fetch *f, enum ga
 	if (b->host[1])
 		number_page(x, b, 1, b->rip + 4096);
 	flag_liveness(t);
-	emit_block(t, x->used, x->cold_used, want);
+	emit_block(t, x->c->used, x->c->cold_used, want);
 	return true;
 }
 
@@ -265,7 +267,7 @@ static bool move(struct xlate *x, struct block *b, enum gate want)
 	struct emit e;
 	if (!from)
 		return false;
-	emit_gate(x, &e, b, x->used, x->cold_used, want);
+	emit_gate(x, &e, b, x->c->used, x->c->cold_used, want);
 	xlate_move(x, b, from, &e);
 	emit_exit_stubs(x, &e, b);
 	x->cpu->stats.count[STAT_MOVED]++;
@@ -276,6 +278,7 @@ struct block *xlate_block_translate(struct xlate *x, struct fetch *f, enum gate 
 {
 	stats_enter(&x->cpu->stats, PHASE_TRANSLATION);
 	cpu_fpu_park(x->cpu);
+	x->tr->step = false; /* the last one was, perhaps */
 	xlate_cache_make_room(x);
 	struct block *b = xlate_cache_alloc(x, sizeof(*b));
 	if (!(x->cpu->key & KEY_FLAT_CS))
@@ -302,7 +305,7 @@ struct block *xlate_block_step(struct xlate *x)
 	xlate_find_fetch(x, &f);
 	cpu_fpu_park(x->cpu);
 	xlate_x87_settle(x->cpu);
-	xlate_cache_make_room_to_step(x);
+	x->step_used = 0;
 	struct block *b = &x->step_block;
 	memset(b, 0, sizeof(*b));
 	set_identity(x, b, &f);
@@ -312,7 +315,8 @@ struct block *xlate_block_step(struct xlate *x)
 	b->host[1] = f.host[1];
 	b->ram[1] = f.ram[1];
 	flag_liveness(t);
-	emit_block(t, CODE_SIZE - STEP_SIZE, CODE_SIZE - STEP_SIZE / 2, GATE_NONE);
+	uint32_t at = CODE_SIZE - STEPS_SIZE + x->number * STEP_SIZE;
+	emit_block(t, at, at + STEP_SIZE / 2, GATE_NONE);
 	x->cpu->stats.count[STAT_STEPS]++;
 	x->step_op = t->dec[0].cls == DC_HELPER ? t->dec[0].in.op : OP_COUNT;
 	return b;

@@ -16,6 +16,8 @@
 #define HOT_INSN 136
 #define HOT_ACCESS 112
 #define COLD_STUB 112
+/* Before a displacement that is to be aligned. */
+#define HOT_ALIGN 3
 /* The gate; the exit behind the last instruction. */
 #define HOT_BLOCK 128
 #define COLD_EXIT 24
@@ -46,7 +48,7 @@ static bool in_run(const struct tr *t, const struct dec *d)
 static struct bound bound_of(const struct tr *t, const struct dec *d)
 {
 	unsigned n = accesses(d), stubs = key_code64(t->key) ? n : 2 * n; /* a limit may be checked too (lower.c) */
-	unsigned out = exits(d), hot = HOT_INSN + HOT_ACCESS * n;
+	unsigned out = exits(d), hot = HOT_INSN + HOT_ACCESS * n + HOT_ALIGN * out;
 	bool helper_too = d->cls == DC_SYSTEM || d->cls == DC_STRING, run = in_run(t, d);
 
 	stubs += helper_too + run;

@@ -13,9 +13,16 @@
 void *xlate_cache_alloc(struct xlate *x, size_t size)
 {
 	size = (size + 15) & ~(size_t)15;
-	must(x->arena_used + size <= xlate_grow_tables(x));
-	void *p = x->arena + x->arena_used;
-	x->arena_used += size;
+	if (x->tr->step) {
+		must(x->step_used + size <= TABLES_ROOM);
+		void *t = x->step_tables + x->step_used;
+		x->step_used += size;
+		memset(t, 0, size);
+		return t;
+	}
+	must(x->c->arena_used + size <= xlate_grow_tables(x));
+	void *p = x->c->arena + x->c->arena_used;
+	x->c->arena_used += size;
 	memset(p, 0, size);
 	return p;
 }
@@ -44,9 +51,9 @@ static void part(const struct block *b, unsigned i, uint64_t *first, uint64_t *l
 void xlate_cache_mark(struct xlate *x, uint64_t off)
 {
 	uint64_t page = off >> 12;
-	if (off == UINT64_MAX || page >= x->npages || x->pages[page].marked)
+	if (off == UINT64_MAX || page >= x->c->npages || x->c->pages[page].marked)
 		return;
-	__atomic_store_n(&x->pages[page].marked, true, __ATOMIC_SEQ_CST);
+	x->c->pages[page].marked = true;
 	mem_code_hold(x->mem, x->cpu->member, off);
 	mmu_protect_code(x->cpu, page << 12);
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
@@ -55,15 +62,10 @@ void xlate_cache_mark(struct xlate *x, uint64_t off)
 
 static void release(struct xlate *x, uint64_t page)
 {
-	if (!x->pages[page].marked)
+	if (!x->c->pages[page].marked)
 		return;
 	mem_code_release(x->mem, page << 12);
-	__atomic_store_n(&x->pages[page].marked, false, __ATOMIC_SEQ_CST);
-}
-
-bool xlate_keeps(const struct xlate *x, uint64_t off)
-{
-	return off >> 12 < x->npages && __atomic_load_n(&x->pages[off >> 12].marked, __ATOMIC_SEQ_CST);
+	x->c->pages[page].marked = false;
 }
 
 /* What was marked for a translation that a guest exception ended. */
@@ -71,7 +73,7 @@ static void unmark(struct xlate *x)
 {
 	while (x->nmarked) {
 		uint64_t page = x->marked[--x->nmarked];
-		if (!x->pages[page].list)
+		if (!x->c->pages[page].list)
 			release(x, page);
 	}
 }
@@ -79,9 +81,9 @@ static void unmark(struct xlate *x)
 static void add_to_page(struct xlate *x, struct block *b, unsigned i)
 {
 	uint64_t page = b->ram[i] >> 12, first, last;
-	if (b->ram[i] == UINT64_MAX || page >= x->npages)
+	if (b->ram[i] == UINT64_MAX || page >= x->c->npages)
 		return;
-	struct code_page *cp = &x->pages[page];
+	struct code_page *cp = &x->c->pages[page];
 	part(b, i, &first, &last);
 	dassert(cp->marked);
 	b->next_page[i] = cp->list;
@@ -89,32 +91,30 @@ static void add_to_page(struct xlate *x, struct block *b, unsigned i)
 	cp->granules |= granules(first, last);
 }
 
-/* Tables of one block, or of a single step. */
-#define TABLES_ROOM 65536u
 _Static_assert(sizeof(struct block) + sizeof(((struct tr *)0)->exits) + sizeof(((struct tr *)0)->map) +
 	sizeof(((struct tr *)0)->moves) + (BLOCK_MAX_SITES + BLOCK_MAX_INSNS) * (sizeof(struct xsite) + 16) < TABLES_ROOM,
 	"a block's tables");
 
 void xlate_cache_begin(struct xlate *x)
 {
-	x->used = 64;
-	x->cold_base = x->cold_used = x->code_size - COLD_CHUNK;
-	x->cold_end = x->code_size - STEP_SIZE;
+	x->c->used = 64;
+	x->c->cold_base = x->c->cold_used = x->c->code_size - COLD_CHUNK;
+	x->c->cold_end = x->c->code_size - STEPS_SIZE;
 }
 
 static bool tables_full(const struct xlate *x)
 {
-	return x->arena_used + TABLES_ROOM > xlate_grow_tables(x);
+	return x->c->arena_used + TABLES_ROOM > xlate_grow_tables(x);
 }
 
 static bool full(struct xlate *x)
 {
-	if (x->cold_used + BLOCK_ROOM > x->cold_end) {
-		x->cold_end = x->cold_base;
-		x->cold_base = x->cold_used = x->cold_end - COLD_CHUNK;
+	if (x->c->cold_used + BLOCK_ROOM > x->c->cold_end) {
+		x->c->cold_end = x->c->cold_base;
+		x->c->cold_base = x->c->cold_used = x->c->cold_end - COLD_CHUNK;
 	}
 	/* gates of other blocks go where the next block's code would */
-	return x->used + 2 * BLOCK_ROOM > x->cold_base || x->nblocks >= x->cap_blocks || tables_full(x) ||
+	return x->c->used + 2 * BLOCK_ROOM > x->c->cold_base || x->c->nblocks >= x->c->cap_blocks || tables_full(x) ||
 		xlate_live_full(x);
 }
 
@@ -127,20 +127,15 @@ void xlate_cache_make_room(struct xlate *x)
 	xlate_cache_flush(x);
 }
 
-void xlate_cache_make_room_to_step(struct xlate *x)
-{
-	if (tables_full(x))
-		xlate_cache_flush(x);
-}
-
 void xlate_cache_publish(struct xlate *x, struct block *b)
 {
 	uint32_t h = xlate_cache_hash(b->rip, b->ks);
-	b->next_hash = x->hash[h];
-	x->hash[h] = b;
-	x->by_host[x->nblocks++] = b;
-	x->used = (b->host_off + b->host_len + 15u) & ~15u;
-	x->cold_used = b->cold_off + b->cold_len;
+	b->next_hash = x->c->hash[h];
+	x->c->hash[h] = b;
+	x->c->by_host[x->c->nblocks] = b;
+	__atomic_store_n(&x->c->nblocks, x->c->nblocks + 1, __ATOMIC_RELEASE);
+	x->c->used = (b->host_off + b->host_len + 15u) & ~15u;
+	x->c->cold_used = b->cold_off + b->cold_len;
 	add_to_page(x, b, 0);
 	if (b->ram[1] != b->ram[0])
 		add_to_page(x, b, 1);
@@ -156,29 +151,29 @@ static uint32_t cold_order(uint32_t off)
 
 struct block *xlate_cache_at(struct xlate *x, uint64_t host_pc)
 {
-	uint64_t base = (uint64_t)(uintptr_t)x->rx;
+	uint64_t base = (uint64_t)(uintptr_t)x->c->rx;
 	if (host_pc < base || host_pc - base >= CODE_SIZE)
 		return NULL;
 	uint32_t off = (uint32_t)(host_pc - base);
-	if (off >= CODE_SIZE - STEP_SIZE)
-		return &x->step_block;
-	bool cold = off >= x->cold_base;
+	if (off >= CODE_SIZE - STEPS_SIZE)
+		return &x->c->user[(off - (CODE_SIZE - STEPS_SIZE)) / STEP_SIZE]->step_block;
+	bool cold = off >= x->c->cold_base;
 	if (cold)
 		off = cold_order(off);
-	uint32_t lo = 0, hi = x->nblocks;
+	uint32_t lo = 0, hi = __atomic_load_n(&x->c->nblocks, __ATOMIC_ACQUIRE);
 	while (hi - lo > 1) {
 		uint32_t mid = (lo + hi) / 2;
-		if ((cold ? cold_order(x->by_host[mid]->cold_off) : x->by_host[mid]->host_off) <= off)
+		if ((cold ? cold_order(x->c->by_host[mid]->cold_off) : x->c->by_host[mid]->host_off) <= off)
 			lo = mid;
 		else
 			hi = mid;
 	}
-	return lo < hi ? x->by_host[lo] : NULL;
+	return lo < hi ? x->c->by_host[lo] : NULL;
 }
 
 static void remove_from_hash(struct xlate *x, struct block *b)
 {
-	struct block **p = &x->hash[xlate_cache_hash(b->rip, b->ks)];
+	struct block **p = &x->c->hash[xlate_cache_hash(b->rip, b->ks)];
 	while (*p && *p != b)
 		p = &(*p)->next_hash;
 	if (*p)
@@ -193,9 +188,9 @@ static unsigned page_index(const struct block *b, uint64_t page)
 static void remove_from_page(struct xlate *x, struct block *b, unsigned i)
 {
 	uint64_t page = b->ram[i] >> 12;
-	if (b->ram[i] == UINT64_MAX || page >= x->npages || (i && b->ram[1] == b->ram[0]))
+	if (b->ram[i] == UINT64_MAX || page >= x->c->npages || (i && b->ram[1] == b->ram[0]))
 		return;
-	struct block **p = &x->pages[page].list;
+	struct block **p = &x->c->pages[page].list;
 	while (*p && *p != b)
 		p = &(*p)->next_page[page_index(*p, page)];
 	if (*p)
@@ -227,7 +222,7 @@ static bool overlaps(const struct block *b, uint64_t page, uint64_t first, uint6
 
 static void recount(struct xlate *x, uint64_t page)
 {
-	struct code_page *cp = &x->pages[page];
+	struct code_page *cp = &x->c->pages[page];
 	uint64_t first, last;
 	cp->granules = 0;
 	for (struct block *b = cp->list; b; b = b->next_page[page_index(b, page)]) {
@@ -240,7 +235,7 @@ static void recount(struct xlate *x, uint64_t page)
 
 static void written_in_page(struct xlate *x, uint64_t page, uint64_t first, uint64_t last)
 {
-	struct code_page *cp = &x->pages[page];
+	struct code_page *cp = &x->c->pages[page];
 	bool any = false;
 	if (!(cp->granules & granules(first, last)))
 		return;
@@ -259,40 +254,45 @@ static void written_in_page(struct xlate *x, uint64_t page, uint64_t first, uint
 
 void xlate_cache_written(struct xlate *x, uint64_t off, uint64_t len)
 {
+	bool begun = xlate_lock(x);
 	for (uint64_t end = off + len; off < end;) {
 		uint64_t n = MIN(end - off, 4096 - (off & 4095));
-		if (off >> 12 < x->npages)
+		if (off >> 12 < x->c->npages)
 			written_in_page(x, off >> 12, off & 4095, (off & 4095) + n - 1);
 		off += n;
 	}
+	if (begun)
+		xlate_unlock(x);
 }
 
-void xlate_cache_flush(struct xlate *x)
+static void forget_blocks(struct xlate *x)
 {
-	xlate_x87_settle(x->cpu);
-	for (uint32_t i = 0; i < x->nblocks; i++)
+	struct cache *c = x->c;
+	for (uint32_t i = 0; i < c->nblocks; i++)
 		for (unsigned k = 0; k < 2; k++) {
-			uint64_t page = x->by_host[i]->ram[k] >> 12;
-			if (x->by_host[i]->ram[k] == UINT64_MAX || page >= x->npages)
+			uint64_t page = c->by_host[i]->ram[k] >> 12;
+			if (c->by_host[i]->ram[k] == UINT64_MAX || page >= c->npages)
 				continue;
-			x->pages[page].list = NULL;
-			x->pages[page].granules = 0;
+			c->pages[page].list = NULL;
+			c->pages[page].granules = 0;
 			release(x, page);
 		}
-	unmark(x);
-	memset(x->hash, 0, sizeof(*x->hash) << HASH_BITS);
-	memset(x->offers, 0, sizeof(*x->offers) << OFFER_BITS);
-	memset(x->window_not, 0, sizeof(x->window_not));
-	xlate_live_reset(x);
-	x->nblocks = 0;
+	memset(c->hash, 0, sizeof(*c->hash) << HASH_BITS);
+	memset(c->offers, 0, sizeof(*c->offers) << OFFER_BITS);
+	memset(c->window_not, 0, sizeof(c->window_not));
+	c->nblocks = 0;
 	xlate_cache_begin(x);
 	xlate_perfmap_flushed(x);
-	x->arena_used = 0;
-	x->nflat = x->nother = 0;
-	x->cpu->mode_dirty = true;
-	x->flush_wanted = false;
-	x->cpu->stats.count[STAT_FLUSHES]++;
-	/* the key space of the block under translation */
+	c->arena_used = 0;
+	c->nflat = c->nother = 0;
+	c->flush_wanted = false;
+	c->flushes++;
+}
+
+/* The keyspaces are new. */
+void xlate_cache_refresh_key(struct xlate *x)
+{
+	x->seen = x->c->flushes;
 	x->cpu->key = key_of(x->cpu);
 	x->cpu->ks = xlate_keyspace(x, x->cpu->key);
 	x->cpu->mode_dirty = false;
@@ -300,19 +300,60 @@ void xlate_cache_flush(struct xlate *x)
 		mmu_window_enter(x->cpu);
 }
 
-uint32_t xlate_keyspace(struct xlate *x, uint32_t key)
+void xlate_cache_flush(struct xlate *x)
+{
+	bool begun = xlate_lock(x);
+	xlate_stop_others(x);
+	unmark(x);
+	for (unsigned k = 0; k < x->c->nusers; k++)
+		xlate_x87_settle(x->c->user[k]->cpu);
+	forget_blocks(x);
+	for (unsigned k = 0; k < x->c->nusers; k++)
+		xlate_live_reset(x->c->user[k]);
+	x->cpu->stats.count[STAT_FLUSHES]++;
+	xlate_cache_refresh_key(x); /* of the block under translation */
+	xlate_resume_others(x);
+	if (begun)
+		xlate_unlock(x);
+}
+
+/* KS_COUNT: it has none yet. */
+static uint32_t find_keyspace(const struct xlate *x, uint32_t key)
 {
 	bool flat = key & KEY_FLAT_CS;
-	unsigned *n = flat ? &x->nflat : &x->nother, first = flat ? 0 : KS_FLAT, size = flat ? KS_FLAT : KS_COUNT - KS_FLAT;
-	for (unsigned k = first; k < first + *n; k++)
-		if (x->keys[k] == key)
+	unsigned n = __atomic_load_n(flat ? &x->c->nflat : &x->c->nother, __ATOMIC_ACQUIRE), first = flat ? 0 : KS_FLAT;
+	for (unsigned k = first; k < first + n; k++)
+		if (x->c->keys[k] == key)
 			return k;
-	if (*n == size) {
-		x->flush_wanted = true;
+	return KS_COUNT;
+}
+
+static uint32_t new_keyspace(struct xlate *x, uint32_t key)
+{
+	bool flat = key & KEY_FLAT_CS;
+	unsigned *n = flat ? &x->c->nflat : &x->c->nother, first = flat ? 0 : KS_FLAT;
+	if (*n == (flat ? KS_FLAT : KS_COUNT - KS_FLAT)) {
+		x->c->flush_wanted = true;
 		return first;
 	}
-	if (flat)
-		xlate_link_clear(x, *n);
-	x->keys[first + *n] = key;
-	return first + (*n)++;
+	for (unsigned k = 0; flat && k < x->c->nusers; k++)
+		xlate_link_clear(x->c->user[k], *n);
+	x->c->keys[first + *n] = key;
+	__atomic_store_n(n, *n + 1, __ATOMIC_RELEASE);
+	return first + *n - 1;
+}
+
+uint32_t xlate_keyspace(struct xlate *x, uint32_t key)
+{
+	uint32_t ks = find_keyspace(x, key);
+	bool begun;
+	if (ks != KS_COUNT)
+		return ks;
+	begun = xlate_lock(x);
+	ks = find_keyspace(x, key);
+	if (ks == KS_COUNT)
+		ks = new_keyspace(x, key);
+	if (begun)
+		xlate_unlock(x);
+	return ks;
 }

@@ -30,7 +30,7 @@ static void emit_poll(struct tr *t)
 
 static uint32_t here(const struct tr *t)
 {
-	return (uint32_t)(t->e.p - t->x->rw);
+	return (uint32_t)(t->e.p - t->x->c->rw);
 }
 
 static bool same_page(const struct tr *t, uint64_t target)
@@ -60,6 +60,16 @@ static void note_source(struct tr *t)
 static bool beyond_limit(const struct tr *t, uint64_t target)
 {
 	return !flat_code(t) && target > t->b->cs_limit;
+}
+
+/* The four bytes of a displacement, so far behind here, are to lie within eight aligned ones: they change while other CPUs
+ * may run them. What moves keeps its place in these (block.c). */
+static void align_site(struct tr *t, unsigned opcode)
+{
+	unsigned at = (unsigned)((uintptr_t)t->e.p + opcode) % 8;
+
+	if (t->x->c->shared && at > 4)
+		emit_nop(&t->e, 8 - at);
 }
 
 /* S1 = slot for S0 in a jump cache, behind a safe point. */
@@ -131,6 +141,7 @@ static void offer_return(struct tr *t, uint64_t ret)
 		return;
 	struct xexit *ex = new_exit(t, ret);
 	ex->returns = true;
+	align_site(t, 3);
 	e3(e, 0x4c, 0x8d, (S1 & 7) << 3 | 5); /* lea S1, [rip + disp] */
 	ex->disp_off = here(t);
 	e_32(e, 0);
@@ -145,7 +156,8 @@ void xlate_exit_to(struct tr *t, uint64_t target)
 		emit_poll(t);
 		ex->poll_off = here(t) - 3; /* the load that faults */
 	}
-	ex->disp_off = (uint32_t)(emit_jcc(&t->e, -1) - t->x->rw);
+	align_site(t, 1);
+	ex->disp_off = (uint32_t)(emit_jcc(&t->e, -1) - t->x->c->rw);
 }
 
 static uint64_t branch_target(struct tr *t, const struct dec *d)
@@ -249,7 +261,8 @@ void xlate_insn_jcc(struct tr *t, const struct dec *d)
 	uint64_t target = branch_target(t, d);
 	if (!t->step && (same_page(t, target) || flat_code(t)) && target > t->rip && !beyond_limit(t, target)) {
 		struct xexit *ex = new_exit(t, target);
-		ex->disp_off = (uint32_t)(emit_jcc(&t->e, d->cc) - t->x->rw);
+		align_site(t, 2);
+		ex->disp_off = (uint32_t)(emit_jcc(&t->e, d->cc) - t->x->c->rw);
 		return;
 	}
 	struct scratch held[SCRATCHES];

@@ -122,6 +122,15 @@ uint8_t *emit_jcc(struct emit *e, int cc)
 	return disp;
 }
 
+/* SDM vol 2 "NOP": recommended forms. */
+void emit_nop(struct emit *e, unsigned n)
+{
+	static const uint8_t nop[7][7] = { { 0x90 }, { 0x66, 0x90 }, { 0x0f, 0x1f, 0 }, { 0x0f, 0x1f, 0x40, 0 },
+		{ 0x0f, 0x1f, 0x44, 0, 0 }, { 0x66, 0x0f, 0x1f, 0x44, 0, 0 }, { 0x0f, 0x1f, 0x80, 0, 0, 0, 0 } };
+	for (unsigned k = 0; k < n; k++)
+		e1(e, nop[n - 1][k]);
+}
+
 void emit_patch(uint8_t *disp, const uint8_t *target)
 {
 	int32_t d = (int32_t)(target - (disp + 4));

@@ -79,6 +79,8 @@ void emit_jmp_cpu(struct emit *e, uint32_t off);
 /* Forward jumps with 32-bit displacement: returns where the displacement is, for emit_patch. cc: 0-15, or -1 for jmp.
  * */
 uint8_t *emit_jcc(struct emit *e, int cc);
+/* n bytes, 1 to 7, that do nothing. */
+void emit_nop(struct emit *e, unsigned n);
 void emit_patch(uint8_t *disp, const uint8_t *target);
 /* The same with 8 bits: opcode 0x70-0x7f for Jcc, 0xe3 for JRCXZ. */
 uint8_t *emit_short(struct emit *e, unsigned opcode);

@@ -111,7 +111,7 @@ static void on_fault(int sig, siginfo_t *si, void *ctx)
 	save_registers(cpu, g);
 	if (poll) {
 		cpu->stats.count[STAT_EXIT_POLL]++;
-		cpu->s.rip = poll_target(x, b, (uint32_t)((uint64_t)g[REG_RIP] - (uint64_t)(uintptr_t)x->rx), g);
+		cpu->s.rip = poll_target(x, b, (uint32_t)((uint64_t)g[REG_RIP] - (uint64_t)(uintptr_t)x->c->rx), g);
 	} else {
 		cpu->s.rip = xlate_guest_rip(x, (uint64_t)g[REG_RIP]);
 		/* An unused near entry may have let a non-canonical address pass: one strict step tells #GP from #SS. It also

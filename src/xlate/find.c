@@ -151,10 +151,10 @@ struct block *xlate_find_known(struct xlate *x)
 	const uint8_t *page = mmu_exec_page(cpu, linear_rip(cpu, cpu->s.rip));
 	if (!page)
 		return NULL;
-	for (struct block *b = x->hash[xlate_cache_hash(cpu->s.rip, cpu->ks)]; b; b = b->next_hash) {
+	for (struct block *b = x->c->hash[xlate_cache_hash(cpu->s.rip, cpu->ks)]; b; b = b->next_hash) {
 		if (b->rip != cpu->s.rip || b->ks != cpu->ks || b->host[0] != page)
 			continue;
-		if (b->host[1] && b->host[1] != mmu_exec_page(cpu, linear_rip(cpu, x->vpages[b->live[1]].gla)))
+		if (b->host[1] && b->host[1] != mmu_exec_page(cpu, linear_rip(cpu, x->c->vpages[b->live[1]].gla)))
 			continue;
 		return set_live(x, b);
 	}
@@ -169,7 +169,7 @@ struct block *xlate_find_block(struct xlate *x, enum gate want)
 		x->stepping = true;
 		return xlate_block_step(x);
 	}
-	for (struct block *b = x->hash[xlate_cache_hash(x->cpu->s.rip, x->cpu->ks)]; b; b = b->next_hash)
+	for (struct block *b = x->c->hash[xlate_cache_hash(x->cpu->s.rip, x->cpu->ks)]; b; b = b->next_hash)
 		if (matches(x, b, &f) && second_page_matches(x, b))
 			return set_live(x, b);
 	return set_live(x, xlate_block_translate(x, &f, want));

@@ -14,7 +14,7 @@
 /* The same guest code on the same page, translated under the same assumptions. */
 static uint64_t identity(const struct xlate *x, const struct block *b)
 {
-	return ((b->rip ^ b->ram[0] << 20) + x->keys[b->ks] * 0xff51afd7ed558ccdull) * 0x9e3779b97f4a7c15ull;
+	return ((b->rip ^ b->ram[0] << 20) + x->c->keys[b->ks] * 0xff51afd7ed558ccdull) * 0x9e3779b97f4a7c15ull;
 }
 
 void xlate_grow_note(struct xlate *x, const struct block *b)
@@ -23,21 +23,21 @@ void xlate_grow_note(struct xlate *x, const struct block *b)
 
 	if (bit >> KNOWN_BITS)
 		return;
-	x->noted++;
-	x->noted_again += x->known_before[bit >> 6] >> (bit & 63) & 1;
-	x->known[bit >> 6] |= mask;
+	x->c->noted++;
+	x->c->noted_again += x->c->known_before[bit >> 6] >> (bit & 63) & 1;
+	x->c->known[bit >> 6] |= mask;
 }
 
 void xlate_grow_full(struct xlate *x)
 {
-	if (x->noted_again * 4 > x->noted)
-		x->code_size = MIN(x->code_size * 2, CODE_SIZE);
-	bytes_copy(x->known_before, x->known, sizeof(x->known));
-	bytes_fill(x->known, 0, sizeof(x->known));
-	x->noted = x->noted_again = 0;
+	if (x->c->noted_again * 4 > x->c->noted)
+		x->c->code_size = MIN(x->c->code_size * 2, CODE_SIZE);
+	bytes_copy(x->c->known_before, x->c->known, sizeof(x->c->known));
+	bytes_fill(x->c->known, 0, sizeof(x->c->known));
+	x->c->noted = x->c->noted_again = 0;
 }
 
 size_t xlate_grow_tables(const struct xlate *x)
 {
-	return (size_t)x->code_size / CODE_SIZE_FIRST * TABLES_SIZE_FIRST;
+	return (size_t)x->c->code_size / CODE_SIZE_FIRST * TABLES_SIZE_FIRST;
 }

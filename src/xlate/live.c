@@ -22,12 +22,12 @@ enum { DEAD, NONGLOBAL, GLOBAL };
 
 static uint16_t *chain_of(struct xlate *x, gla_t page)
 {
-	return &x->vpage_hash[(uint32_t)(page >> 12) * 0x9e3779b1u >> 20];
+	return &x->c->vpage_hash[(uint32_t)(page >> 12) * 0x9e3779b1u >> 20];
 }
 
 bool xlate_live_full(const struct xlate *x)
 {
-	return x->nvpages + 2 > VPAGES;
+	return x->c->nvpages + 2 > VPAGES;
 }
 
 uint16_t xlate_live_number(struct xlate *x, gla_t gla, const uint8_t *host, bool user)
@@ -35,19 +35,20 @@ uint16_t xlate_live_number(struct xlate *x, gla_t gla, const uint8_t *host, bool
 	gla_t page = gla & ~4095ull;
 	uint16_t *first = chain_of(x, page), id;
 
-	for (id = *first; id; id = x->vpages[id].next)
-		if (x->vpages[id].gla == page && x->vpages[id].host == host && x->vpages[id].user == user)
+	for (id = *first; id; id = x->c->vpages[id].next)
+		if (x->c->vpages[id].gla == page && x->c->vpages[id].host == host && x->c->vpages[id].user == user)
 			return id;
-	must(x->nvpages < VPAGES);
-	id = (uint16_t)x->nvpages++;
-	x->vpages[id] = (struct vpage){ .gla = page, .host = host, .next = *first, .user = user };
-	return *first = id;
+	must(x->c->nvpages < VPAGES);
+	id = (uint16_t)x->c->nvpages++;
+	x->c->vpages[id] = (struct vpage){ .gla = page, .host = host, .next = *first, .user = user };
+	__atomic_store_n(first, id, __ATOMIC_RELEASE);
+	return id;
 }
 
 static void set(struct xlate *x, uint16_t id, uint8_t how)
 {
 	x->cpu->live[id] = how;
-	x->cpu->minus[id] = how == DEAD ? x->nowhere : -x->vpages[id].gla;
+	x->cpu->minus[id] = how == DEAD ? x->nowhere : -x->c->vpages[id].gla;
 }
 
 static void clear_log(struct xlate *x, struct live_log *log)
@@ -61,7 +62,7 @@ void xlate_live_set(struct xlate *x, uint16_t id)
 {
 	if (!id || x->cpu->live[id])
 		return;
-	bool global = mmu_exec_global(x->cpu, x->vpages[id].gla);
+	bool global = mmu_exec_global(x->cpu, x->c->vpages[id].gla);
 	struct live_log *log = &x->live_log[global ? LOG_GLOBAL : x->cpu->ctx];
 	if (log->n == ARRAY_LEN(log->id))
 		clear_log(x, log);
@@ -81,28 +82,31 @@ void xlate_live_begin(struct xlate *x)
 {
 	for (unsigned k = 0; k < VPAGES; k++)
 		set(x, (uint16_t)k, DEAD);
-	x->nvpages = 1; /* 0: no page */
+	if (!x->number)
+		x->c->nvpages = 1; /* 0: no page */
 }
 
 void xlate_live_reset(struct xlate *x)
 {
 	clear_all(x);
-	for (unsigned k = 0; k < ARRAY_LEN(x->vpage_hash); k++)
-		x->vpage_hash[k] = 0;
-	x->nvpages = 1; /* 0: no page */
+	if (x->number)
+		return;
+	for (unsigned k = 0; k < ARRAY_LEN(x->c->vpage_hash); k++)
+		x->c->vpage_hash[k] = 0;
+	x->c->nvpages = 1; /* 0: no page */
 }
 
 static void clear_page(struct xlate *x, gla_t page)
 {
-	for (uint16_t id = *chain_of(x, page); id; id = x->vpages[id].next)
-		if (x->vpages[id].gla == page)
+	for (uint16_t id = *chain_of(x, page); id; id = x->c->vpages[id].next)
+		if (x->c->vpages[id].gla == page)
 			set(x, id, DEAD);
 }
 
 static void clear_region(struct xlate *x, const struct live_log *log, gla_t gla)
 {
 	for (unsigned k = 0; k < log->n; k++)
-		if (x->vpages[log->id[k]].gla >> FLUSH_REGION_SHIFT == gla >> FLUSH_REGION_SHIFT)
+		if (x->c->vpages[log->id[k]].gla >> FLUSH_REGION_SHIFT == gla >> FLUSH_REGION_SHIFT)
 			set(x, log->id[k], DEAD);
 }
 

@@ -212,7 +212,7 @@ static void check_tlb(struct tr *t, struct cold *c)
 bool xlate_lower_far(const struct tr *t)
 {
 	uint32_t far = xlate_far_bit(t->rip, t->b->window);
-	return t->x->far[far / 64] >> far % 64 & 1;
+	return t->x->c->far[far / 64] >> far % 64 & 1;
 }
 
 /* The near entry to try, or NEAR_SIZE. Kernel code meets another object at each step, so it seldom finds the near entry
@@ -306,7 +306,7 @@ void xlate_lower_load(struct tr *t, const struct host_mem *m, unsigned width, un
 void xlate_lower_map(struct tr *t)
 {
 	const struct dec *d = &t->dec[t->i];
-	t->map[t->nmap++] = (struct xmap){ .host = (uint32_t)(t->e.p - t->x->rw) - t->b->host_off,
+	t->map[t->nmap++] = (struct xmap){ .host = (uint32_t)(t->e.p - t->x->c->rw) - t->b->host_off,
 		.guest = (t->rip - t->b->rip) & 0xfff, .len = d->in.len & 15, .x87_op = xlate_x87_opcode(d) & 0x7ff };
 }
 

@@ -15,7 +15,7 @@
  *     or is what two RIPs have in common that are a number of pages apart; or else it calls xlate_move_never.
  * I2  64-bit code: both RIPs are user addresses amid the same slot; what lies within 2 GiB of them is so too, and takes
  *     the same form. 32-bit code: neither they nor targets of jumps come round the end of 4 GiB, either time.
- * I3  What x->offers leads to is not dead, and movable.
+ * I3  What x->c->offers leads to is not dead, and movable.
  */
 #include "xlate/xlate_int.h"
 
@@ -27,7 +27,7 @@ static struct block **place(struct xlate *x, const struct block *b)
 {
 	uint64_t code = (uint64_t)(uintptr_t)b->host[0] + b->page_off + ((uint64_t)b->ks << 48);
 
-	return &x->offers[code * 0x9e3779b97f4a7c15ull >> (64 - OFFER_BITS)];
+	return &x->c->offers[code * 0x9e3779b97f4a7c15ull >> (64 - OFFER_BITS)];
 }
 
 static bool same_code(const struct block *a, const struct block *b)
@@ -73,7 +73,7 @@ static void note(struct tr *t, enum move kind, const uint8_t *at)
 		t->movable = false;
 		return;
 	}
-	uint32_t off = (uint32_t)(at - t->x->rw);
+	uint32_t off = (uint32_t)(at - t->x->c->rw);
 	bool cold = off >= t->b->cold_off;
 	t->moves[t->nmoves++] = (struct xmove){ .kind = (uint8_t)kind, .cold = cold,
 		.off = off - (cold ? t->b->cold_off : t->b->entry_off) };
@@ -115,7 +115,7 @@ void xlate_move_site(struct tr *t, unsigned reg, const struct xsite *site)
 
 void xlate_move_here(struct tr *t, unsigned reg)
 {
-	emit_mov_imm(&t->e, reg, (uint64_t)(t->e.p - t->x->rw));
+	emit_mov_imm(&t->e, reg, (uint64_t)(t->e.p - t->x->c->rw));
 	xlate_move_at(t);
 }
 
@@ -126,7 +126,7 @@ void xlate_move_at(struct tr *t)
 
 void xlate_move_patch(struct tr *t, uint8_t *disp, const uint8_t *target)
 {
-	const uint8_t *cold = t->x->rw + t->b->cold_off;
+	const uint8_t *cold = t->x->c->rw + t->b->cold_off;
 
 	emit_patch(disp, target);
 	if ((disp >= cold) != (target >= cold))
@@ -194,7 +194,7 @@ static bool same_sides(const struct block *from, uint64_t delta)
 const struct block *xlate_move_find(struct xlate *x, const struct block *b)
 {
 	const struct block *from = *place(x, b);
-	uint32_t key = x->keys[b->ks];
+	uint32_t key = x->c->keys[b->ks];
 
 	if (!from || !same_code(from, b) || !may_lie(key, b->rip))
 		return NULL;
@@ -215,7 +215,7 @@ static uint64_t moved_site(struct xlate *x, uint64_t was, uint64_t delta)
 static void repair(struct xlate *x, const struct move_by *m, const struct block *b, const struct xmove *what)
 {
 	uint32_t here = what->cold ? m->cold : m->hot, there = what->cold ? m->hot : m->cold;
-	uint8_t *p = x->rw + offset_of(b, what);
+	uint8_t *p = x->c->rw + offset_of(b, what);
 
 	switch ((enum move)what->kind) {
 	case MOVE_RIP: put_le64(p, get_le64(p) + m->rip); break;
@@ -258,8 +258,8 @@ void xlate_move(struct xlate *x, struct block *b, const struct block *from, stru
 	struct move_by m = { from, b->rip - from->rip, b->entry_off - from->entry_off, b->cold_off - from->cold_off };
 	uint32_t end = from->host_off + from->host_len;
 	uint32_t cold_end = from->nexits ? from->exits[0].stub_off : from->cold_off + from->cold_len;
-	memcpy(x->rw + b->entry_off, x->rw + from->entry_off, end - from->entry_off);
-	memcpy(x->rw + b->cold_off, x->rw + from->cold_off, cold_end - from->cold_off);
+	memcpy(x->c->rw + b->entry_off, x->c->rw + from->entry_off, end - from->entry_off);
+	memcpy(x->c->rw + b->cold_off, x->c->rw + from->cold_off, cold_end - from->cold_off);
 	for (unsigned k = 0; k < from->nmoves; k++)
 		repair(x, &m, b, &from->moves[k]);
 	copy_exits(x, &m, b);
@@ -270,5 +270,5 @@ void xlate_move(struct xlate *x, struct block *b, const struct block *from, stru
 	b->movable = true;
 	b->nmoves = from->nmoves;
 	b->moves = from->moves;
-	e->p = x->rw + (uint32_t)(cold_end + m.cold);
+	e->p = x->c->rw + (uint32_t)(cold_end + m.cold);
 }

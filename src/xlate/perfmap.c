@@ -20,7 +20,7 @@
 /* Another executable view of the cache, at addresses of its own. */
 static uint8_t *new_view(struct xlate *x)
 {
-	uint8_t *p = mremap(x->rw, 0, CODE_SIZE, MREMAP_MAYMOVE);
+	uint8_t *p = mremap(x->c->rw, 0, CODE_SIZE, MREMAP_MAYMOVE);
 
 	if (p == MAP_FAILED)
 		return NULL;
@@ -37,14 +37,14 @@ static int map_anonymous(struct xlate *x, struct err *err)
 
 	if (rw == MAP_FAILED)
 		return err_set(err, -ENOMEM, "--perf-map: cannot map the code cache: %s", strerror(errno));
-	munmap(x->rw, CODE_SIZE);
-	x->rw = rw;
+	munmap(x->c->rw, CODE_SIZE);
+	x->c->rw = rw;
 	rx = new_view(x);
 	if (!rx)
 		return err_set(err, -ENOSYS, "--perf-map: this host does not let a process execute shared memory: %s",
 			strerror(errno));
-	munmap(x->rx, CODE_SIZE);
-	x->rx = rx;
+	munmap(x->c->rx, CODE_SIZE);
+	x->c->rx = rx;
 	xlate_stats_code(x);
 	return 0;
 }
@@ -53,11 +53,11 @@ int xlate_perf_map(struct xlate *x, struct err *err)
 {
 	char path[64];
 
-	must(!x->nblocks);
+	must(!x->c->nblocks);
 	snprintf(path, sizeof(path), "/tmp/perf-%d.map", (int)getpid());
 	unlink(path); /* of a process that had this number before */
-	x->perf_fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
-	if (x->perf_fd < 0)
+	x->c->perf_fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+	if (x->c->perf_fd < 0)
 		return err_set(err, -errno, "--perf-map: cannot make %s: %s", path, strerror(errno));
 	return map_anonymous(x, err);
 }
@@ -70,7 +70,7 @@ void xlate_perfmap_block(struct xlate *x, const struct block *b)
 	char line[160];
 	int n;
 
-	if (x->perf_fd < 0)
+	if (x->c->perf_fd < 0)
 		return;
 	n = snprintf(line, sizeof(line), "%llx %x guest-%s:%llx\n", (unsigned long long)(uintptr_t)xlate_rx(x, b->host_off),
 		b->host_len,
@@ -78,7 +78,7 @@ void xlate_perfmap_block(struct xlate *x, const struct block *b)
 	if (b->cold_len)
 		n += snprintf(line + n, sizeof(line) - (size_t)n, "%llx %x guest-%s-miss:%llx\n",
 		              (unsigned long long)(uintptr_t)xlate_rx(x, b->cold_off), b->cold_len, mode, gla);
-	if (write(x->perf_fd, line, (size_t)n) < 0)
+	if (write(x->c->perf_fd, line, (size_t)n) < 0)
 		return;
 }
 
@@ -86,17 +86,17 @@ void xlate_perfmap_flushed(struct xlate *x)
 {
 	uint8_t *rx;
 
-	if (x->perf_fd < 0)
+	if (x->c->perf_fd < 0)
 		return;
 	rx = new_view(x);
 	if (!rx) {
 		log_at(LOG_WARN, "--perf-map: no address space is left; blocks made from now on are not named");
-		close(x->perf_fd);
-		x->perf_fd = -1;
+		close(x->c->perf_fd);
+		x->c->perf_fd = -1;
 		return;
 	}
 	int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED;
-	must(mmap(x->rx, CODE_SIZE, PROT_NONE, flags, -1, 0) != MAP_FAILED);
-	x->rx = rx;
+	must(mmap(x->c->rx, CODE_SIZE, PROT_NONE, flags, -1, 0) != MAP_FAILED);
+	x->c->rx = rx;
 	xlate_stats_code(x);
 }

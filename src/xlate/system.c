@@ -75,7 +75,7 @@ static uint32_t key_with_view(struct tr *t, unsigned view)
 {
 	uint32_t key = (t->key & ~(3u << KEY_VIEW_SHIFT)) | view << KEY_VIEW_SHIFT;
 	xlate_keyspace(t->x, key);
-	return t->x->flush_wanted ? t->key : key;
+	return t->x->c->flush_wanted ? t->key : key;
 }
 
 void xlate_system_choose(struct tr *t, struct dec *d)

@@ -35,7 +35,7 @@ static bool windowed(const struct tr *t, unsigned seg, bool write)
 		return false;
 	if (!key_code64(t->key) && (!key_flat(t->key, seg) || (seg == SEG_CS && write)))
 		return false;
-	return t->x->window_not[xlate_window_at(t->rip)] < WINDOW_NOT_MAX;
+	return t->x->c->window_not[xlate_window_at(t->rip)] < WINDOW_NOT_MAX;
 }
 
 /* s = slot of the address in host register: bits 40 to 63, as the low six bits of RSP are 40. */
@@ -217,7 +217,7 @@ static struct host_mem operand(struct tr *t, unsigned host, unsigned s, int32_t 
 	struct xmap *m = &t->map[t->nmap - 1];
 	if (m->bias && m->bias != s) {
 		struct xmap again = *m;
-		again.host = (uint32_t)(t->e.p - t->x->rw) - t->b->host_off;
+		again.host = (uint32_t)(t->e.p - t->x->c->rw) - t->b->host_off;
 		m = &t->map[t->nmap++];
 		*m = again;
 	}

@@ -30,7 +30,7 @@ void xlate_x87_note(struct tr *t, const struct dec *d)
 {
 	struct emit *e = &t->e;
 	bool set = d->facts & F_X87;
-	uint32_t here = (uint32_t)(e->p - t->x->rw);
+	uint32_t here = (uint32_t)(e->p - t->x->c->rw);
 
 	if (!(d->facts & (F_X87 | F_X87_CLEARS)))
 		return;

@@ -66,6 +66,8 @@ static bool key_changed(struct cpu *cpu)
 static void refresh_mode(struct xlate *x)
 {
 	struct cpu *cpu = x->cpu;
+	if (x->seen != x->c->flushes)
+		xlate_cache_refresh_key(x);
 	if (cpu->mode_dirty) {
 		cpu->key = key_of(cpu);
 		cpu->ks = xlate_keyspace(x, cpu->key);
@@ -75,7 +77,7 @@ static void refresh_mode(struct xlate *x)
 		if (cpu->key & KEY_WINDOW && cpu->window_wanted)
 			mmu_window_wanted(cpu);
 	}
-	if (x->flush_wanted)
+	if (x->c->flush_wanted)
 		xlate_flush(x);
 }
 
@@ -108,7 +110,7 @@ static const void *to_run_loop(struct xlate *x)
 static const void *next_block(struct xlate *x)
 {
 	struct cpu *cpu = x->cpu;
-	if (leave_now(cpu) || x->flush_wanted || x->stepping)
+	if (leave_now(cpu) || x->c->flush_wanted || x->stepping)
 		return to_run_loop(x);
 	refresh_mode(x);
 	if (!(cpu->key & KEY_FLAT_CS))
@@ -124,21 +126,28 @@ static struct block *dispatched(struct cpu *cpu)
 	struct xlate *x = cpu->engine;
 	stats_enter(&cpu->stats, PHASE_DISPATCH);
 	cpu->stats.count[STAT_EXIT_POLL] += !__atomic_load_n(&cpu->poll, __ATOMIC_RELAXED);
-	if (bad_rip(cpu) || leave_now(cpu) || cpu->mode_dirty || x->flush_wanted || x->stepping ||
+	if (bad_rip(cpu) || leave_now(cpu) || cpu->mode_dirty || x->c->flush_wanted || x->stepping ||
 		!(cpu->key & KEY_FLAT_CS))
 		return NULL;
 	cpu->stats.count[STAT_EXITS]++;
+	xlate_lock(x);
 	return xlate_find_known(x);
+}
+
+/* Where to go on after dispatched(). */
+static const void *dispatch_to(struct xlate *x, const struct block *b, uint32_t off)
+{
+	xlate_unlock(x);
+	return b ? xlate_rx(x, off) : (const void *)xlate_leave;
 }
 
 const void *xlate_dispatch(struct cpu *cpu)
 {
 	struct xlate *x = cpu->engine;
 	struct block *b = dispatched(cpu);
-	if (!b)
-		return (const void *)xlate_leave;
-	xlate_link_jc_fill(x, b);
-	return xlate_rx(x, b->entry_off);
+	if (b)
+		xlate_link_jc_fill(x, b);
+	return dispatch_to(x, b, b ? b->entry_off : 0);
 }
 
 const void *xlate_dispatch_page(struct cpu *cpu)
@@ -146,7 +155,7 @@ const void *xlate_dispatch_page(struct cpu *cpu)
 	struct xlate *x = cpu->engine;
 	struct block *b = dispatched(cpu);
 	cpu->stats.count[STAT_EXIT_PAGE]++;
-	return b ? xlate_rx(x, b->entry_off) : (const void *)xlate_leave;
+	return dispatch_to(x, b, b ? b->entry_off : 0);
 }
 
 const void *xlate_dispatch_return(struct cpu *cpu, struct xexit *ex)
@@ -154,7 +163,7 @@ const void *xlate_dispatch_return(struct cpu *cpu, struct xexit *ex)
 	struct block *b = dispatched(cpu);
 	if (b && b->rip == ex->target)
 		xlate_link_chain(cpu->engine, ex, b);
-	return b ? xlate_rx(cpu->engine, b->entry_off) : (const void *)xlate_leave;
+	return dispatch_to(cpu->engine, b, b ? b->entry_off : 0);
 }
 
 const void *xlate_helper(struct cpu *cpu, const struct xsite *site)
@@ -319,7 +328,7 @@ void xlate_pushed(struct cpu *cpu)
 
 static uint32_t offset_in(const struct xlate *x, const struct block *b, uint64_t host_pc)
 {
-	return (uint32_t)(host_pc - (uint64_t)(uintptr_t)x->rx) - b->host_off;
+	return (uint32_t)(host_pc - (uint64_t)(uintptr_t)x->c->rx) - b->host_off;
 }
 
 const struct xmap *xlate_map_at(const struct xlate *x, const struct block *b, uint64_t host_pc)
@@ -356,24 +365,30 @@ void xlate_near_often(struct cpu *cpu, uint64_t host_pc)
 	if (!b || b->dead || since > NEAR_BUDGET * (b->window ? SLOT_DENSE : NEAR_DENSE))
 		return;
 	uint32_t h = xlate_far_bit(xlate_guest_rip(x, host_pc - 1), b->window);
-	x->far[h / 64] |= 1ull << h % 64;
-	xlate_cache_kill(x, b);
+	bool begun = xlate_lock(x);
+	x->c->far[h / 64] |= 1ull << h % 64;
+	if (!b->dead)
+		xlate_cache_kill(x, b);
+	if (begun)
+		xlate_unlock(x);
 }
 
 void xlate_sync(struct xlate *x)
 {
 	struct cpu *cpu = x->cpu;
-	if (!cpu->host_pc)
-		return;
-	cpu->s.rip = xlate_guest_rip(x, cpu->host_pc - 1);
-	flags_from_host(cpu);
-	cpu->host_pc = 0;
+	if (cpu->host_pc) {
+		cpu->s.rip = xlate_guest_rip(x, cpu->host_pc - 1);
+		flags_from_host(cpu);
+		cpu->host_pc = 0;
+	}
+	xlate_outside(x);
+	xlate_unlock(x);
 }
 
 /* Windows had no answer for the instruction at rip, but a strict step had. */
 static void not_for_windows(struct xlate *x, uint64_t rip, uint64_t host_pc)
 {
-	uint8_t *n = &x->window_not[xlate_window_at(rip)];
+	uint8_t *n = &x->c->window_not[xlate_window_at(rip)];
 	struct block *b = xlate_cache_at(x, host_pc);
 	mmu_window_refused(x->cpu);
 	*n += *n < WINDOW_NOT_MAX;
@@ -385,13 +400,16 @@ static void not_for_windows(struct xlate *x, uint64_t rip, uint64_t host_pc)
 /* NOLINTNEXTLINE(misc-no-recursion): see enter() */
 static void retry(struct xlate *x)
 {
-	uint64_t rip = x->cpu->s.rip, host_pc = x->sig_window, flushes = x->cpu->stats.count[STAT_FLUSHES];
+	uint64_t rip = x->cpu->s.rip, host_pc = x->sig_window, flushes = x->c->flushes;
 	x->sig_retry = false;
 	x->sig_window = 0;
 	stats_step(&x->cpu->stats, rip, host_pc ? STEP_WINDOW : STEP_FAULT);
 	xlate_step(x);
-	if (host_pc && flushes == x->cpu->stats.count[STAT_FLUSHES])
+	bool begun = xlate_lock(x);
+	if (host_pc && flushes == x->c->flushes)
 		not_for_windows(x, rip, host_pc);
+	if (begun)
+		xlate_unlock(x);
 }
 
 /* Enter code and come back with s complete; raises what the signal handler found. */
@@ -408,6 +426,7 @@ static struct xexit *enter(struct xlate *x, uint32_t code_off)
 	flags_from_host(cpu);
 	cpu->host_pc = 0;
 	if (x->sig_retry) {
+		xlate_outside(x);
 		retry(x);
 		return NULL;
 	}
@@ -421,54 +440,74 @@ static struct xexit *enter(struct xlate *x, uint32_t code_off)
 	uint64_t left_at = cpu->tmp[TMP_LEFT_AT];
 	if (!ex && left_at && bad_rip(cpu)) {
 		uint64_t off = left_at & ((1u << LEFT_AT_BITS) - 1);
-		xlate_block_bad_target_raise(x, xlate_guest_rip(x, (uint64_t)(uintptr_t)x->rx + off),
+		xlate_block_bad_target_raise(x, xlate_guest_rip(x, (uint64_t)(uintptr_t)x->c->rx + off),
 			(unsigned)(left_at >> LEFT_AT_BITS) * 2);
 	}
 	return ex;
+}
+
+/* The block for the CPU's state, linked to what led here; translated code may be entered now. */
+static struct block *next(struct xlate *x, struct xexit *from, uint64_t flushes)
+{
+	bool begun = xlate_lock(x);
+	x->stepping = false;
+	refresh_mode(x);
+	if (flushes != x->c->flushes)
+		from = NULL;
+	struct block *b = xlate_find_block(x, !from ? GATE_CHECKED : from->near ? GATE_NONE : GATE_PAGE);
+	if (flushes != x->c->flushes)
+		from = NULL;
+	if (from)
+		xlate_link_chain(x, from, b);
+	else
+		xlate_link_jc_fill(x, b);
+	xlate_inside(x);
+	if (begun)
+		xlate_unlock(x);
+	return b;
 }
 
 void xlate_run(struct xlate *x)
 {
 	struct cpu *cpu = x->cpu;
 	struct xexit *from = NULL;
-	const uint64_t *flushes = &cpu->stats.count[STAT_FLUSHES];
-	uint64_t before = *flushes;
+	uint64_t flushes = x->c->flushes;
 	do {
-		x->stepping = false;
-		refresh_mode(x);
-		struct block *b = xlate_find_block(x, !from ? GATE_CHECKED : from->near ? GATE_NONE : GATE_PAGE);
-		if (!from)
-			xlate_link_jc_fill(x, b);
-		else if (before == *flushes)
-			xlate_link_chain(x, from, b);
-		before = *flushes;
+		struct block *b = next(x, from, flushes);
+		flushes = x->c->flushes;
 		from = enter(x, b->entry_off);
 		cpu->stats.count[STAT_EXITS]++;
-		if (!from)
-			continue;
-		cpu->stats.count[from->linkable ? STAT_EXIT_JUMP : STAT_EXIT_FAR]++;
-		cpu->s.rip = from->target;
-		if (!from->linkable)
-			from = NULL;
+		if (from) {
+			cpu->stats.count[from->linkable ? STAT_EXIT_JUMP : STAT_EXIT_FAR]++;
+			cpu->s.rip = from->target;
+			if (!from->linkable)
+				from = NULL;
+		}
+		xlate_outside(x);
 	} while (!leave_now(cpu));
 }
 
 /* NOLINTNEXTLINE(misc-no-recursion): see enter() */
 void xlate_step(struct xlate *x)
 {
+	bool begun = xlate_lock(x);
 	refresh_mode(x);
 	x->stepping = true;
+	xlate_inside(x);
+	if (begun)
+		xlate_unlock(x);
 	struct block *b = xlate_block_step(x);
 	struct xexit *ex = enter(x, b->entry_off);
 	if (ex)
 		x->cpu->s.rip = ex->target;
+	xlate_outside(x);
 }
 
 void xlate_exact_flags(struct xlate *x, bool on)
 {
-	if (on != x->exact_flags)
+	if (on != x->c->exact_flags)
 		xlate_flush(x);
-	x->exact_flags = on;
+	x->c->exact_flags = on;
 }
 
 bool xlate_stepped_int(const struct xlate *x)
@@ -491,6 +530,30 @@ void xlate_invalidate(struct xlate *x, uint64_t off, uint64_t len)
 	x->cpu->bounce_exit = false;
 }
 
+void xlate_drain(struct xlate *x)
+{
+	struct mem_told told[MEM_TOLD_MAX];
+	bool begun = xlate_lock(x); /* before: who asks next finds nothing, and is to find it done */
+	unsigned n = mem_code_told(x->mem, told);
+	if (n && told[0].len == UINT64_MAX)
+		xlate_cache_flush(x);
+	else
+		for (unsigned k = 0; k < n; k++)
+			xlate_invalidate(x, told[k].off, told[k].len);
+	if (begun)
+		xlate_unlock(x);
+}
+
+static bool code_begin(struct cpu *cpu)
+{
+	return xlate_lock(cpu->engine);
+}
+
+static void code_end(struct cpu *cpu)
+{
+	xlate_unlock(cpu->engine);
+}
+
 static void code_written(struct cpu *cpu, uint64_t off, uint64_t len)
 {
 	xlate_cache_written(cpu->engine, off, len);
@@ -498,14 +561,14 @@ static void code_written(struct cpu *cpu, uint64_t off, uint64_t len)
 
 void xlate_usage(const struct xlate *x, struct xlate_usage *u)
 {
-	*u = (struct xlate_usage){ .code = x->used + x->code_size - x->cold_base - (x->cold_end - x->cold_used),
-		.code_size = x->code_size, .meta = x->arena_used, .meta_size = xlate_grow_tables(x) };
+	*u = (struct xlate_usage){ .code = x->c->used + x->c->code_size - x->c->cold_base - (x->c->cold_end - x->c->cold_used),
+		.code_size = x->c->code_size, .meta = x->c->arena_used, .meta_size = xlate_grow_tables(x) };
 }
 
 /* Where translated code is, for who takes samples. */
 void xlate_stats_code(struct xlate *x)
 {
-	x->cpu->stats.code[0] = (uint64_t)(uintptr_t)x->rx;
+	x->cpu->stats.code[0] = (uint64_t)(uintptr_t)x->c->rx;
 	x->cpu->stats.code[1] = x->cpu->stats.code[0] + CODE_SIZE;
 }
 
@@ -531,6 +594,8 @@ void xlate_attach(struct xlate *x)
 	cpu->engine = x;
 	cpu->flushed = xlate_live_flushed;
 	cpu->code_written = code_written;
+	cpu->code_begin = code_begin;
+	cpu->code_end = code_end;
 	cpu->x87_settle = xlate_x87_settle;
 	cpu->near_budget = NEAR_BUDGET;
 	for (unsigned k = 0; k < ARRAY_LEN(cpu->thunk); k++)

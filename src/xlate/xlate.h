@@ -14,7 +14,9 @@ struct xlate_usage {
 };
 
 /* cpu must outlive it and must lie in an arena made by xlate_arena_new (its stack lies below it). */
-struct xlate *xlate_new(struct cpu *cpu, struct err *err);
+/* with: the translator of another vCPU of the machine, whose code cache is shared; it must live longer. shared: there
+ * will be such. A member of mem/coherence.h, if shared. */
+struct xlate *xlate_new(struct cpu *cpu, struct xlate *with, bool shared, struct err *err);
 void xlate_free(struct xlate *x);
 /* Name translated code for Linux perf from now on; before anything was translated. */
 int xlate_perf_map(struct xlate *x, struct err *err);
@@ -40,10 +42,10 @@ void xlate_sync(struct xlate *x);
 void xlate_flush(struct xlate *x);
 /* The guest idles: a cache that has grown forgets what is in it and gives its memory back. Not from translated code. */
 void xlate_shrink(struct xlate *x);
-/* RAM [off, off+len) was written from outside the vCPU (DMA): drop translations of it. */
+/* RAM [off, off+len) was written from outside the vCPU: drop translations of it. */
 void xlate_invalidate(struct xlate *x, uint64_t off, uint64_t len);
-/* Any thread: are there translations of the RAM page at off, or in the making? */
-bool xlate_keeps(const struct xlate *x, uint64_t off);
+/* Drop translations of what devices have written (mem/coherence.h C4). FPU parked. */
+void xlate_drain(struct xlate *x);
 void xlate_usage(const struct xlate *x, struct xlate_usage *u);
 
 /* Signal handling of the calling thread, for faults of translated code. */

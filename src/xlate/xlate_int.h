@@ -3,6 +3,7 @@
 #ifndef XLATE_XLATE_INT_H
 #define XLATE_XLATE_INT_H
 
+#include "base/lock.h"
 #include "mem/coherence.h"
 #include "mem/mem.h"
 #include "mmu/mmu.h"
@@ -33,7 +34,11 @@ enum xlate_thunk { XT_EXIT_DIRECT, XT_EXIT_INDIRECT, XT_EXIT_PAGE, XT_EXIT_RETUR
 #define TABLES_SIZE_FIRST (40u << 20)
 #define CODE_SIZE (4 * CODE_SIZE_FIRST)
 _Static_assert(CODE_SIZE <= 1u << LEFT_AT_BITS, "TMP_LEFT_AT");
+/* Buffers for single steps, one for each vCPU, at the end. */
 #define STEP_SIZE (16u << 10)
+#define STEPS_SIZE (MEM_MEMBERS_MAX * STEP_SIZE)
+/* Tables of one block, or of a single step. */
+#define TABLES_ROOM 65536u
 /* What is seldom executed, miss and exit stubs, lies apart from the rest: dense code is what the host's caches hold
  * most of. It gets chunks from the top down, the rest grows from the bottom up. */
 #define COLD_CHUNK (512u << 10)
@@ -86,6 +91,7 @@ struct block {
 	uint32_t ks;
 	uint32_t entry_off;       /* in the code cache, like all offsets */
 	uint32_t gate_off, checked_off; /* gates (link.c), 0: none yet */
+	uint8_t away;             /* how far into the checked gate it leads away */
 	uint16_t live[2];         /* numbers of its pages (live.c), 0: CS is not flat, or no second page */
 	uint32_t cs_limit;        /* checked unless CS is flat */
 	uint64_t cs_base;
@@ -147,9 +153,15 @@ struct live_log {
 	uint16_t id[4096];
 };
 
-struct xlate {
-	struct cpu *cpu;
-	struct mem *mem;
+/* The code cache and its directory. The vCPUs of a machine have one together: what it holds changes under its lock
+ * only (share.c). */
+struct cache {
+	struct lock lock;
+	struct xlate *user[MEM_MEMBERS_MAX];
+	unsigned nusers;
+	bool shared;                  /* more than one is to come */
+	struct xlate *flusher;        /* waits for the others to leave, or NULL */
+	uint64_t flushes;
 	uint8_t *rw, *rx;             /* the code cache, mapped twice: writable here, executable there */
 	int fd;
 	int perf_fd;                  /* /tmp/perf-PID.map, -1: none */
@@ -162,40 +174,53 @@ struct xlate {
 	uint32_t nblocks, cap_blocks;
 	struct code_page *pages;      /* by RAM page */
 	uint64_t npages;
-	uint64_t marked[2];           /* pages marked for the last translation, nmarked of them */
-	unsigned nmarked;
 	uint8_t *arena;               /* blocks, exits, maps, sites: freed together on a flush */
 	size_t arena_used;
 	uint32_t keys[KS_COUNT];
 	unsigned nflat, nother;       /* keyspaces in use from 0 on, and from KS_FLAT on */
 	struct vpage *vpages;         /* by number, VPAGES of them, nvpages used */
 	unsigned nvpages;
-	uint64_t nowhere;             /* cpu->minus of a page that is not live */
 	uint16_t vpage_hash[4096];    /* by linear address */
+	uint64_t far[FAR_BITS / 64];  /* hashed: instructions that do not try the near entry */
+	uint8_t window_not[4096];     /* hashed: how often an instruction met what windows do not answer */
+	bool flush_wanted;
+	bool exact_flags;             /* xlate_exact_flags() */
+	/* grow.c's: blocks since the last flush, and before it */
+	uint64_t known[1u << KNOWN_BITS >> 6], known_before[1u << KNOWN_BITS >> 6];
+	uint32_t noted, noted_again;
+};
+
+/* One vCPU's translator. */
+struct xlate {
+	struct cpu *cpu;
+	struct mem *mem;
+	struct cache *c;
+	unsigned number;              /* of the cache's users */
+	bool locked;                  /* holds the cache's lock */
+	bool inside;                  /* runs, or is about to run, translated code */
+	uint64_t seen;                /* flushes that the CPU's keyspace is of */
+	uint64_t marked[2];           /* pages marked for the last translation, nmarked of them */
+	unsigned nmarked;
+	uint64_t nowhere;             /* cpu->minus of a page that is not live */
 	struct live_log live_log[CPU_CTX + 1]; /* of each context, and of global pages */
 	const void *jc_empty;
-	uint64_t far[FAR_BITS / 64];  /* hashed: instructions that do not try the near entry */
-	uint64_t near_looked;         /* host TSC at the last look for them */
+	uint64_t near_looked;         /* host TSC at the last look for instructions that miss their near entry */
 	/* set by the signal handler */
 	bool sig_event;
 	uint8_t sig_vector;
 	uint32_t sig_error;
-	struct block step_block;      /* the block in the step buffer */
-	uint8_t window_not[4096];     /* hashed: how often an instruction met what windows do not answer */
-	bool crc32, bmi2;             /* host has SSE4.2, BMI2 */
 	bool sig_retry;               /* a fault that the strict translation of one instruction has to confirm */
 	uint64_t sig_window;          /* 0, or where code for windows was when windows had no answer */
 	uint64_t sig_probe;           /* 0, or where to go on after a fault that is there to be timed */
-	bool flush_wanted;
-	bool exact_flags;             /* xlate_exact_flags() */
+	struct block step_block;      /* the block in the step buffer */
+	uint8_t *step_tables;         /* what describes it */
+	size_t step_used;
+	bool crc32, bmi2;             /* host has SSE4.2, BMI2 */
 	bool stepping;                /* leave after one instruction, whatever it is */
 	struct tr *tr;
 	struct dec_isa isa;           /* of the CPU's model */
 	struct shapes *shapes;        /* of the instructions decoded so far (shape.c) */
 	uint16_t step_op;             /* helper of the last single step, OP_COUNT if none */
-	/* grow.c's: blocks since the last flush, and before it */
-	uint64_t known[1u << KNOWN_BITS >> 6], known_before[1u << KNOWN_BITS >> 6];
-	uint32_t noted, noted_again;
 };
 
 /* Near entries beside those of the 16 base registers. */
@@ -357,7 +382,7 @@ void xlate_x87_settle(struct cpu *cpu);
 
 /* perfmap.c */
 void xlate_perfmap_block(struct xlate *x, const struct block *b);
-/* The cache is empty, no translated code is on any stack. Moves x->rx. */
+/* The cache is empty, no translated code is on any stack. Moves x->c->rx. */
 void xlate_perfmap_flushed(struct xlate *x);
 
 /* grow.c: a block was translated; the cache is full and about to be flushed; what its tables may take. */
@@ -365,11 +390,21 @@ void xlate_grow_note(struct xlate *x, const struct block *b);
 void xlate_grow_full(struct xlate *x);
 size_t xlate_grow_tables(const struct xlate *x);
 
+/* share.c: the cache's lock; false: it was held by this translator already. Waits away (mem/coherence.h C5), and while
+ * another translator flushes. */
+bool xlate_lock(struct xlate *x);
+void xlate_unlock(struct xlate *x);
+/* Lock held: translated code may be entered, until xlate_outside(). */
+void xlate_inside(struct xlate *x);
+void xlate_outside(struct xlate *x);
+/* Lock held, outside: the others leave translated code and stand still; and go on. */
+void xlate_stop_others(struct xlate *x);
+void xlate_resume_others(struct xlate *x);
+
 /* cache.c */
 void *xlate_cache_alloc(struct xlate *x, size_t size);
-/* Have room for another block, whatever is in it, if need be by a flush; for another single step. */
+/* Have room for another block, whatever is in it, if need be by a flush. */
 void xlate_cache_make_room(struct xlate *x);
-void xlate_cache_make_room_to_step(struct xlate *x);
 /* All code goes; nothing points to it. */
 void xlate_cache_begin(struct xlate *x);
 /* The RAM page at off is about to hold translated code: nobody writes to it without telling from now on. FPU parked. */
@@ -378,6 +413,8 @@ void xlate_cache_publish(struct xlate *x, struct block *b);
 struct block *xlate_cache_at(struct xlate *x, uint64_t host_pc);
 void xlate_cache_kill(struct xlate *x, struct block *b);
 void xlate_cache_flush(struct xlate *x);
+/* After a flush: cpu->key and cpu->ks anew. */
+void xlate_cache_refresh_key(struct xlate *x);
 void xlate_cache_written(struct xlate *x, uint64_t off, uint64_t len);
 uint32_t xlate_cache_hash(uint64_t rip, uint32_t ks);
 uint32_t xlate_keyspace(struct xlate *x, uint32_t key);
@@ -412,7 +449,7 @@ void xlate_gate_page(struct xlate *x, struct emit *e, struct block *b);
 void xlate_link_chain(struct xlate *x, struct xexit *ex, struct block *to);
 void xlate_link_unchain(struct xlate *x, struct xexit *ex);
 void xlate_link_jc_fill(struct xlate *x, struct block *b);
-/* Nobody gets to b through a cache any more. */
+/* Nobody gets to b through a jump or return cache any more. */
 void xlate_link_drop(struct xlate *x, struct block *b);
 /* Empty the jump cache and the return cache of a keyspace. */
 void xlate_link_clear(struct xlate *x, uint32_t ks);
@@ -636,7 +673,7 @@ void xlate_pushed(struct cpu *cpu);
 
 static inline const uint8_t *xlate_rx(const struct xlate *x, uint32_t off)
 {
-	return x->rx + off;
+	return x->c->rx + off;
 }
 
 #endif

@@ -19,7 +19,7 @@
 
 void confined_forbid_syscalls(const struct vcpu *v)
 {
-	uint64_t from = (uint64_t)(uintptr_t)v->xlate->rx, to = from + CODE_SIZE;
+	uint64_t from = (uint64_t)(uintptr_t)v->xlate->c->rx, to = from + CODE_SIZE;
 	struct sock_filter f[] = {
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, instruction_pointer) + 4),
 		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)(from >> 32), 0, 3),

@@ -25,7 +25,7 @@ static void set_key(struct xlate *x, uint32_t key)
 	for (unsigned k = 0; k < 2; k++) {
 		cpu->key = key;
 		cpu->ks = xlate_keyspace(x, key);
-		if (!x->flush_wanted)
+		if (!x->c->flush_wanted)
 			break;
 		xlate_cache_flush(x);
 	}

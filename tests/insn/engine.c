@@ -109,7 +109,7 @@ struct engine *engine_new(const struct xlayout *l)
 	cpu_reset(e->cpu, false);
 	mmu_init(e->cpu);
 	mmu_window_init(e->cpu, mode && !strcmp(mode, "windows") ? WINDOW_ALWAYS : WINDOW_NEVER);
-	e->x = xlate_new(e->cpu, &err);
+	e->x = xlate_new(e->cpu, NULL, false, &err);
 	must(e->x && xlate_thread_init(e->x, &err) == 0);
 	make_tables(e);
 	make_descriptors(e);

@@ -23,15 +23,15 @@ static void take(const struct xlate *x, const struct block *b, struct made *m)
 	memset(m, 0, sizeof(*m));
 	must(b->host_len <= sizeof(m->hot) && b->cold_len <= sizeof(m->cold) && b->nmap <= ARRAY_LEN(m->map));
 	m->b = *b;
-	memcpy(m->hot, x->rw + b->host_off, b->host_len);
-	memcpy(m->cold, x->rw + b->cold_off, b->cold_len);
+	memcpy(m->hot, x->c->rw + b->host_off, b->host_len);
+	memcpy(m->cold, x->c->rw + b->cold_off, b->cold_len);
 	memcpy(m->exits, b->exits, b->nexits * sizeof(*b->exits));
 	memcpy(m->map, b->map, b->nmap * sizeof(*b->map));
 	memcpy(m->moves, b->moves, b->nmoves * sizeof(*b->moves));
 	for (unsigned k = 0; k < b->nmoves; k++) {
 		const struct xmove *what = &b->moves[k];
 		if (what->kind == MOVE_SITE)
-			m->site[m->nsites++] = *(const struct xsite *)(uintptr_t)get_le64(x->rw + what->off +
+			m->site[m->nsites++] = *(const struct xsite *)(uintptr_t)get_le64(x->c->rw + what->off +
 				(what->cold ? b->cold_off : b->entry_off));
 	}
 }
@@ -75,19 +75,19 @@ static enum moved_how compare(struct xlate *x, uint64_t further, enum gate want,
 		xlate_link_chain(x, &a->exits[k], a);
 	cpu->s.rip += further;
 	uint64_t moved = cpu->stats.count[STAT_MOVED], flushes = cpu->stats.count[STAT_FLUSHES];
-	uint32_t used = x->used, cold_used = x->cold_used, cold_base = x->cold_base, cold_end = x->cold_end;
-	size_t arena_used = x->arena_used;
+	uint32_t used = x->c->used, cold_used = x->c->cold_used, cold_base = x->c->cold_base, cold_end = x->c->cold_end;
+	size_t arena_used = x->c->arena_used;
 	struct block *b = xlate_find_block(x, want);
 	if (cpu->stats.count[STAT_MOVED] == moved || cpu->stats.count[STAT_FLUSHES] != flushes)
 		return MOVED_STAYS;
 	take(x, b, &here);
 	xlate_cache_kill(x, b);
-	x->nblocks--;
-	x->used = used;
-	x->cold_used = cold_used;
-	x->cold_base = cold_base;
-	x->cold_end = cold_end;
-	x->arena_used = arena_used;
+	x->c->nblocks--;
+	x->c->used = used;
+	x->c->cold_used = cold_used;
+	x->c->cold_base = cold_base;
+	x->c->cold_end = cold_end;
+	x->c->arena_used = arena_used;
 	b = xlate_find_block(x, want);
 	must(cpu->stats.count[STAT_MOVED] == moved + 1 && cpu->stats.count[STAT_FLUSHES] == flushes);
 	take(x, b, &there);
@@ -104,7 +104,7 @@ enum moved_how moved_try(struct xlate *x, uint64_t further, unsigned gate, const
 	cpu->key = key_of(cpu);
 	cpu->ks = xlate_keyspace(x, cpu->key);
 	cpu->mode_dirty = false;
-	if (x->flush_wanted)
+	if (x->c->flush_wanted)
 		xlate_cache_flush(x);
 	return compare(x, further, (enum gate)gate, what);
 }

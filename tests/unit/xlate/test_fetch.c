@@ -99,7 +99,7 @@ static int setup(void **state)
 	cpu->s.cr0 |= CR0_PE;
 	mmu_init(cpu);
 	mmu_window_init(cpu, WINDOW_NEVER);
-	x = xlate_new(cpu, &err);
+	x = xlate_new(cpu, NULL, false, &err);
 	must(x);
 	for (unsigned s = 0; s < 6; s++)
 		cpu_set_seg(cpu, s, 8, 0, 0xffffffff, s == SEG_CS ? 0xc09b : 0xc093);

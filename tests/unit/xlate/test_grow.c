@@ -13,13 +13,15 @@ static int fresh(void **state)
 {
 	(void)state;
 	x = calloc(1, sizeof(*x));
-	x->code_size = CODE_SIZE_FIRST;
+	x->c = calloc(1, sizeof(*x->c));
+	x->c->code_size = CODE_SIZE_FIRST;
 	return !x;
 }
 
 static int done(void **state)
 {
 	(void)state;
+	free(x->c);
 	free(x);
 	return 0;
 }
@@ -27,14 +29,14 @@ static int done(void **state)
 /* Translate so many blocks until the cache is full, from this address on. */
 static uint32_t fill(unsigned blocks, uint64_t rip, uint32_t key)
 {
-	x->keys[0] = key;
+	x->c->keys[0] = key;
 	for (unsigned k = 0; k < blocks; k++) {
 		struct block b = { .rip = rip + k * 20ull, .ram = { rip + k * 20ull, UINT64_MAX } };
 
 		xlate_grow_note(x, &b);
 	}
 	xlate_grow_full(x);
-	return x->code_size / CODE_SIZE_FIRST;
+	return x->c->code_size / CODE_SIZE_FIRST;
 }
 
 static void test_other_code(void **state)
@@ -60,7 +62,7 @@ static void test_the_same_again(void **state)
 	assert_int_equal(fill(BLOCKS, 0x400000, 0), 2);
 	for (unsigned k = 0; k < 5; k++)
 		fill(BLOCKS, 0x400000, 0);
-	assert_int_equal(x->code_size, CODE_SIZE);
+	assert_int_equal(x->c->code_size, CODE_SIZE);
 	assert_true(xlate_grow_tables(x) == TABLES_SIZE_FIRST * (size_t)(CODE_SIZE / CODE_SIZE_FIRST));
 }
 
