@@ -5,24 +5,25 @@
  */
 #include "base/lock.h"
 
+#include <limits.h>
 #include <linux/futex.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #define LOCK_SPINS 20
 
-bool lock_try(struct lock *l, bool waited)
+bool lock_try(struct lock *l)
 {
 	uint32_t free = 0;
 
-	return __atomic_compare_exchange_n(&l->word, &free, waited ? 2 : 1, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
+	return __atomic_compare_exchange_n(&l->word, &free, 1, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
 }
 
 static __attribute__((noinline)) void take_slowly(struct lock *l)
 {
 	for (int i = 0; i < LOCK_SPINS; i++) {
 		__builtin_ia32_pause();
-		if (!__atomic_load_n(&l->word, __ATOMIC_RELAXED) && lock_try(l, false))
+		if (!__atomic_load_n(&l->word, __ATOMIC_RELAXED) && lock_try(l))
 			return;
 	}
 	while (__atomic_exchange_n(&l->word, 2, __ATOMIC_ACQUIRE))
@@ -45,12 +46,22 @@ void lock_wait(struct lock *l)
 
 void lock_take(struct lock *l)
 {
-	if (!lock_try(l, false))
+	if (!lock_try(l))
 		take_slowly(l);
+}
+
+static void give(struct lock *l, int wake)
+{
+	if (__atomic_exchange_n(&l->word, 0, __ATOMIC_RELEASE) == 2)
+		syscall(SYS_futex, &l->word, FUTEX_WAKE_PRIVATE, wake, NULL, NULL, 0);
 }
 
 void lock_give(struct lock *l)
 {
-	if (__atomic_exchange_n(&l->word, 0, __ATOMIC_RELEASE) == 2)
-		syscall(SYS_futex, &l->word, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+	give(l, 1);
+}
+
+void lock_give_all(struct lock *l)
+{
+	give(l, INT_MAX);
 }

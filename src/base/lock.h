@@ -10,11 +10,13 @@
 
 struct lock { uint32_t word; };
 
-/* False: somebody has it. waited: by who has waited before, so that the next one is woken when it is given back. */
-bool lock_try(struct lock *l, bool waited);
+/* False: somebody has it. */
+bool lock_try(struct lock *l);
 /* Returns when it was free for a moment, perhaps; takes nothing. */
 void lock_wait(struct lock *l);
 void lock_take(struct lock *l);
 void lock_give(struct lock *l);
+/* For locks that are waited for by lock_wait(): wakes all, since who is woken may not want it any more. */
+void lock_give_all(struct lock *l);
 
 #endif

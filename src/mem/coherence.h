@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* what: RAM pages that hold translated code: who marks, who is asked, who waits
  *
- * A member is a vCPU: it uses translations of RAM pages, and it keeps host addresses by which it writes to RAM without
+ * A member is a vCPU: it uses translations of RAM pages, and keeps host addresses by which it writes to RAM without
  * asking anybody (TLB entries, windows). The rules:
  *
  * C1  Marks. A page has a mark for each translator that keeps translations of it. The mark is set before the first byte is

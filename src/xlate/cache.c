@@ -98,8 +98,8 @@ _Static_assert(sizeof(struct block) + sizeof(((struct tr *)0)->exits) + sizeof((
 void xlate_cache_begin(struct xlate *x)
 {
 	x->c->used = 64;
-	x->c->cold_base = x->c->cold_used = x->c->code_size - COLD_CHUNK;
 	x->c->cold_end = x->c->code_size - STEPS_SIZE;
+	x->c->cold_base = x->c->cold_used = x->c->cold_end - COLD_CHUNK;
 }
 
 static bool tables_full(const struct xlate *x)
@@ -107,15 +107,23 @@ static bool tables_full(const struct xlate *x)
 	return x->c->arena_used + TABLES_ROOM > xlate_grow_tables(x);
 }
 
+/* Others look up where they are meanwhile, so a chunk is taken only if it lies above all other code (I1). */
+static bool cold_full(struct cache *c)
+{
+	if (c->cold_used + BLOCK_ROOM <= c->cold_end)
+		return false;
+	if (c->used + 2 * BLOCK_ROOM + COLD_CHUNK > c->cold_base)
+		return true;
+	c->cold_end = c->cold_base;
+	c->cold_base = c->cold_used = c->cold_end - COLD_CHUNK;
+	return false;
+}
+
 static bool full(struct xlate *x)
 {
-	if (x->c->cold_used + BLOCK_ROOM > x->c->cold_end) {
-		x->c->cold_end = x->c->cold_base;
-		x->c->cold_base = x->c->cold_used = x->c->cold_end - COLD_CHUNK;
-	}
 	/* gates of other blocks go where the next block's code would */
-	return x->c->used + 2 * BLOCK_ROOM > x->c->cold_base || x->c->nblocks >= x->c->cap_blocks || tables_full(x) ||
-		xlate_live_full(x);
+	return cold_full(x->c) || x->c->used + 2 * BLOCK_ROOM > x->c->cold_base || x->c->nblocks >= x->c->cap_blocks ||
+		tables_full(x) || xlate_live_full(x);
 }
 
 void xlate_cache_make_room(struct xlate *x)

@@ -62,8 +62,8 @@ static bool beyond_limit(const struct tr *t, uint64_t target)
 	return !flat_code(t) && target > t->b->cs_limit;
 }
 
-/* The four bytes of a displacement, so far behind here, are to lie within eight aligned ones: they change while other CPUs
- * may run them. What moves keeps its place in these (block.c). */
+/* The four bytes of a displacement, so far behind here, are to lie within eight aligned ones: they change while other
+ * CPUs may run them. What moves keeps its place in these (block.c). */
 static void align_site(struct tr *t, unsigned opcode)
 {
 	unsigned at = (unsigned)((uintptr_t)t->e.p + opcode) % 8;

@@ -30,11 +30,11 @@ bool xlate_lock(struct xlate *x)
 
 	if (!x->c->shared || x->locked)
 		return false;
-	for (bool waited = false;; waited = true) {
-		if (may_take(x) && lock_try(&x->c->lock, waited)) {
+	for (;;) {
+		if (may_take(x) && lock_try(&x->c->lock)) {
 			if (may_take(x))
 				break;
-			lock_give(&x->c->lock);
+			lock_give_all(&x->c->lock);
 		}
 		mem_member_away(m);
 		while (!may_take(x))
@@ -51,7 +51,7 @@ void xlate_unlock(struct xlate *x)
 	if (!x->locked)
 		return;
 	x->locked = false;
-	lock_give(&x->c->lock);
+	lock_give_all(&x->c->lock);
 }
 
 void xlate_inside(struct xlate *x)

@@ -251,14 +251,23 @@ static void look_for_loader(struct cpu *cpu)
 		mmu_window_missed(cpu);
 }
 
+static void locked_end(struct cpu *cpu)
+{
+	if (!cpu->member || !cpu->member->alone)
+		return;
+	mem_alone_end(cpu->member);
+	xlate_unlock(cpu->engine);
+}
+
 /* An operand that has no one address to lock: until the commit the other CPUs stand still (mem/coherence.h C6). */
 static void *locked_raise(struct cpu *cpu, gla_t gla, uint32_t desc)
 {
 	void *p;
+	xlate_lock(cpu->engine); /* first: its holder must never stand aside for who waits for it */
 	mem_alone_begin(cpu->member);
 	p = mmu_slow_raise(cpu, gla, desc & DESC_SIZE, desc_kind(desc), desc & DESC_LOAD);
 	if (!cpu->bounce_len)
-		mem_alone_end(cpu->member);
+		locked_end(cpu);
 	return p;
 }
 
@@ -304,7 +313,7 @@ int xlate_commit(struct cpu *cpu, uint64_t next_rip)
 {
 	stats_enter(&cpu->stats, PHASE_COMMIT);
 	mmu_commit(cpu);
-	mem_alone_end(cpu->member);
+	locked_end(cpu);
 	if (cpu->bounce_exit) {
 		cpu->stats.count[STAT_EXIT_CODE]++;
 		cpu->bounce_exit = false;
@@ -533,7 +542,7 @@ void xlate_invalidate(struct xlate *x, uint64_t off, uint64_t len)
 void xlate_drain(struct xlate *x)
 {
 	struct mem_told told[MEM_TOLD_MAX];
-	bool begun = xlate_lock(x); /* before: who asks next finds nothing, and is to find it done */
+	bool begun = xlate_lock(x); /* first: who asks next finds nothing, and is to find it done */
 	unsigned n = mem_code_told(x->mem, told);
 	if (n && told[0].len == UINT64_MAX)
 		xlate_cache_flush(x);

@@ -42,6 +42,7 @@ _Static_assert(CODE_SIZE <= 1u << LEFT_AT_BITS, "TMP_LEFT_AT");
 /* What is seldom executed, miss and exit stubs, lies apart from the rest: dense code is what the host's caches hold
  * most of. It gets chunks from the top down, the rest grows from the bottom up. */
 #define COLD_CHUNK (512u << 10)
+_Static_assert(STEPS_SIZE % COLD_CHUNK == 0, "cold_order()");
 
 /* A way out of a block to a known RIP: the displacement of a jump, or of the LEA of a return, to its stub until it is
  * linked. */
