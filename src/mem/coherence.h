@@ -4,8 +4,8 @@
  * A member is a vCPU: it uses translations of RAM pages, and keeps host addresses by which it writes to RAM without
  * asking anybody (TLB entries, windows). The rules:
  *
- * C1  Marks. A page has a mark for each translator that keeps translations of it. The mark is set before the first byte is
- *     copied for a translation (mem_code_hold), and taken away when the last one is gone.
+ * C1  Marks. A page has a mark for each translator that keeps translations of it. The mark is set before the first byte
+ *     is copied for a translation (mem_code_hold), and taken away when the last one is gone.
  * C2  Rights. Nobody may have the right to write to a marked page without asking. Who marks takes it from all members
  *     that may have it, and waits until each has answered: mem_code_hold returns when it is so. Who gives himself that
  *     right first makes it known (may_write says yes), then looks whether there is a mark: of two that do both at once

@@ -15,8 +15,8 @@
  * I2  All that decodes, remembers or emits works on the copy. Each byte is copied once; only if the first instruction
  *     crosses into another page, all of it is copied anew when both pages are marked, and decoded anew.
  * I3  Drains, and writes of other vCPUs, have the cache's lock (share.c S1), so they never come between mark and
- *     publish: whoever wrote meanwhile finds the block among its page's, and it dies before it is found or entered a
- *     second time. To be entered once, before the drain, is what the guest sees if the write comes an instruction later.
+ *     publish: whoever wrote meanwhile finds the block among its page's, and it dies before it is found or entered
+ *     a second time. To be entered once, before the drain, is what the guest sees if the write comes later.
  * I4  Blocks are made of what mem tells about when it is written, or cannot be: RAM and ROM. Code elsewhere (device
  *     memory, video RAM) is fetched and translated for each single step.
  * I5  A block copied from another one (move.c) reads no guest bytes: that one is alive, so they are as they were (I3).

@@ -570,8 +570,9 @@ static void code_written(struct cpu *cpu, uint64_t off, uint64_t len)
 
 void xlate_usage(const struct xlate *x, struct xlate_usage *u)
 {
-	*u = (struct xlate_usage){ .code = x->c->used + x->c->code_size - x->c->cold_base - (x->c->cold_end - x->c->cold_used),
-		.code_size = x->c->code_size, .meta = x->c->arena_used, .meta_size = xlate_grow_tables(x) };
+	const struct cache *c = x->c;
+	*u = (struct xlate_usage){ .code = c->used + c->code_size - c->cold_base - (c->cold_end - c->cold_used),
+		.code_size = c->code_size, .meta = c->arena_used, .meta_size = xlate_grow_tables(x) };
 }
 
 /* Where translated code is, for who takes samples. */
