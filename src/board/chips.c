@@ -50,6 +50,65 @@ const struct chip_disk *chip_disk_find(const char *name)
 	return NULL;
 }
 
+/* The next PCI slot for a card; fills its names. */
+static int take_slot(struct pc *pc, struct network_card *c, struct virtio_place *place, struct err *err)
+{
+	unsigned slot = pc->next_slot;
+
+	if (slot == PC_SLOTS)
+		return err_set(err, -EINVAL, "no PCI slot is left for another card");
+	pc->next_slot++;
+	snprintf(c->chip_name, sizeof(c->chip_name), "net-%s%u", c->row->name, slot);
+	snprintf(c->boot_path, sizeof(c->boot_path), "/pci@i0cf8/ethernet@%x", slot);
+	*place = (struct virtio_place){ pc->loop, pc->mem, pc->pci, pc->states, c->chip_name, PC_DEVFN(slot) };
+	return 0;
+}
+
+static int attach_virtio_net(struct pc *pc, struct network_card *c, const struct net_card_config *cfg, struct err *err)
+{
+	struct virtio_place place;
+
+	if (take_slot(pc, c, &place, err))
+		return -EINVAL;
+	c->chip = virtio_net_new(&place, cfg);
+	return 0;
+}
+
+static void reset_virtio_net(struct network_card *c)
+{
+	virtio_net_reset(c->chip);
+}
+
+static void free_virtio_net(struct network_card *c)
+{
+	virtio_net_free(c->chip);
+}
+
+static const struct chip_card cards[] = {
+	{ .name = "virtio", .what = "a virtio network card, fastest", .rom = "pxe-virtio.rom", .attach = attach_virtio_net,
+		.reset = reset_virtio_net, .free = free_virtio_net },
+};
+
+const struct chip_card *chip_card_find(const char *name)
+{
+	if (!name)
+		return &cards[0];
+	for (unsigned i = 0; i < ARRAY_LEN(cards); i++)
+		if (!strcmp(cards[i].name, name))
+			return &cards[i];
+	return NULL;
+}
+
+const char *pc_card_models(void)
+{
+	return "virtio";
+}
+
+bool pc_card_model_known(const char *name)
+{
+	return chip_card_find(name) != NULL;
+}
+
 bool pc_disk_interface_known(const char *name)
 {
 	return chip_disk_find(name) != NULL;

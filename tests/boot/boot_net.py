@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""what: guests on networks: address by DHCP, TCP both ways through NAT, the names and limits of the user network."""
+
+import hashlib
+import http.server
+import random
+import re
+import socket
+import threading
+import time
+import urllib.request
+from contextlib import contextmanager
+
+import archive
+import net_initramfs
+from cases import FULL, QUICK, Skip, case
+from machine import POWERED_OFF
+
+PROMPT = r"guest# "
+CLOUD = "linux-image-cloud-amd64"
+
+
+def boot(test, *nets, model="virtio", kernel=CLOUD, address="dhcp", more=()):
+    """A machine with these --net, at its shell."""
+    if test.is_reference:
+        raise Skip("the reference machine has no --net")
+    words = [word for net in nets for word in ("--net", net)]
+    machine = test.machine("--memory", "256M", "--kernel", archive.kernel(kernel), "--initrd",
+                           net_initramfs.build(model, kernel, more), "--append",
+                           f"console=ttyS0 quiet rdinit=/net net={address}", *words)
+    return machine
+
+
+def to_shell(machine):
+    machine.expect(PROMPT, 60)
+    return machine
+
+
+def power_off(machine):
+    machine.line("poweroff -f")
+    machine.must_end(POWERED_OFF)
+
+
+def free_port(kind=socket.SOCK_STREAM):
+    with socket.socket(socket.AF_INET, kind) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@contextmanager
+def web_server(files):
+    """A server on this host's loopback; yields its port. files: path to bytes."""
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            data = files.get(self.path)
+            self.send_response(200 if data is not None else 404)
+            self.end_headers()
+            self.wfile.write(data or b"")
+
+        def log_message(self, *_):
+            pass
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield server.server_address[1]
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def fetch(machine, port, data):
+    """The guest fetches a file of this host's loopback, whole."""
+    machine.line(f"wget -q -O - http://10.0.2.2:{port}/data | md5sum")
+    machine.expect(hashlib.md5(data).hexdigest(), 60)
+
+
+def serve(machine, port, length, seed):
+    """The host fetches a file of the guest's by a forwarded port, whole."""
+    machine.line(f"mkdir -p /www; yes {seed} | head -c {length} > /www/data; httpd -p 80 -h /www; echo ready")
+    machine.expect("\nready", 20)
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/data", timeout=60) as answer:
+        got = answer.read()
+    want = (f"{seed}\n" * (length // (len(str(seed)) + 1) + 1)).encode()[:length]
+    machine.must(got == want, f"the host got {len(got)} bytes, or others")
+
+
+@case("net-user", QUICK, 8)
+def net_user(test):
+    """--net user with virtio: DHCP, ping of the gateway, TCP both ways with checksums compared, an unreachable port."""
+    data = random.Random(test.seed).randbytes(3 << 20)
+    port = free_port()
+    machine = boot(test, f"user,hostfwd=tcp:127.0.0.1:{port}-:80")
+    machine.expect(r"lease of 10\.0\.2\.15 obtained", 60)
+    to_shell(machine)
+    machine.line("ping -c 3 -A 10.0.2.2")
+    machine.expect(r"3 packets received, 0% packet loss", 20)
+    with web_server({"/data": data}) as server:
+        fetch(machine, server, data)
+        serve(machine, port, 2 << 20, 4711)
+    machine.line(f"nc -w 5 10.0.2.2 {server} < /dev/null; echo refused: $?")
+    machine.expect("refused: 1", 20)
+    power_off(machine)
