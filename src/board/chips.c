@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "dev/net/e1000.h"
 #include "dev/virtio/virtio.h"
 
 static int attach_virtio(struct storage *st, struct pc *pc, struct storage_disk *d, struct err *err)
@@ -84,9 +85,33 @@ static void free_virtio_net(struct network_card *c)
 	virtio_net_free(c->chip);
 }
 
+static int attach_e1000(struct pc *pc, struct network_card *c, const struct net_card_config *cfg, struct err *err)
+{
+	struct virtio_place p;
+
+	if (take_slot(pc, c, &p, err))
+		return -EINVAL;
+	c->chip = e1000_new(&(struct e1000_config){ p.loop, p.mem, p.bus, p.states, p.name, p.devfn, c->row->device }, cfg);
+	return 0;
+}
+
+static void reset_e1000(struct network_card *c)
+{
+	e1000_reset(c->chip);
+}
+
+static void free_e1000(struct network_card *c)
+{
+	e1000_free(c->chip);
+}
+
 static const struct chip_card cards[] = {
-	{ .name = "virtio", .what = "a virtio network card, fastest", .rom = "pxe-virtio.rom", .attach = attach_virtio_net,
-		.reset = reset_virtio_net, .free = free_virtio_net },
+	{ .name = "virtio", .what = "a virtio network card, fastest", .device = 0x1000, .rom = "pxe-virtio.rom",
+		.attach = attach_virtio_net, .reset = reset_virtio_net, .free = free_virtio_net },
+	{ .name = "e1000", .what = "Intel 82540EM, known to most guests", .device = E1000_82540EM, .rom = "pxe-e1000.rom",
+		.attach = attach_e1000, .reset = reset_e1000, .free = free_e1000 },
+	{ .name = "e1000-82545em", .what = "Intel 82545EM, its sister for servers", .device = E1000_82545EM,
+		.rom = "pxe-e1000.rom", .attach = attach_e1000, .reset = reset_e1000, .free = free_e1000 },
 };
 
 const struct chip_card *chip_card_find(const char *name)
@@ -101,7 +126,7 @@ const struct chip_card *chip_card_find(const char *name)
 
 const char *pc_card_models(void)
 {
-	return "virtio";
+	return "virtio, e1000, e1000-82545em";
 }
 
 bool pc_card_model_known(const char *name)

@@ -128,8 +128,8 @@ static void fill_cmos(struct pc *pc, const char *order)
 
 	for (unsigned i = 0; i < ARRAY_LEN(bytes); i++)
 		rtc_set_cmos(pc->rtc, bytes[i].index, (uint8_t)bytes[i].val);
-	/* boot sequence, one nibble a kind: 1 floppy, 2 disk, 3 CD-ROM, 4 network; bit 0 of byte 0x38: boot floppies without a
-	 * signature */
+	/* boot sequence, one nibble a kind: 1 floppy, 2 disk, 3 CD-ROM, 4 network; bit 0 of byte 0x38: boot floppies
+	 * without a signature */
 	for (unsigned i = 0; i < 3 && order[i]; i++)
 		seq |= (order[i] == 'a' ? 1u : order[i] == 'c' ? 2u : order[i] == 'd' ? 3u : 4u) << 4 * i;
 	rtc_set_cmos(pc->rtc, 0x3d, (uint8_t)seq);

@@ -11,7 +11,8 @@
  *   4G - size  firmware                  local APIC ---> INTR, NMI, INIT of the vCPU
  *   1_0000_0000  the rest of RAM
  *
- * Every chip is made here or, for disks, in storage.c, for network cards in network.c; the order of construction is the order of the state blocks.
+ * Every chip is made here or, for disks, in storage.c, for network cards in network.c; the order of construction is the
+ * order of the state blocks.
  * The vCPU comes first, because chips are wired to it; it starts in life.c.
  */
 #include "board/pc.h"

@@ -4,9 +4,9 @@
  *   card --net_send(card end)--> port --receive()--> network        (user, switch, socket, tap)
  *   card <--receive()--- port <--net_send(network end)-- network
  *
- * A frame may be larger than any cable's and its checksum unfinished (struct net_offload, as in VIRTIO 1.1, 5.1.6): what
- * the receiving end cannot take so, the port finishes and cuts on the way (offload.c). So one of 64 KiB travels whole
- * from guest to guest where both can.
+ * A frame may be larger than any cable's and its checksum unfinished (struct net_offload, as in VIRTIO 1.1, 5.1.6):
+ * what the receiving end cannot take so, the port finishes and cuts on the way (offload.c). So one of 64 KiB travels
+ * whole from guest to guest where both can.
  *
  * Who sends is told when the other side cannot take a frame now. A card then keeps it, and so does a network that can;
  * one that cannot wait uses net_send_or_keep(), whose queue is bounded. A network that takes nothing for a second
@@ -91,6 +91,11 @@ void net_port_flush(struct net_port *port);
 
 /* Copies len bytes at skip out of a frame; returns bytes copied. */
 size_t net_frame_copy(const struct net_frame *f, size_t skip, void *buf, size_t len);
+
+/* For cards that compute (offload.c). The checksum over [start, end) goes to at, where its first summand may stand. */
+void net_checksum(uint8_t *frame, uint32_t start, uint32_t end, uint32_t at);
+/* Lengths and the unfinished checksum of a large TCP frame as others expect them. False: it is not one. */
+bool net_prepare_large(uint8_t *frame, uint32_t len, const struct net_offload *off);
 
 /* --- networks --- */
 

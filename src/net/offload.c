@@ -54,13 +54,18 @@ static void put_checksum(uint8_t *at, uint64_t sum)
 	put_le16(at, folded ? folded : 0xffff);
 }
 
+void net_checksum(uint8_t *frame, uint32_t start, uint32_t end, uint32_t at)
+{
+	put_checksum(frame + at, net_sum(frame + start, end - start, 0));
+}
+
 bool net_offload_finish(uint8_t *frame, uint32_t len, const struct net_offload *off)
 {
 	uint32_t at = (uint32_t)off->csum_start + off->csum_offset;
 
 	if (off->csum_start < NET_HEADER_LEN || at + 2 > len)
 		return false;
-	put_checksum(frame + at, net_sum(frame + off->csum_start, len - off->csum_start, 0));
+	net_checksum(frame, off->csum_start, len, at);
 	return true;
 }
 
@@ -115,25 +120,40 @@ unsigned net_cut_count(const struct net_cut *cut)
 	return n ? (n + cut->size - 1) / cut->size : 1;
 }
 
-/* Lengths and checksums of what is in the frame now. */
-static void finish_headers(const struct net_cut *cut, uint8_t *frame, uint32_t len)
+/* Lengths, and checksums but TCP's, whose pseudo-header is summed up. */
+static uint64_t begin_headers(const struct net_cut *cut, uint8_t *frame, uint32_t len)
 {
-	uint8_t *ip = frame + cut->l3, *tcp = frame + cut->l4;
+	uint8_t *ip = frame + cut->l3;
 	uint32_t tcp_len = len - cut->l4;
 	uint8_t pseudo[4] = { 0, IP_TCP, (uint8_t)(tcp_len >> 8), (uint8_t)tcp_len };
-	uint64_t sum;
 
 	if (cut->v6) {
 		put_be16(ip + 4, (uint16_t)(len - cut->l3 - 40));
-		sum = net_sum(ip + 8, 32, 0);
-	} else {
-		put_be16(ip + 2, (uint16_t)(len - cut->l3));
-		put_le16(ip + 10, 0);
-		put_le16(ip + 10, (uint16_t)~net_sum_fold(net_sum(ip, cut->l4 - cut->l3, 0)));
-		sum = net_sum(ip + 12, 8, 0);
+		return net_sum(pseudo, 4, net_sum(ip + 8, 32, 0));
 	}
+	put_be16(ip + 2, (uint16_t)(len - cut->l3));
+	put_le16(ip + 10, 0);
+	put_le16(ip + 10, (uint16_t)~net_sum_fold(net_sum(ip, cut->l4 - cut->l3, 0)));
+	return net_sum(pseudo, 4, net_sum(ip + 12, 8, 0));
+}
+
+static void finish_headers(const struct net_cut *cut, uint8_t *frame, uint32_t len)
+{
+	uint64_t sum = begin_headers(cut, frame, len);
+	uint8_t *tcp = frame + cut->l4;
+
 	put_le16(tcp + 16, 0);
-	put_checksum(tcp + 16, net_sum(tcp, tcp_len, net_sum(pseudo, 4, sum)));
+	put_checksum(tcp + 16, net_sum(tcp, len - cut->l4, sum));
+}
+
+bool net_prepare_large(uint8_t *frame, uint32_t len, const struct net_offload *off)
+{
+	struct net_cut cut;
+
+	if (!net_cut_begin(&cut, frame, len, off) || cut.l4 != off->csum_start)
+		return false;
+	put_le16(frame + cut.l4 + 16, net_sum_fold(begin_headers(&cut, frame, len)));
+	return true;
 }
 
 uint32_t net_cut_segment(const struct net_cut *cut, const uint8_t *frame, unsigned i, uint8_t *out)

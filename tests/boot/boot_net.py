@@ -102,3 +102,20 @@ def net_user(test):
     machine.line(f"nc -w 5 10.0.2.2 {server} < /dev/null; echo refused: $?")
     machine.expect("refused: 1", 20)
     power_off(machine)
+
+
+@case("net-e1000", QUICK, 10)
+def net_e1000(test):
+    """The same with an e1000 and Linux's driver for it, after the link was taken down and up."""
+    data = random.Random(test.seed).randbytes(3 << 20)
+    port = free_port()
+    machine = boot(test, f"user,model=e1000,hostfwd=tcp:127.0.0.1:{port}-:80", model="e1000",
+                   kernel="linux-image-amd64")
+    machine.expect(r"lease of 10\.0\.2\.15 obtained", 60)
+    to_shell(machine)
+    machine.line("ip link set eth0 down; ip link set eth0 up; ip route add default via 10.0.2.2; ping -c 3 -A 10.0.2.2")
+    machine.expect(r"3 packets received, 0% packet loss", 20)
+    with web_server({"/data": data}) as server:
+        fetch(machine, server, data)
+        serve(machine, port, 2 << 20, 4711)
+    power_off(machine)

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* what: virtio network card: frames between the driver's queues and the port, as large and unfinished as both sides take
+/* what: virtio network card: frames between the driver's queues and the port, as large as both sides take
  *
  *   queue 0 receives, 1 transmits, 2 takes commands (filters, address, offloads, announcement)
  *
  * A frame is sent in the notification itself, out of guest memory. One that the network cannot take now goes back into
- * the queue until ready(). A received frame fills as many buffers as it needs if the driver merges them; none of them is
- * given back before the frame is whole, so a frame for which there are too few buffers leaves the queue as it was.
+ * the queue until ready(). A received frame fills as many buffers as it needs if the driver merges them; none of them
+ * is given back before the frame is whole, so a frame for which there are too few leaves the queue as it was.
  *
  * I1  What the card takes from the port (takes) is what the driver has negotiated, less what it has switched off.
  * Source: VIRTIO 1.1, 5.1.
