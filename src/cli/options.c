@@ -164,7 +164,8 @@ static int set_boot(struct run_options *o, const char *arg, struct err *err)
 {
 	for (const char *p = arg; *p; p++)
 		if (!strchr("acdn", *p) || strchr(p + 1, *p))
-			return err_set(err, -EINVAL, "'%s' is no boot order: give letters, each once: a floppy, c disks, d CD-ROM, n network",
+			return err_set(err, -EINVAL,
+			               "'%s' is no boot order: give letters, each once: a floppy, c disks, d CD-ROM, n network",
 			               arg);
 	if (!*arg)
 		return err_set(err, -EINVAL, "the order is empty: give letters of a floppy, c disks, d CD-ROM, n network");

@@ -10,8 +10,10 @@ import threading
 import time
 import urllib.request
 from contextlib import contextmanager
+from pathlib import Path
 
 import archive
+import initramfs
 import net_initramfs
 from cases import FULL, QUICK, Skip, case
 from machine import POWERED_OFF
@@ -119,3 +121,40 @@ def net_e1000(test):
         fetch(machine, server, data)
         serve(machine, port, 2 << 20, 4711)
     power_off(machine)
+
+
+def network_boot(test, model):
+    """SeaBIOS runs the card's ROM; iPXE gets an address and a script by DHCP and TFTP, and kernel and initrd by it."""
+    if test.is_reference:
+        raise Skip("the reference machine has no --net")
+    if not any(Path(folder, "pxe-virtio.rom").exists() for folder in ("/usr/lib/ipxe/qemu", "/usr/share/qemu")):
+        raise Skip("ipxe-qemu is missing")
+    served = test.folder / "tftp"
+    served.mkdir()
+    (served / "vmlinuz").symlink_to(archive.kernel(CLOUD))
+    (served / "initrd").symlink_to(initramfs.build(demo=True))
+    script = ["#!ipxe", "kernel vmlinuz console=ttyS0 quiet ring3.poweroff", "initrd initrd", "boot", ""]
+    (served / "boot.ipxe").write_text("\n".join(script))
+    machine = test.machine("--memory", "256M", "--boot", "n", "--net",
+                           f"user,model={model},tftp={served},bootfile=boot.ipxe")
+    machine.expect(r"net0: 10\.0\.2\.15/255\.255\.255\.0", 60)
+    machine.expect(r"ring3: up", 60)
+    machine.must_end(POWERED_OFF)
+
+
+@case("net-boot-virtio", QUICK, 7)
+def net_boot_virtio(test):
+    """PXE boot of a Debian kernel by a virtio card."""
+    network_boot(test, "virtio")
+
+
+@case("net-boot-e1000", FULL, 7)
+def net_boot_e1000(test):
+    """PXE boot of a Debian kernel by an e1000."""
+    network_boot(test, "e1000")
+
+
+@case("net-boot-82545em", FULL, 7)
+def net_boot_82545em(test):
+    """PXE boot of a Debian kernel by the e1000 for servers."""
+    network_boot(test, "e1000-82545em")

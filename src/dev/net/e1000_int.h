@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* what: between the parts of the 8254x: registers (e1000.c), EEPROM and PHY (e1000_phy.c), rings (e1000_tx.c, e1000_rx.c)
+/* what: between the parts of the 8254x: registers (e1000.c), EEPROM and PHY (e1000_phy.c), rings (_tx.c, _rx.c)
  *
  * "SDM" here is Intel's PCI/PCI-X Family of Gigabit Ethernet Controllers Software Developer's Manual (8254x).
  */

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* what: the 8254x's receive side: filters, and frames into the ring's buffers
  *
- * The driver owns descriptors from RDT on, the card those from RDH up to it. A frame larger than a buffer takes several;
- * one for which there are too few waits in the port. Frames are 60 bytes at least. The four bytes of the frame check
- * sequence are there if the driver has not asked for them to be stripped, but they are zeros.
+ * The driver owns descriptors from RDT on, the card those from RDH up to it. A frame larger than a buffer takes
+ * several; one for which there are too few waits in the port. Frames are 60 bytes at least. The four bytes of the frame
+ * check sequence are there if the driver has not asked for them to be stripped, but they are zeros.
  * Sources: SDM 3.2 (descriptors, filters), 10.1 (multicast), 13.4.22 (RCTL).
  */
 #include <string.h>
