@@ -8,6 +8,7 @@
 #include <strings.h>
 
 #include "cli/cli.h"
+#include "net/address.h"
 
 #define BIT(kind) (1u << (kind))
 #define ANY_CARD (BIT(NET_USER) | BIT(NET_SOCKET) | BIT(NET_SWITCH) | BIT(NET_TAP))
@@ -134,6 +135,51 @@ static int set_mtu(struct pc_net *n, const char *value, struct err *err)
 	return 0;
 }
 
+static int set_way(struct pc_net *n, enum net_socket_way way, const char *value, struct err *err)
+{
+	if (n->net.address)
+		return err_set(err, -EINVAL, "connect, listen and dgram exclude each other");
+	n->net.way = way;
+	n->net.address = value;
+	return net_check_address(value, err);
+}
+
+static int set_connect(struct pc_net *n, const char *value, struct err *err)
+{
+	return set_way(n, NET_SOCKET_CONNECT, value, err);
+}
+
+static int set_listen(struct pc_net *n, const char *value, struct err *err)
+{
+	return set_way(n, NET_SOCKET_LISTEN, value, err);
+}
+
+static int set_dgram(struct pc_net *n, const char *value, struct err *err)
+{
+	return set_way(n, NET_SOCKET_DGRAM, value, err);
+}
+
+static int set_local(struct pc_net *n, const char *value, struct err *err)
+{
+	n->net.local = value;
+	return net_check_address(value, err);
+}
+
+static int set_vlan(struct pc_net *n, const char *value, struct err *err)
+{
+	if (!strcmp(value, "trunk"))
+		n->net.vlan = NET_VLAN_TRUNK;
+	else if (parse_number(value, 1, 4094, &n->net.vlan))
+		return err_set(err, -EINVAL, "vlan '%s' is unknown: give a number from 1 to 4094, or trunk", value);
+	return 0;
+}
+
+static int set_mirror(struct pc_net *n, const char *value, struct err *err)
+{
+	n->net.mirror = value;
+	return 0;
+}
+
 static const struct net_key keys[] = {
 	{ "model", ANY_CARD, false, set_model },
 	{ "mac", ANY_CARD, false, set_mac },
@@ -148,6 +194,12 @@ static const struct net_key keys[] = {
 	{ "hostname", BIT(NET_USER), false, set_hostname },
 	{ "restrict", BIT(NET_USER), true, set_restrict },
 	{ "noipv6", BIT(NET_USER), true, set_no_ipv6 },
+	{ "connect", BIT(NET_SOCKET), false, set_connect },
+	{ "listen", BIT(NET_SOCKET), false, set_listen },
+	{ "dgram", BIT(NET_SOCKET), false, set_dgram },
+	{ "local", BIT(NET_SOCKET), false, set_local },
+	{ "vlan", BIT(NET_SWITCH), false, set_vlan },
+	{ "mirror", BIT(NET_SWITCH), false, set_mirror },
 };
 
 static int unknown_key(enum net_kind kind, const char *kind_name, const char *key, struct err *err)
@@ -181,18 +233,38 @@ static int set_key(struct pc_net *n, const char *kind_name, char *key, struct er
 }
 
 static const struct { const char *name; enum net_kind kind; } kinds[] = {
-	{ "none", NET_NONE }, { "user", NET_USER },
+	{ "none", NET_NONE }, { "user", NET_USER }, { "socket", NET_SOCKET },
 };
 
 static int parse_kind(struct pc_net *n, const char *text, struct err *err)
 {
+	if (!strncmp(text, "switch:", 7)) {
+		n->net.kind = NET_SWITCH;
+		n->net.name = text + 7;
+		return net_check_switch_name(text + 7, err);
+	}
 	for (unsigned i = 0; i < ARRAY_LEN(kinds); i++) {
 		if (!strcmp(kinds[i].name, text)) {
 			n->net.kind = kinds[i].kind;
 			return 0;
 		}
 	}
-	return err_set(err, -EINVAL, "there is no network '%s': give user or none", text);
+	return err_set(err, -EINVAL, "there is no network '%s': give user, switch:NAME, socket or none", text);
+}
+
+/* What only the whole can tell. */
+static int check(const struct run_options *o, const struct pc_net *n, struct err *err)
+{
+	if (n->net.bootfile && !n->net.tftp && strncmp(n->net.bootfile, "http", 4))
+		return err_set(err, -EINVAL, "bootfile names a file of a TFTP server: give tftp=DIR too");
+	if (n->net.kind == NET_SOCKET && !n->net.address)
+		return err_set(err, -EINVAL, "socket needs one of connect=, listen= and dgram=, with unix:PATH or HOST:PORT");
+	if (n->net.address && (n->net.way == NET_SOCKET_DGRAM) != (n->net.local != NULL))
+		return err_set(err, -EINVAL, "dgram=, the peer's address, and local=, ours, need each other");
+	for (unsigned i = 0; i < o->pc.nnets; i++)
+		if (n->has_mac && o->pc.net[i].has_mac && !memcmp(n->mac, o->pc.net[i].mac, NET_MAC_LEN))
+			return err_set(err, -EINVAL, "two cards cannot have the same mac");
+	return 0;
 }
 
 int options_net(struct run_options *o, char *spec, struct err *err)
@@ -209,11 +281,8 @@ int options_net(struct run_options *o, char *spec, struct err *err)
 	while ((key = strsep(&spec, ",")))
 		if (set_key(n, kind, key, err))
 			return -EINVAL;
-	if (n->net.bootfile && !n->net.tftp && strncmp(n->net.bootfile, "http", 4))
-		return err_set(err, -EINVAL, "bootfile names a file of a TFTP server: give tftp=DIR too");
-	for (unsigned i = 0; i < o->pc.nnets; i++)
-		if (n->has_mac && o->pc.net[i].has_mac && !memcmp(n->mac, o->pc.net[i].mac, NET_MAC_LEN))
-			return err_set(err, -EINVAL, "two cards cannot have the same mac");
+	if (check(o, n, err))
+		return -EINVAL;
 	if (n->net.kind != NET_NONE)
 		o->pc.nnets++;
 	return 0;

@@ -149,6 +149,13 @@ void net_close(struct net *net);
 /* forward.c: the values of hostfwd= and guestfwd=, split and checked; target points into text. */
 int net_parse_hostfwd(const char *text, struct net_hostfwd *f, struct err *err);
 int net_parse_guestfwd(const char *text, struct net_guestfwd *f, struct err *err);
+int net_check_switch_name(const char *name, struct err *err);
+
+/* Serve the switch: until a signal comes, or, as the process that the first machine has made (with its listener as
+ * descriptor NET_SWITCH_FD), until the last machine has left. */
+#define NET_SWITCH_FD 3
+int net_switch_main(const char *name, bool inherited, struct err *err);
+
 /* "52:54:00:12:34:56"; no group address. */
 int net_parse_mac(const char *text, uint8_t mac[NET_MAC_LEN], struct err *err);
 

@@ -48,6 +48,20 @@ bool net_queue_put(struct net_queue *q, const struct net_frame *f, uint64_t when
 void net_queue_drop_first(struct net_queue *q);
 void net_queue_clear(struct net_queue *q);
 
+/* --- framer.c: QEMU's framing of a stream --- */
+
+#define NET_FRAMER_HEAD 4u
+struct net_framer {
+	size_t at, have; /* in buf: the next frame, and the end of what came */
+	uint8_t buf[2 * (NET_FRAMER_HEAD + NET_FRAME_MAX)];
+};
+/* Where bytes may be put, never 0 of them after all whole frames were dropped; then tell how many. */
+uint8_t *net_framer_room(struct net_framer *r, size_t *len);
+void net_framer_add(struct net_framer *r, size_t len);
+/* 1: a frame of len bytes at data; 0: it is not whole yet; -EPROTO: there cannot be one. */
+int net_framer_next(struct net_framer *r, uint8_t **data, uint32_t *len);
+void net_framer_drop(struct net_framer *r);
+
 /* --- pcap.c --- */
 
 struct net_pcap;
@@ -68,6 +82,7 @@ struct net {
 	const struct net_backend *backend;
 	struct loop *loop;
 	struct net_end *end; /* the port's network end */
+	const char *name;    /* as in the configuration */
 	void *priv;
 };
 

@@ -7,6 +7,8 @@
 
 static const struct net_backend *const backends[] = {
 	[NET_USER] = &net_user,
+	[NET_SOCKET] = &net_socket,
+	[NET_SWITCH] = &net_switch,
 };
 
 struct net *net_open(struct loop *loop, const struct net_config *cfg, struct net_port *port, struct err *err)
@@ -14,6 +16,7 @@ struct net *net_open(struct loop *loop, const struct net_config *cfg, struct net
 	struct net *net = xalloc(sizeof(*net));
 
 	net->loop = loop;
+	net->name = cfg->name;
 	net->end = net_port_network(port);
 	net->backend = backends[cfg->kind];
 	if (!net->backend->open(net, cfg, err))

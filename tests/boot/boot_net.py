@@ -3,8 +3,10 @@
 
 import hashlib
 import http.server
+import os
 import random
-import re
+import shutil
+import signal
 import socket
 import threading
 import time
@@ -15,22 +17,27 @@ from pathlib import Path
 import archive
 import initramfs
 import net_initramfs
-from cases import FULL, QUICK, Skip, case
-from machine import POWERED_OFF
+from cases import FULL, QUICK, TREE, Skip, case
+from machine import POWERED_OFF, Machine
 
 PROMPT = r"guest# "
 CLOUD = "linux-image-cloud-amd64"
 
 
-def boot(test, *nets, model="virtio", kernel=CLOUD, address="dhcp", more=()):
-    """A machine with these --net, at its shell."""
-    if test.is_reference:
-        raise Skip("the reference machine has no --net")
-    words = [word for net in nets for word in ("--net", net)]
-    machine = test.machine("--memory", "256M", "--kernel", archive.kernel(kernel), "--initrd",
-                           net_initramfs.build(model, kernel, more), "--append",
-                           f"console=ttyS0 quiet rdinit=/net net={address}", *words)
-    return machine
+QEMU = TREE / "tools/qemu-as-ring3"
+
+
+def boot(test, *nets, model="virtio", kernel=CLOUD, address="dhcp", more=(), program=None):
+    """A machine with these --net, on its way to its shell; of program, another than the one that is tested."""
+    words = ["--memory", "256M", "--kernel", archive.kernel(kernel), "--initrd",
+             net_initramfs.build(model, kernel, more), "--append", f"console=ttyS0 quiet rdinit=/net net={address}",
+             *(word for net in nets for word in ("--net", net))]
+    if not program:
+        return test.machine(*words)
+    log = test.logs / f"{test.name}.{len(test.machines)}.log"
+    other = Machine(program, [*map(str, words), "--display", "none", "--serial", "stdio"], log, slow=test.slow)
+    test.machines.append(other)
+    return other
 
 
 def to_shell(machine):
@@ -115,7 +122,8 @@ def net_e1000(test):
                    kernel="linux-image-amd64")
     machine.expect(r"lease of 10\.0\.2\.15 obtained", 60)
     to_shell(machine)
-    machine.line("ip link set eth0 down; ip link set eth0 up; ip route add default via 10.0.2.2; ping -c 3 -A 10.0.2.2")
+    machine.line("ip link set eth0 down; ip link set eth0 up; ip route add default via 10.0.2.2")
+    machine.line("until ping -c 1 -W 1 10.0.2.2 > /dev/null; do :; done; ping -c 3 -A 10.0.2.2")
     machine.expect(r"3 packets received, 0% packet loss", 20)
     with web_server({"/data": data}) as server:
         fetch(machine, server, data)
@@ -126,7 +134,7 @@ def net_e1000(test):
 def network_boot(test, model):
     """SeaBIOS runs the card's ROM; iPXE gets an address and a script by DHCP and TFTP, and kernel and initrd by it."""
     if test.is_reference:
-        raise Skip("the reference machine has no --net")
+        raise Skip("the reference machine's firmware says nothing on the serial port")
     if not any(Path(folder, "pxe-virtio.rom").exists() for folder in ("/usr/lib/ipxe/qemu", "/usr/share/qemu")):
         raise Skip("ipxe-qemu is missing")
     served = test.folder / "tftp"
@@ -158,3 +166,93 @@ def net_boot_e1000(test):
 def net_boot_82545em(test):
     """PXE boot of a Debian kernel by the e1000 for servers."""
     network_boot(test, "e1000-82545em")
+
+
+def talk(machines, addresses, seed):
+    """Each guest pings the other and fetches a file of it."""
+    for machine, own in zip(machines, addresses):
+        machine.line(f"mkdir -p /www; yes {seed}{own} | head -c 2000000 > /www/data; httpd -p 80 -h /www; echo ready")
+        machine.expect("\nready", 20)
+    for machine, other in zip(machines, reversed(addresses)):
+        machine.line(f"ping -c 3 -A {other}")
+        machine.expect(r"3 packets received, 0% packet loss", 20)
+        machine.line(f"wget -q -O - http://{other}/data | md5sum")
+        want = (f"{seed}{other}\n" * 2000000).encode()[:2000000]
+        machine.expect(hashlib.md5(want).hexdigest(), 40)
+
+
+def switch_folder():
+    base = os.environ.get("XDG_RUNTIME_DIR")
+    return Path(base, "ring3") if base else Path(f"/tmp/ring3-{os.geteuid()}")
+
+
+@case("net-switch", QUICK, 9)
+def net_switch(test):
+    """--net switch:NAME: two guests ping and fetch files; killed, the switch comes back; it is gone with the last."""
+    if test.is_reference:
+        raise Skip("the reference machine has no switch")
+    name = f"test-{os.getpid()}-{random.randrange(1 << 30)}"
+    place = switch_folder() / f"{name}.switch"
+    machines = [boot(test, f"switch:{name}", address=f"10.9.0.{number}/24") for number in (1, 2)]
+    for machine in machines:
+        to_shell(machine)
+    talk(machines, ["10.9.0.1", "10.9.0.2"], test.seed)
+    servers = [int(path.parent.name) for path in Path("/proc").glob("[0-9]*/cmdline")
+               if f"--inherited\0{name}\0".encode() in read(path)]
+    test.must(len(servers) == 1, f"{len(servers)} processes serve the switch")
+    os.kill(servers[0], signal.SIGKILL)
+    machines[0].line("until ping -c 1 -W 1 10.9.0.2 > /dev/null; do :; done; echo again")
+    machines[0].expect("\nagain", 20)
+    for machine in machines:
+        test.must(place.exists(), "the switch went too early")
+        power_off(machine)
+    until = time.time() + 5 * test.slow
+    while place.exists() and time.time() < until:
+        time.sleep(0.05)
+    test.must(not place.exists() and not place.with_name(place.name + ".lock").exists(), "the switch stays")
+
+
+def read(path):
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""
+
+
+def beside_qemu(test, ours, theirs, model="virtio", kernel=CLOUD):
+    """A guest of ours and one of QEMU's, on one cable."""
+    if not shutil.which("qemu-system-x86_64"):
+        raise Skip("qemu-system-x86_64 is missing: tools/deps.sh install bench")
+    if test.is_reference:
+        raise Skip("both would be the reference machine")
+    machines = [boot(test, ours, model=model, kernel=kernel, address="10.9.0.1/24")]
+    to_shell(machines[0])
+    machines.append(boot(test, theirs, address="10.9.0.2/24", program=QEMU))
+    to_shell(machines[1])
+    talk(machines, ["10.9.0.1", "10.9.0.2"], test.seed)
+    for machine in machines:
+        power_off(machine)
+
+
+@case("net-socket-stream", QUICK, 10)
+def net_socket_stream(test):
+    """--net socket,listen=: a QEMU guest joins by a Unix stream; both ping and fetch files."""
+    path = f"unix:{test.folder}/stream"
+    beside_qemu(test, f"socket,listen={path}", f"socket,connect={path}")
+
+
+@case("net-socket-tcp", FULL, 10)
+def net_socket_tcp(test):
+    """The same over TCP, with an e1000."""
+    address = f"127.0.0.1:{free_port()}"
+    beside_qemu(test, f"socket,model=e1000,listen={address}", f"socket,connect={address}", "e1000",
+                "linux-image-amd64")
+
+
+@case("net-socket-dgram", FULL, 10)
+def net_socket_dgram(test):
+    """The same by datagrams, over Unix sockets and over UDP."""
+    one, two = (f"unix:{test.folder}/{side}" for side in "ab")
+    beside_qemu(test, f"socket,dgram={two},local={one}", f"socket,dgram={one},local={two}")
+    one, two = (f"127.0.0.1:{free_port(socket.SOCK_DGRAM)}" for _ in "ab")
+    beside_qemu(test, f"socket,dgram={two},local={one}", f"socket,dgram={one},local={two}")

@@ -80,7 +80,8 @@ static void nets_have_keys(void **state)
 	struct err err;
 
 	assert_int_equal(PARSE(&o, &err, "--net",
-	                       "user,model=e1000,mac=52:54:00:00:00:01,hostfwd=tcp::1-:2,hostfwd=udp::1-:2", "--net", "none",
+	                       "user,model=e1000,mac=52:54:00:00:00:01,hostfwd=tcp::1-:2,hostfwd=udp::1-:2",
+	                       "--net", "none",
 	                       "--net=user,restrict,loss=0.5,delay=1.5,mtu=9000,dump=a"), 0);
 	assert_int_equal(o.pc.nnets, 2);
 	assert_string_equal(o.pc.net[0].model, "e1000");
