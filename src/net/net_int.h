@@ -62,6 +62,16 @@ void net_framer_add(struct net_framer *r, size_t len);
 int net_framer_next(struct net_framer *r, uint8_t **data, uint32_t *len);
 void net_framer_drop(struct net_framer *r);
 
+/* --- reassemble.c: fragments of IPv4 --- */
+
+struct net_fragments;
+struct net_fragments *net_fragments_new(void);
+void net_fragments_free(struct net_fragments *fr);
+bool net_is_fragment(const uint8_t *frame, uint32_t len);
+/* Takes a fragment in. The whole datagram as a frame if it was the last one missing, until net_fragments_done. */
+uint8_t *net_fragments_add(struct net_fragments *fr, const uint8_t *frame, uint32_t len, uint64_t now, uint32_t *whole);
+void net_fragments_done(struct net_fragments *fr, const uint8_t *frame);
+
 /* --- pcap.c --- */
 
 struct net_pcap;

@@ -58,6 +58,7 @@ struct user {
 	unsigned nslots, top;
 	bool busy;
 	bool late;           /* something changed while busy */
+	struct net_fragments *fragments;
 	uint8_t frame[NET_FRAME_MAX];
 };
 
@@ -273,20 +274,33 @@ static const SlirpCb callbacks = {
 
 /* --- frames from the guest --- */
 
+static void input(struct user *u, const uint8_t *data, uint32_t len)
+{
+	bool was = u->busy;
+
+	u->busy = true;
+	slirp_input(u->slirp, data, (int)len);
+	u->busy = was;
+	changed(u);
+}
+
+/* A copy: the guest may write to its memory while it is looked at. */
 static bool receive(void *opaque, const struct net_frame *f)
 {
 	struct user *u = opaque;
-	const uint8_t *data = f->iov[0].iov_base;
-	bool was = u->busy;
+	const uint8_t *whole;
+	uint32_t len = f->len;
 
-	if (f->niov != 1) {
-		net_frame_copy(f, 0, u->frame, f->len);
-		data = u->frame;
+	net_frame_copy(f, 0, u->frame, len);
+	if (!net_is_fragment(u->frame, len)) {
+		input(u, u->frame, len);
+		return true;
 	}
-	u->busy = true;
-	slirp_input(u->slirp, data, (int)f->len);
-	u->busy = was;
-	changed(u);
+	whole = net_fragments_add(u->fragments, u->frame, len, loop_now(u->loop), &len);
+	if (whole) {
+		input(u, whole, len);
+		net_fragments_done(u->fragments, whole);
+	}
 	return true;
 }
 
@@ -375,6 +389,7 @@ static void user_close(struct net *net)
 	loop_timer_cancel(&u->tick);
 	if (u->epoll >= 0)
 		close(u->epoll);
+	net_fragments_free(u->fragments);
 	free(u->watched);
 	free(u->slots);
 	free(u->ready);
@@ -395,6 +410,7 @@ static int user_open(struct net *net, const struct net_config *cfg, struct err *
 	if (check_tftp(cfg, err))
 		return -EINVAL;
 	net_ignore_sigpipe();
+	u->fragments = net_fragments_new();
 	grow(u, 0);
 	loop_timer_init(&u->tick, u->loop, on_tick, u);
 	u->task = (struct loop_task){ .fn = on_task, .opaque = u };

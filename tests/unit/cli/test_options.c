@@ -74,6 +74,12 @@ static void nets_have_keys(void **state)
 		{ "user,tftp=", "needs a value" }, { "user,mtu=100", "576 to 65520" }, { "user,mtu=1500x", "576 to 65520" },
 		{ "user,loss=101", "give percent" }, { "user,loss=x", "give percent" }, { "user,delay=-1", "milliseconds" },
 		{ "user,hostfwd=tcp:22", "is no forward" }, { "user,guestfwd=tcp:10.0.2.9:1-x", "leads nowhere" },
+		{ "socket", "connect=, listen= and dgram=" }, { "socket,connect=x", "unix:PATH or HOST:PORT" },
+		{ "socket,connect=:0", "unix:PATH or HOST:PORT" }, { "socket,listen=unix:", "unix:PATH or HOST:PORT" },
+		{ "socket,connect=:1,listen=:2", "exclude each other" }, { "socket,dgram=:1", "need each other" },
+		{ "socket,connect=:1,local=:2", "need each other" }, { "socket,connect=:1,tftp=a", "unknown for socket" },
+		{ "switch", "give user, switch:NAME" }, { "switch:", "no name of a switch" }, { "switch:../a", "no name" },
+		{ "switch:.a", "no name" }, { "switch:a,vlan=4095", "1 to 4094, or trunk" }, { "switch:a,vlan=x", "or trunk" },
 		{ "user,bootfile=a", "tftp=DIR" }, { "none,model=e1000", "unknown for none" }, { "user,", "'' is unknown" },
 	};
 	struct run_options o;
@@ -90,6 +96,12 @@ static void nets_have_keys(void **state)
 	assert_true(o.pc.net[1].net.restricted && !o.pc.net[1].net.nhostfwd);
 	assert_int_equal(o.pc.net[1].net.port.loss, 5000);
 	assert_int_equal(o.pc.net[1].net.port.delay_us, 1500);
+	options_free(&o);
+	assert_int_equal(PARSE(&o, &err, "--net", "socket,dgram=[::1]:5,local=:6",
+	                       "--net", "switch:lab-1,vlan=trunk,mirror=m", "--net", "socket,connect=unix:/a"), 0);
+	assert_true(o.pc.net[0].net.way == NET_SOCKET_DGRAM && o.pc.net[2].net.way == NET_SOCKET_CONNECT);
+	assert_string_equal(o.pc.net[1].net.name, "lab-1");
+	assert_int_equal(o.pc.net[1].net.vlan, NET_VLAN_TRUNK);
 	options_free(&o);
 	for (unsigned i = 0; i < ARRAY_LEN(bad); i++) {
 		assert_int_not_equal(PARSE(&o, &err, "--net", (char *)(uintptr_t)bad[i].net), 0);
