@@ -174,6 +174,14 @@ static int set_vlan(struct pc_net *n, const char *value, struct err *err)
 	return 0;
 }
 
+static int set_name(struct pc_net *n, const char *value, struct err *err)
+{
+	if (strlen(value) > 15 || strpbrk(value, "/ "))
+		return err_set(err, -EINVAL, "name '%s' is no name of a device: up to 15 letters, like tap0", value);
+	n->net.name = value;
+	return 0;
+}
+
 static int set_mirror(struct pc_net *n, const char *value, struct err *err)
 {
 	n->net.mirror = value;
@@ -200,6 +208,7 @@ static const struct net_key keys[] = {
 	{ "local", BIT(NET_SOCKET), false, set_local },
 	{ "vlan", BIT(NET_SWITCH), false, set_vlan },
 	{ "mirror", BIT(NET_SWITCH), false, set_mirror },
+	{ "name", BIT(NET_TAP), false, set_name },
 };
 
 static int unknown_key(enum net_kind kind, const char *kind_name, const char *key, struct err *err)
@@ -234,6 +243,7 @@ static int set_key(struct pc_net *n, const char *kind_name, char *key, struct er
 
 static const struct { const char *name; enum net_kind kind; } kinds[] = {
 	{ "none", NET_NONE }, { "user", NET_USER }, { "socket", NET_SOCKET },
+	{ "tap", NET_TAP },
 };
 
 static int parse_kind(struct pc_net *n, const char *text, struct err *err)
@@ -249,7 +259,7 @@ static int parse_kind(struct pc_net *n, const char *text, struct err *err)
 			return 0;
 		}
 	}
-	return err_set(err, -EINVAL, "there is no network '%s': give user, switch:NAME, socket or none", text);
+	return err_set(err, -EINVAL, "there is no network '%s': give user, switch:NAME, socket, tap or none", text);
 }
 
 /* What only the whole can tell. */

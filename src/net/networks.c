@@ -9,6 +9,7 @@ static const struct net_backend *const backends[] = {
 	[NET_USER] = &net_user,
 	[NET_SOCKET] = &net_socket,
 	[NET_SWITCH] = &net_switch,
+	[NET_TAP] = &net_tap,
 };
 
 struct net *net_open(struct loop *loop, const struct net_config *cfg, struct net_port *port, struct err *err)
