@@ -27,10 +27,10 @@ CLOUD = "linux-image-cloud-amd64"
 QEMU = TREE / "tools/qemu-as-ring3"
 
 
-def boot(test, *nets, model="virtio", kernel=CLOUD, address="dhcp", more=(), program=None):
+def boot(test, *nets, model="virtio", kernel=CLOUD, address="dhcp", program=None):
     """A machine with these --net, on its way to its shell; of program, another than the one that is tested."""
     words = ["--memory", "256M", "--kernel", archive.kernel(kernel), "--initrd",
-             net_initramfs.build(model, kernel, more), "--append", f"console=ttyS0 quiet rdinit=/net net={address}",
+             net_initramfs.build(model, kernel), "--append", f"console=ttyS0 quiet rdinit=/net net={address}",
              *(word for net in nets for word in ("--net", net))]
     if not program:
         return test.machine(*words)

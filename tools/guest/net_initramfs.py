@@ -42,9 +42,9 @@ echo nameserver $dns > /etc/resolv.conf
 """
 
 
-def build(model="virtio", kernel="linux-image-cloud-amd64", more=()):
-    """Path of the initramfs for a card's model with this kernel; more: a list of (name, bytes, mode)."""
+def build(model="virtio", kernel="linux-image-cloud-amd64", more=(), tag=""):
+    """Path of the initramfs for a card's model with this kernel; more and tag: as initramfs.build has extra and tag."""
     names = DRIVERS[model]
     extra = [(path.name, path.read_bytes(), 0o644) for path in archive.modules(kernel, names)]
     extra += [("net", (INIT % " ".join(names)).encode(), 0o755), ("udhcpc", DHCP.encode(), 0o755), *more]
-    return initramfs.build(demo=True, extra=extra, tag=f"-net-{model}{'-' + more[0][0] if more else ''}")
+    return initramfs.build(demo=True, extra=extra, tag=f"-net-{model}{tag}")
