@@ -288,7 +288,7 @@ static void device_reset(struct e1000 *e)
 		e->s.reg[i] = regs[i].reset;
 	e->s.ra[0] = (uint32_t)mac;
 	e->s.ra[1] = (uint32_t)(mac >> 32) | 0x80000000u;
-	e->s.ee_do = true;
+	eeprom93_reset(&e->s.eeprom);
 	e1000_phy_reset(e);
 	loop_timer_cancel(&e->throttle);
 	loop_timer_cancel(&e->rx_delay);
@@ -302,7 +302,7 @@ static const char *check_state(const void *state)
 {
 	const struct e1000_state *s = state;
 
-	if (s->ee_address >= E1000_EEPROM || s->io_address > MEMORY_SIZE - 4)
+	if (s->io_address > MEMORY_SIZE - 4)
 		return "an address is out of range";
 	return s->reg[E1000_RDLEN] & ~0x000fff80u || s->reg[E1000_TDLEN] & ~0x000fff80u ? "a ring is too long" : NULL;
 }
@@ -311,10 +311,9 @@ static const struct st_field e1000_state_type_fields[] = {
 	ST(struct e1000_state, interrupted), ST_ARRAY(struct e1000_state, reg), ST(struct e1000_state, ims),
 	ST_ARRAY(struct e1000_state, mta), ST_ARRAY(struct e1000_state, vfta), ST_ARRAY(struct e1000_state, ra),
 	ST_ARRAY(struct e1000_state, stats), ST_ARRAY(struct e1000_state, context), ST(struct e1000_state, io_address),
-	ST_ARRAY(struct e1000_state, phy), ST(struct e1000_state, ee_in), ST(struct e1000_state, ee_out),
-	ST(struct e1000_state, ee_bits), ST(struct e1000_state, ee_left), ST(struct e1000_state, ee_address),
-	ST(struct e1000_state, ee_do), ST(struct e1000_state, tx_dropping), ST(struct e1000_state, line),
-	ST(struct e1000_state, rx_delayed), ST(struct e1000_state, tx_delayed),
+	ST_ARRAY(struct e1000_state, phy), ST_SUB(struct e1000_state, eeprom, &eeprom93_type),
+	ST(struct e1000_state, tx_dropping), ST(struct e1000_state, line),
+	ST(struct e1000_state, rx_delayed), ST(struct e1000_state, tx_delayed), ST_ARRAY(struct e1000_state, pad_),
 };
 static ST_TYPE(e1000_state_type, struct e1000_state, 1, check_state);
 

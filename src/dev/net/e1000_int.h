@@ -7,6 +7,7 @@
 #define DEV_NET_E1000_INT_H
 
 #include "dev/net/e1000.h"
+#include "dev/net/eeprom93.h"
 
 /* SDM 13.2, table 13-2: name, offset, bits that software writes, value at reset. In order of offset. */
 #define E1000_REGS(R) \
@@ -63,7 +64,6 @@ enum { STAT_GPRC = 0x74 / 4, STAT_GPTC = 0x80 / 4, STAT_GORCL = 0x88 / 4, STAT_G
 #define E1000_DESC 16u
 #define E1000_LONGEST 16384u /* frame that is received, with its check sequence */
 #define E1000_RAS 16     /* addresses that are compared whole */
-#define E1000_EEPROM 64  /* words */
 /* What the card does at once, with the lock held: descriptors, or 32 times as many bytes. */
 #define E1000_TURN 4096u
 
@@ -75,12 +75,11 @@ struct e1000_state {
 	uint32_t context[4];   /* the last context descriptor */
 	uint32_t io_address;
 	uint16_t phy[32];
-	uint16_t ee_in, ee_out; /* EEPROM: bits that came, the word that goes */
-	uint8_t ee_bits, ee_left, ee_address;
-	bool ee_do;
+	struct eeprom93_state eeprom;
 	bool tx_dropping;      /* the packet at TDH is too large: to its end it is dropped */
 	bool line;
 	bool rx_delayed, tx_delayed; /* their causes come when the timers ring */
+	uint8_t pad_[6];
 };
 
 struct e1000 {
@@ -90,7 +89,7 @@ struct e1000 {
 	struct loop *loop;
 	struct net_end *end;
 	const char *name;
-	uint16_t eeprom[E1000_EEPROM];
+	uint16_t eeprom[EEPROM93_WORDS];
 	struct loop_timer throttle, rx_delay, tx_delay, tx_again;
 	uint8_t frame[NET_FRAME_MAX];     /* on its way out */
 	uint8_t received[E1000_LONGEST];

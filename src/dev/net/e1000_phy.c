@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* what: the 8254x's EEPROM, read by wiggling pins or by a register, and its PHY, a Marvell 88E1011
  *
- * The EEPROM is a 93C46: a start bit and two bits of operation, six of address, most significant first, each taken at a
- * rising clock; then a word goes out, behind it the next. Only READ is known: nothing writes here.
- * Sources: SDM 5.3 (access), 5.6 (the words), 13.4.3, 13.4.4, 13.4.7; 93C46 data sheets; IEEE 802.3 22.2.4.
+ * Sources: SDM 5.3 (access), 5.6 (the words), 13.4.3, 13.4.4, 13.4.7; IEEE 802.3 22.2.4.
  */
 #include "dev/net/e1000_int.h"
 
@@ -15,8 +13,6 @@
 #define EECD_REQ 0x40u
 #define EECD_GNT 0x80u
 #define EECD_PRES 0x100u
-#define COMMAND_BITS 9
-#define COMMAND_READ 6u
 #define CHECKSUM 0xbaba
 
 #define MDIC_READ 0x08000000u
@@ -41,9 +37,9 @@ void e1000_eeprom_init(struct e1000 *e, uint16_t device, const uint8_t *mac)
 	w[0x0e] = 0x8086;
 	w[0x0f] = 0x3040;  /* Initialization Control 2 */
 	w[0x21] = 0x7061;
-	for (unsigned i = 0; i < E1000_EEPROM - 1; i++)
+	for (unsigned i = 0; i < EEPROM93_WORDS - 1; i++)
 		sum = (uint16_t)(sum + w[i]);
-	w[E1000_EEPROM - 1] = (uint16_t)(CHECKSUM - sum);
+	w[EEPROM93_WORDS - 1] = (uint16_t)(CHECKSUM - sum);
 }
 
 uint32_t e1000_eecd_read(const struct e1000 *e)
@@ -52,47 +48,13 @@ uint32_t e1000_eecd_read(const struct e1000 *e)
 
 	if (val & EECD_REQ)
 		val |= EECD_GNT;
-	return val | (e->s.ee_do ? EECD_DO : 0);
-}
-
-static void eeprom_clock(struct e1000 *e, bool di)
-{
-	struct e1000_state *s = &e->s;
-
-	if (s->ee_bits < COMMAND_BITS) {
-		if (!s->ee_bits && !di)
-			return; /* no start bit yet */
-		s->ee_in = (uint16_t)(s->ee_in << 1 | di);
-		if (++s->ee_bits == COMMAND_BITS && s->ee_in >> 6 == COMMAND_READ) {
-			s->ee_address = s->ee_in & (E1000_EEPROM - 1);
-			s->ee_out = e->eeprom[s->ee_address];
-			s->ee_left = 16;
-			s->ee_do = false; /* the dummy bit */
-		}
-	} else if (s->ee_left) {
-		s->ee_do = s->ee_out >> 15;
-		s->ee_out = (uint16_t)(s->ee_out << 1);
-		if (!--s->ee_left) {
-			s->ee_address = (s->ee_address + 1) & (E1000_EEPROM - 1);
-			s->ee_out = e->eeprom[s->ee_address];
-			s->ee_left = 16;
-		}
-	}
+	return val | (e->s.eeprom.output ? EECD_DO : 0);
 }
 
 void e1000_eecd_write(struct e1000 *e, uint32_t val)
 {
-	struct e1000_state *s = &e->s;
-	bool rises = val & ~s->reg[E1000_EECD] & EECD_SK;
-
-	s->reg[E1000_EECD] = val & (EECD_PINS | EECD_REQ);
-	if (!(val & EECD_CS)) {
-		s->ee_bits = s->ee_left = 0;
-		s->ee_in = 0;
-		s->ee_do = true;
-	} else if (rises) {
-		eeprom_clock(e, val & EECD_DI);
-	}
+	e->s.reg[E1000_EECD] = val & (EECD_PINS | EECD_REQ);
+	eeprom93_pins(&e->s.eeprom, e->eeprom, val & EECD_CS, val & EECD_SK, val & EECD_DI);
 }
 
 /* START, DONE, address, data: SDM 13.4.4 */
@@ -102,7 +64,7 @@ uint32_t e1000_eerd(const struct e1000 *e, uint32_t val)
 
 	if (!(val & 1))
 		return val & 0xff00;
-	return (uint32_t)(at < E1000_EEPROM ? e->eeprom[at] : 0xffff) << 16 | (val & 0xff00) | 0x10;
+	return (uint32_t)(at < EEPROM93_WORDS ? e->eeprom[at] : 0xffff) << 16 | (val & 0xff00) | 0x10;
 }
 
 void e1000_phy_reset(struct e1000 *e)
