@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "dev/net/e1000.h"
+#include "dev/net/rtl8139.h"
 #include "dev/virtio/virtio.h"
 
 static int attach_virtio(struct storage *st, struct pc *pc, struct storage_disk *d, struct err *err)
@@ -52,7 +53,7 @@ const struct chip_disk *chip_disk_find(const char *name)
 }
 
 /* The next PCI slot for a card; fills its names. */
-static int take_slot(struct pc *pc, struct network_card *c, struct virtio_place *place, struct err *err)
+static int take_slot(struct pc *pc, struct network_card *c, struct card_place *place, struct err *err)
 {
 	unsigned slot = pc->next_slot;
 
@@ -61,17 +62,17 @@ static int take_slot(struct pc *pc, struct network_card *c, struct virtio_place 
 	pc->next_slot++;
 	snprintf(c->chip_name, sizeof(c->chip_name), "net-%s%u", c->row->name, slot);
 	snprintf(c->boot_path, sizeof(c->boot_path), "/pci@i0cf8/ethernet@%x", slot);
-	*place = (struct virtio_place){ pc->loop, pc->mem, pc->pci, pc->states, c->chip_name, PC_DEVFN(slot) };
+	*place = (struct card_place){ pc->loop, pc->mem, pc->pci, pc->states, c->chip_name, PC_DEVFN(slot) };
 	return 0;
 }
 
 static int attach_virtio_net(struct pc *pc, struct network_card *c, const struct net_card_config *cfg, struct err *err)
 {
-	struct virtio_place place;
+	struct card_place p;
 
-	if (take_slot(pc, c, &place, err))
+	if (take_slot(pc, c, &p, err))
 		return -EINVAL;
-	c->chip = virtio_net_new(&place, cfg);
+	c->chip = virtio_net_new(&(struct virtio_place){ p.loop, p.mem, p.bus, p.states, p.name, p.devfn }, cfg);
 	return 0;
 }
 
@@ -87,11 +88,11 @@ static void free_virtio_net(struct network_card *c)
 
 static int attach_e1000(struct pc *pc, struct network_card *c, const struct net_card_config *cfg, struct err *err)
 {
-	struct virtio_place p;
+	struct card_place place;
 
-	if (take_slot(pc, c, &p, err))
+	if (take_slot(pc, c, &place, err))
 		return -EINVAL;
-	c->chip = e1000_new(&(struct e1000_config){ p.loop, p.mem, p.bus, p.states, p.name, p.devfn, c->row->device }, cfg);
+	c->chip = e1000_new(&place, c->row->device, cfg);
 	return 0;
 }
 
@@ -105,6 +106,26 @@ static void free_e1000(struct network_card *c)
 	e1000_free(c->chip);
 }
 
+static int attach_rtl8139(struct pc *pc, struct network_card *c, const struct net_card_config *cfg, struct err *err)
+{
+	struct card_place place;
+
+	if (take_slot(pc, c, &place, err))
+		return -EINVAL;
+	c->chip = rtl8139_new(&place, cfg);
+	return 0;
+}
+
+static void reset_rtl8139(struct network_card *c)
+{
+	rtl8139_reset(c->chip);
+}
+
+static void free_rtl8139(struct network_card *c)
+{
+	rtl8139_free(c->chip);
+}
+
 static const struct chip_card cards[] = {
 	{ .name = "virtio", .what = "a virtio network card, fastest", .device = 0x1000, .rom = "pxe-virtio.rom",
 		.attach = attach_virtio_net, .reset = reset_virtio_net, .free = free_virtio_net },
@@ -112,6 +133,8 @@ static const struct chip_card cards[] = {
 		.attach = attach_e1000, .reset = reset_e1000, .free = free_e1000 },
 	{ .name = "e1000-82545em", .what = "Intel 82545EM, its sister for servers", .device = E1000_82545EM,
 		.rom = "pxe-e1000.rom", .attach = attach_e1000, .reset = reset_e1000, .free = free_e1000 },
+	{ .name = "rtl8139", .what = "Realtek RTL8139C, for guests of around 2000", .device = 0x8139, .rom = "pxe-rtl8139.rom",
+		.attach = attach_rtl8139, .reset = reset_rtl8139, .free = free_rtl8139 },
 };
 
 const struct chip_card *chip_card_find(const char *name)
@@ -126,7 +149,7 @@ const struct chip_card *chip_card_find(const char *name)
 
 const char *pc_card_models(void)
 {
-	return "virtio, e1000, e1000-82545em";
+	return "virtio, e1000, e1000-82545em, rtl8139";
 }
 
 bool pc_card_model_known(const char *name)

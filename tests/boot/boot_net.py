@@ -113,12 +113,11 @@ def net_user(test):
     power_off(machine)
 
 
-@case("net-e1000", QUICK, 10)
-def net_e1000(test):
-    """The same with an e1000 and Linux's driver for it, after the link was taken down and up."""
+def old_card(test, model, driver):
+    """DHCP, ping, TCP both ways, with a driver of Debian's full kernel."""
     data = random.Random(test.seed).randbytes(3 << 20)
     port = free_port()
-    machine = boot(test, f"user,model=e1000,hostfwd=tcp:127.0.0.1:{port}-:80", model="e1000",
+    machine = boot(test, f"user,model={model},hostfwd=tcp:127.0.0.1:{port}-:80", model=driver,
                    kernel="linux-image-amd64")
     machine.expect(r"lease of 10\.0\.2\.15 obtained", 60)
     to_shell(machine)
@@ -129,6 +128,18 @@ def net_e1000(test):
         fetch(machine, server, data)
         serve(machine, port, 2 << 20, 4711)
     power_off(machine)
+
+
+@case("net-e1000", QUICK, 10)
+def net_e1000(test):
+    """The same with an e1000 and Linux's driver for it, after the link was taken down and up."""
+    old_card(test, "e1000", "e1000")
+
+
+@case("net-rtl8139", FULL, 10)
+def net_rtl8139(test):
+    """The same with an RTL8139, and Linux's 8139too."""
+    old_card(test, "rtl8139", "rtl8139")
 
 
 def network_boot(test, model):
@@ -160,6 +171,12 @@ def net_boot_virtio(test):
 def net_boot_e1000(test):
     """PXE boot of a Debian kernel by an e1000."""
     network_boot(test, "e1000")
+
+
+@case("net-boot-rtl8139", FULL, 7)
+def net_boot_rtl8139(test):
+    """PXE boot of a Debian kernel by an RTL8139."""
+    network_boot(test, "rtl8139")
 
 
 @case("net-boot-82545em", FULL, 7)

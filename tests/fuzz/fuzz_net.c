@@ -93,7 +93,7 @@ static void make(struct rig *r, struct socket_of *sockets)
 	card.end = net_port_card(r->port[CARD_VIRTIO]);
 	r->virtio = virtio_net_new(&(struct virtio_place){ r->loop, r->mem, r->bus, r->states, "virtio", 1 << 3 }, &card);
 	card.end = net_port_card(r->port[CARD_E1000]);
-	r->e1000 = e1000_new(&(struct e1000_config){ r->loop, r->mem, r->bus, r->states, "e1000", 2 << 3, E1000_82540EM },
+	r->e1000 = e1000_new(&(struct card_place){ r->loop, r->mem, r->bus, r->states, "e1000", 2 << 3 }, E1000_82540EM,
 	                     &card);
 	for (unsigned i = 0; i < NCARDS; i++)
 		place(r, i);

@@ -329,13 +329,13 @@ static void loaded(void *opaque)
 	loop_timer_set(&e->tx_again, loop_now(e->loop));
 }
 
-static void init_pci(struct e1000 *e, const struct e1000_config *cfg, const struct net_card_config *card)
+static void init_pci(struct e1000 *e, const struct card_place *cfg, uint16_t device, const struct net_card_config *card)
 {
 	struct pci_dev *pci = &e->pci;
 
 	pci->name = cfg->name;
 	pci->opaque = e;
-	pci_set_ids(pci, 0x8086, cfg->device, 0x020000, 2, 0x8086, 0x001e, 1);
+	pci_set_ids(pci, 0x8086, device, 0x020000, 2, 0x8086, 0x001e, 1);
 	pci->bar[0] = (struct pci_bar){ .kind = PCI_BAR_MEM32, .size = MEMORY_SIZE,
 		.region = { .name = cfg->name, .ops = &memory_ops, .opaque = e } };
 	pci->bar[1] = (struct pci_bar){ .kind = PCI_BAR_IO, .size = IO_SIZE,
@@ -347,7 +347,7 @@ static void init_pci(struct e1000 *e, const struct e1000_config *cfg, const stru
 	pci_register_state(pci, cfg->states, cfg->name);
 }
 
-struct e1000 *e1000_new(const struct e1000_config *cfg, const struct net_card_config *card)
+struct e1000 *e1000_new(const struct card_place *cfg, uint16_t device, const struct net_card_config *card)
 {
 	struct e1000 *e = xalloc(sizeof(*e));
 
@@ -359,8 +359,8 @@ struct e1000 *e1000_new(const struct e1000_config *cfg, const struct net_card_co
 	loop_timer_init(&e->rx_delay, cfg->loop, rx_delay_over, e);
 	loop_timer_init(&e->tx_delay, cfg->loop, tx_delay_over, e);
 	loop_timer_init(&e->tx_again, cfg->loop, send_again, e);
-	e1000_eeprom_init(e, cfg->device, card->mac);
-	init_pci(e, cfg, card);
+	e1000_eeprom_init(e, device, card->mac);
+	init_pci(e, cfg, device, card);
 	state_set_add(cfg->states, cfg->name, &e1000_state_type, &e->s, loaded, e);
 	net_attach(e->end, &end_ops, e);
 	device_reset(e);

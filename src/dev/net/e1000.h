@@ -7,23 +7,13 @@
 #define DEV_NET_E1000_H
 
 #include "dev/net/card.h"
-#include "dev/pci/pci.h"
 
 #define E1000_82540EM 0x100e
 #define E1000_82545EM 0x100f
 
-struct e1000_config {
-	struct loop *loop;
-	struct mem *mem;
-	struct pci_bus *bus;
-	struct state_set *states;
-	const char *name;     /* unique; the caller's */
-	uint8_t devfn;
-	uint16_t device;      /* one of the two */
-};
-
 struct e1000;
-struct e1000 *e1000_new(const struct e1000_config *cfg, const struct net_card_config *card);
+/* device: one of the two. */
+struct e1000 *e1000_new(const struct card_place *place, uint16_t device, const struct net_card_config *card);
 void e1000_free(struct e1000 *e);
 void e1000_reset(struct e1000 *e);
 

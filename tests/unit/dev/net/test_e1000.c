@@ -80,7 +80,7 @@ static int setup(void **state)
 	net_attach(net_port_network(port), &ops, NULL);
 	memcpy(cfg.mac, mac, 6);
 	cfg.end = net_port_card(port);
-	card = e1000_new(&(struct e1000_config){ pc->loop, pc->mem, pc->bus, pc->states, "e1000", DEVFN, E1000_82540EM },
+	card = e1000_new(&(struct card_place){ pc->loop, pc->mem, pc->bus, pc->states, "e1000", DEVFN }, E1000_82540EM,
 	                 &cfg);
 	loop_lock(pc->loop);
 	pci_config_write(pc->bus, 0, DEVFN, 0x10, BAR, 4);
