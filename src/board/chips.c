@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "dev/net/e1000.h"
+#include "dev/net/ne2000.h"
 #include "dev/net/rtl8139.h"
 #include "dev/virtio/virtio.h"
 
@@ -126,15 +127,64 @@ static void free_rtl8139(struct network_card *c)
 	rtl8139_free(c->chip);
 }
 
+static int attach_ne2k_pci(struct pc *pc, struct network_card *c, const struct net_card_config *cfg, struct err *err)
+{
+	struct card_place place;
+
+	if (take_slot(pc, c, &place, err))
+		return -EINVAL;
+	c->chip = ne2k_pci_new(&place, cfg);
+	return 0;
+}
+
+static void reset_ne2k_pci(struct network_card *c)
+{
+	ne2k_pci_reset(c->chip);
+}
+
+static void free_ne2k_pci(struct network_card *c)
+{
+	ne2k_pci_free(c->chip);
+}
+
+/* Where drivers look first, and where a second one is looked for. */
+static int attach_ne2k_isa(struct pc *pc, struct network_card *c, const struct net_card_config *cfg, struct err *err)
+{
+	static const struct { uint16_t base; uint8_t line; } places[] = { { 0x300, 9 }, { 0x320, 10 } };
+	unsigned n = pc->isa_cards;
+
+	if (n == ARRAY_LEN(places))
+		return err_set(err, -EINVAL, "more than %zu cards of model ne2k_isa", ARRAY_LEN(places));
+	pc->isa_cards++;
+	snprintf(c->chip_name, sizeof(c->chip_name), "net-ne2k_isa%u", n);
+	c->chip = ne2k_isa_new(pc->mem, pc->states, c->chip_name, places[n].base,
+	                       piix3_irq_input(pc->piix3, places[n].line), cfg);
+	return 0;
+}
+
+static void reset_ne2k_isa(struct network_card *c)
+{
+	ne2k_isa_reset(c->chip);
+}
+
+static void free_ne2k_isa(struct network_card *c)
+{
+	ne2k_isa_free(c->chip);
+}
+
 static const struct chip_card cards[] = {
-	{ .name = "virtio", .what = "a virtio network card, fastest", .device = 0x1000, .rom = "pxe-virtio.rom",
-		.attach = attach_virtio_net, .reset = reset_virtio_net, .free = free_virtio_net },
-	{ .name = "e1000", .what = "Intel 82540EM, known to most guests", .device = E1000_82540EM, .rom = "pxe-e1000.rom",
-		.attach = attach_e1000, .reset = reset_e1000, .free = free_e1000 },
-	{ .name = "e1000-82545em", .what = "Intel 82545EM, its sister for servers", .device = E1000_82545EM,
+	{ .name = "virtio", .what = "a virtio network card, fastest", .vendor = 0x1af4, .device = 0x1000,
+		.rom = "pxe-virtio.rom", .attach = attach_virtio_net, .reset = reset_virtio_net, .free = free_virtio_net },
+	{ .name = "e1000", .what = "Intel 82540EM, known to most guests", .vendor = 0x8086, .device = E1000_82540EM,
 		.rom = "pxe-e1000.rom", .attach = attach_e1000, .reset = reset_e1000, .free = free_e1000 },
-	{ .name = "rtl8139", .what = "Realtek RTL8139C, for guests of around 2000", .device = 0x8139, .rom = "pxe-rtl8139.rom",
-		.attach = attach_rtl8139, .reset = reset_rtl8139, .free = free_rtl8139 },
+	{ .name = "e1000-82545em", .what = "Intel 82545EM, for servers", .vendor = 0x8086, .device = E1000_82545EM,
+		.rom = "pxe-e1000.rom", .attach = attach_e1000, .reset = reset_e1000, .free = free_e1000 },
+	{ .name = "rtl8139", .what = "Realtek RTL8139C, for guests of around 2000", .vendor = 0x10ec, .device = 0x8139,
+		.rom = "pxe-rtl8139.rom", .attach = attach_rtl8139, .reset = reset_rtl8139, .free = free_rtl8139 },
+	{ .name = "ne2k_pci", .what = "Realtek RTL8029, an NE2000 on PCI", .vendor = 0x10ec, .device = 0x8029,
+		.rom = "pxe-ne2k_pci.rom", .attach = attach_ne2k_pci, .reset = reset_ne2k_pci, .free = free_ne2k_pci },
+	{ .name = "ne2k_isa", .what = "NE2000 on ISA, at 300H with IRQ 9", .attach = attach_ne2k_isa,
+		.reset = reset_ne2k_isa, .free = free_ne2k_isa },
 };
 
 const struct chip_card *chip_card_find(const char *name)
@@ -149,7 +199,7 @@ const struct chip_card *chip_card_find(const char *name)
 
 const char *pc_card_models(void)
 {
-	return "virtio, e1000, e1000-82545em, rtl8139";
+	return "virtio, e1000, e1000-82545em, rtl8139, ne2k_pci, ne2k_isa";
 }
 
 bool pc_card_model_known(const char *name)

@@ -40,7 +40,7 @@ struct network_card {
 /* Models of network cards. The first row is the default. */
 struct chip_card {
 	const char *name, *what;
-	uint16_t device; /* PCI's */
+	uint16_t vendor, device; /* PCI's */
 	const char *rom; /* file of the package ipxe-qemu; NULL: none */
 	/* Make it; fills chip and boot_path. Lock held. */
 	int (*attach)(struct pc *pc, struct network_card *c, const struct net_card_config *cfg, struct err *err);

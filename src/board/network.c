@@ -49,14 +49,18 @@ static void derive_mac(const struct pc_config *cfg, unsigned number, uint8_t mac
 
 /* One ROM serves several cards, and the firmware runs it only if it names the card it finds it on. Byte 6 is spare in
  * iPXE's images, and takes what keeps the sum 0. PCI 3.0, 6.3.1.1 and 6.3.1.2. */
-static void name_card(uint8_t *rom, size_t len, uint16_t device)
+static void name_card(uint8_t *rom, size_t len, uint16_t vendor, uint16_t device)
 {
 	uint32_t at = get_le16(rom + 0x18);
 
 	if (at + 8u > len || memcmp(rom + at, "PCIR", 4))
 		return;
-	rom[6] = (uint8_t)(rom[6] + rom[at + 6] + rom[at + 7] - (device & 0xff) - (device >> 8));
+	for (unsigned i = 4; i < 8; i++)
+		rom[6] = (uint8_t)(rom[6] + rom[at + i]);
+	put_le16(rom + at + 4, vendor);
 	put_le16(rom + at + 6, device);
+	for (unsigned i = 4; i < 8; i++)
+		rom[6] = (uint8_t)(rom[6] - rom[at + i]);
 }
 
 /* A copy of the file as large as its BAR; without it the card works, but boots nobody. */
@@ -73,7 +77,7 @@ static void load_rom(struct pc *pc, struct network_card *c)
 	p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (p != MAP_FAILED) {
 		c->rom = memcpy(p, file.data, file.len);
-		name_card(c->rom, file.len, c->row->device);
+		name_card(c->rom, file.len, c->row->vendor, c->row->device);
 		c->rom_size = size;
 	}
 	firmware_free(&file);

@@ -80,6 +80,7 @@ struct pc {
 	struct ui_stream *stream[PC_SERIALS_MAX], *console_stream, *debugcon_stream;
 	struct ui_text *text;
 	unsigned next_slot;
+	unsigned isa_cards; /* network cards on ISA */
 	/* wiring that is more than a wire */
 	bool a20_kbd, a20_fast;
 	bool hpet_legacy;

@@ -83,6 +83,9 @@ bool net_send(struct net_end *from, const struct net_frame *f);
 void net_send_or_keep(struct net_end *from, const struct net_frame *f);
 /* This end can take frames again. */
 void net_ready(struct net_end *end);
+/* The same in a moment. For cards whose drivers make room while they read, then acknowledge the interrupt of what has
+ * come meanwhile: on a cable nothing would have come so soon. */
+void net_ready_soon(struct net_end *end);
 /* The port's link is up when both its ends are; each is when it is made. */
 bool net_link_up(const struct net_end *end);
 void net_set_link(struct net_end *end, bool up);

@@ -29,7 +29,7 @@ struct net_end {
 	bool again;             /* I1: of frames this end sends */
 	struct net_queue kept;  /* frames for this end */
 	struct net_queue line;  /* frames on their way to this end */
-	struct loop_timer arrival;
+	struct loop_timer arrival, soon;
 	uint8_t *bounce;        /* two frames: the whole one, a piece */
 };
 
@@ -237,6 +237,19 @@ void net_ready(struct net_end *end)
 		end->peer->ops->ready(end->peer->opaque);
 }
 
+#define SOON_NS 20000u
+
+static void soon_over(void *opaque)
+{
+	net_ready(opaque);
+}
+
+void net_ready_soon(struct net_end *end)
+{
+	if (end->refused && !end->soon.armed)
+		loop_timer_set(&end->soon, loop_now(end->port->loop) + SOON_NS);
+}
+
 /* --- life --- */
 
 struct net_end *net_port_card(struct net_port *port)
@@ -284,6 +297,7 @@ static void init_end(struct net_port *port, struct net_end *end, struct net_end 
 	net_queue_init(&end->kept);
 	net_queue_init(&end->line);
 	loop_timer_init(&end->arrival, port->loop, arrive, end);
+	loop_timer_init(&end->soon, port->loop, soon_over, end);
 }
 
 struct net_port *net_port_new(struct loop *loop, const struct net_port_config *cfg, struct err *err)
@@ -308,6 +322,7 @@ struct net_port *net_port_new(struct loop *loop, const struct net_port_config *c
 static void flush_end(struct net_end *end)
 {
 	loop_timer_cancel(&end->arrival);
+	loop_timer_cancel(&end->soon);
 	net_queue_clear(&end->kept);
 	net_queue_clear(&end->line);
 	end->again = false;

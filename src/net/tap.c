@@ -109,8 +109,8 @@ static int tap_open(struct net *net, const struct net_config *cfg, struct err *e
 	t->net = net;
 	t->fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC | O_NONBLOCK);
 	if (t->fd < 0)
-		return err_set(err, -errno, "tap needs /dev/net/tun, which this user cannot open: %s; user and switch:NAME need nothing",
-		               strerror(errno));
+		return err_set(err, -errno, "tap needs /dev/net/tun, which this user cannot open: %s; user and switch:NAME "
+		               "need nothing", strerror(errno));
 	if (cfg->name)
 		snprintf(req.ifr_name, sizeof(req.ifr_name), "%s", cfg->name);
 	if (ioctl(t->fd, TUNSETIFF, &req) < 0)

@@ -142,6 +142,12 @@ def net_rtl8139(test):
     old_card(test, "rtl8139", "rtl8139")
 
 
+@case("net-ne2k", FULL, 12)
+def net_ne2k(test):
+    """The same with an NE2000 on PCI, and Linux's ne2k-pci."""
+    old_card(test, "ne2k_pci", "ne2k_pci")
+
+
 def network_boot(test, model):
     """SeaBIOS runs the card's ROM; iPXE gets an address and a script by DHCP and TFTP, and kernel and initrd by it."""
     if test.is_reference:
@@ -177,6 +183,12 @@ def net_boot_e1000(test):
 def net_boot_rtl8139(test):
     """PXE boot of a Debian kernel by an RTL8139."""
     network_boot(test, "rtl8139")
+
+
+@case("net-boot-ne2k", FULL, 10)
+def net_boot_ne2k(test):
+    """PXE boot of a Debian kernel by an NE2000 on PCI."""
+    network_boot(test, "ne2k_pci")
 
 
 @case("net-boot-82545em", FULL, 7)

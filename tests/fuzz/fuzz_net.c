@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* what: fuzz target: network cards driven by a hostile guest, plugged into each other, with frames of any kind besides
  *
- * Two machines' worth of cards share one memory: virtio, e1000, rtl8139, ne2k and pcnet. What one sends the next
- * receives. Rings are set up properly, or nearly; descriptors, registers and frames hold anything. A frame that reaches
+ * Several machines' worth of cards share one memory: virtio, e1000, rtl8139, ne2000. What one sends the next receives.
+ * Rings are set up properly, or nearly; descriptors, registers and frames hold anything. A frame that reaches
  * an end that takes no offloads must be whole, and no larger than a frame may be.
  */
 #include "dev/net/e1000.h"
+#include "dev/net/ne2000.h"
+#include "dev/net/rtl8139.h"
 #include "dev/virtio/virtio.h"
 #include "fuzz.h"
 
@@ -15,7 +17,7 @@
 #define MMIO 0xf1000000u
 #define IO 0xc000u
 
-enum { CARD_VIRTIO, CARD_E1000, NCARDS };
+enum { CARD_VIRTIO, CARD_E1000, CARD_RTL8139, CARD_NE2000, NCARDS };
 
 struct rig {
 	struct loop *loop;
@@ -25,6 +27,8 @@ struct rig {
 	struct net_port *port[NCARDS];
 	struct virtio_net *virtio;
 	struct e1000 *e1000;
+	struct rtl8139 *rtl8139;
+	struct ne2k_pci *ne2000;
 	uint32_t refusals; /* one bit for each of the next frames: the network does not take it */
 	bool busy;
 };
@@ -66,11 +70,11 @@ static uint64_t mmio(unsigned card)
 static void place(struct rig *r, unsigned card)
 {
 	uint8_t devfn = (uint8_t)(card + 1) << 3;
-	bool virtio = card == CARD_VIRTIO;
+	bool memory_first = card == CARD_E1000;
 
 	loop_lock(r->loop);
-	pci_config_write(r->bus, 0, devfn, 0x10, virtio ? IO : (uint32_t)mmio(card), 4);
-	pci_config_write(r->bus, 0, devfn, 0x14, virtio ? 0xf0000000 : IO + card * 0x100, 4);
+	pci_config_write(r->bus, 0, devfn, 0x10, memory_first ? (uint32_t)mmio(card) : IO + card * 0x100, 4);
+	pci_config_write(r->bus, 0, devfn, 0x14, memory_first ? IO + card * 0x100 : 0xf0000000 + card * 0x1000, 4);
 	pci_config_write(r->bus, 0, devfn, 0x20, (uint32_t)mmio(card), 4);
 	pci_config_write(r->bus, 0, devfn, 4, 7, 2);
 	loop_unlock(r->loop);
@@ -95,6 +99,10 @@ static void make(struct rig *r, struct socket_of *sockets)
 	card.end = net_port_card(r->port[CARD_E1000]);
 	r->e1000 = e1000_new(&(struct card_place){ r->loop, r->mem, r->bus, r->states, "e1000", 2 << 3 }, E1000_82540EM,
 	                     &card);
+	card.end = net_port_card(r->port[CARD_RTL8139]);
+	r->rtl8139 = rtl8139_new(&(struct card_place){ r->loop, r->mem, r->bus, r->states, "rtl8139", 3 << 3 }, &card);
+	card.end = net_port_card(r->port[CARD_NE2000]);
+	r->ne2000 = ne2k_pci_new(&(struct card_place){ r->loop, r->mem, r->bus, r->states, "ne2000", 4 << 3 }, &card);
 	for (unsigned i = 0; i < NCARDS; i++)
 		place(r, i);
 }
@@ -105,6 +113,8 @@ static void unmake(struct rig *r)
 	mem_detach_all(r->mem);
 	virtio_net_free(r->virtio);
 	e1000_free(r->e1000);
+	rtl8139_free(r->rtl8139);
+	ne2k_pci_free(r->ne2000);
 	for (unsigned i = 0; i < NCARDS; i++)
 		net_port_free(r->port[i]);
 	pci_bus_free(r->bus);
@@ -184,6 +194,36 @@ static void e1000_descriptor(struct input *in, struct rig *r)
 	write_mem(r, at + 12, take(in, 4), 4);
 }
 
+/* Receiver and transmitter on, the ring in the pages; then a descriptor is given to it. */
+static void drive_rtl8139(struct input *in, struct rig *r)
+{
+	uint16_t io = IO + CARD_RTL8139 * 0x100, n = (uint16_t)(take(in, 1) & 3);
+
+	mem_port_out(r->mem, (uint16_t)(io + 0x37), 0x0c, 1);
+	mem_port_out(r->mem, (uint16_t)(io + 0x30), (uint32_t)gpa(in), 4);
+	mem_port_out(r->mem, (uint16_t)(io + 0x44), (uint32_t)take(in, 2), 4);
+	mem_port_out(r->mem, (uint16_t)(io + 0x38), (uint32_t)take(in, 2), 2);
+	mem_port_out(r->mem, (uint16_t)(io + 0x20 + 4 * n), (uint32_t)gpa(in), 4);
+	mem_port_out(r->mem, (uint16_t)(io + 0x10 + 4 * n), (uint32_t)take(in, 2), 4);
+}
+
+/* A ring anywhere, a packet to send, or bytes by remote DMA. */
+static void drive_ne2000(struct input *in, struct rig *r)
+{
+	uint16_t io = IO + CARD_NE2000 * 0x100;
+	unsigned how = (unsigned)take(in, 1);
+
+	mem_port_out(r->mem, io, how & 1 ? 0x21 : 0x22, 1);
+	for (unsigned at = 1; at < 16; at++)
+		if (how & 2 && at != 7)
+			mem_port_out(r->mem, (uint16_t)(io + at), (uint32_t)take(in, 1), 1);
+	mem_port_out(r->mem, io, 0x62, 1);
+	mem_port_out(r->mem, (uint16_t)(io + 7), (uint32_t)take(in, 1), 1);
+	mem_port_out(r->mem, io, how & 4 ? 0x26 : how & 8 ? 0x12 : 0x0a, 1);
+	mem_port_out(r->mem, (uint16_t)(io + 16), (uint32_t)take(in, 4), how & 16 ? 4 : 2);
+	mem_port_in(r->mem, (uint16_t)(io + 16), how & 16 ? 4 : 1);
+}
+
 /* The beginning of a TCP segment, so that what cuts them is reached. */
 static void headers(struct input *in, struct rig *r)
 {
@@ -224,7 +264,7 @@ static void inject(struct input *in, struct rig *r)
 static void one(struct input *in, struct rig *r)
 {
 	static const uint16_t tails[] = { 0x3818, 0x2818, 0x3810, 0x2810, 0x3808, 0x2808, 0x100, 0xc4 };
-	unsigned op = (unsigned)take(in, 1), size = 1u << (op >> 6), card = (op >> 5) % NCARDS;
+	unsigned op = (unsigned)take(in, 1), size = 1u << (op >> 6), card = (op >> 4) % NCARDS;
 	uint64_t at;
 
 	switch (op & 15) {
@@ -255,7 +295,13 @@ static void one(struct input *in, struct rig *r)
 	case 7: case 8:
 		write_mem(r, mmio(CARD_VIRTIO) + 0x3000 + 4 * (take(in, 1) & 3), take(in, 1) & 3, 2);
 		break;
-	case 9: case 10:
+	case 9:
+		if (op & 0x20)
+			drive_rtl8139(in, r);
+		else
+			drive_ne2000(in, r);
+		break;
+	case 10:
 		write_mem(r, mmio(CARD_E1000) + tails[take(in, 1) % ARRAY_LEN(tails)], take(in, 1), 4);
 		break;
 	case 11:
@@ -275,7 +321,7 @@ static void one(struct input *in, struct rig *r)
 		uint64_t sink;
 
 		mem_read(r->mem, mmio(card) + (take(in, 2) & 0x7fff), &sink, size);
-		mem_port_out(r->mem, (uint16_t)(IO + card * 0x100 + (take(in, 1) & 0x7f)), (uint32_t)take(in, 4),
+		mem_port_out(r->mem, (uint16_t)(IO + card * 0x100 + (take(in, 1) & 0xff)), (uint32_t)take(in, 4),
 		             MIN(size, 4u));
 		break;
 	}

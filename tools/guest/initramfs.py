@@ -80,8 +80,8 @@ def large_sum():
 
 
 def build(arch="amd64", demo=False, extra=(), tag=""):
-    """Path of the initramfs for arch; extra is a list of (name in the guest, bytes or None for a folder, mode), tag then
-    names the file."""
+    """Path of the initramfs for arch; extra is a list of (name in the guest, bytes or None for a folder, mode), tag
+    then names the file."""
     busybox = unpacked("busybox-static", arch) / "bin/busybox"
     archive = Archive()
     for name in ("bin", "dev", "proc", "sys", "tmp", "root", "etc"):

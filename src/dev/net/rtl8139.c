@@ -32,6 +32,7 @@
 #define TSD_SIZE 0x1fffu
 #define INT_ROK 0x0001
 #define INT_TOK 0x0004
+#define INT_RXOVW 0x0010
 #define INT_LINK 0x0020
 #define INT_TIMEOUT 0x4000
 #define RCR_AAP 0x01u
@@ -57,7 +58,7 @@ struct rtl8139_state {
 	uint8_t tx_waiting, tx_next;
 	uint8_t pad_[5];
 	struct eeprom93_state eeprom;
-	uint8_t pad2_[2];
+	uint8_t pad2_[6];
 };
 
 struct rtl8139 {
@@ -200,8 +201,10 @@ static bool receive(void *opaque, const struct net_frame *f)
 	if (!why)
 		return true;
 	whole = (4 + len + CARD_FCS_LEN + 3) & ~3u;
-	if (unread(r) + whole >= size)
+	if (unread(r) + whole >= size) {
+		cause(r, INT_RXOVW);
 		return false;
+	}
 	put_le16(packet, (uint16_t)(why | RX_OK));
 	put_le16(packet + 2, (uint16_t)(len + CARD_FCS_LEN));
 	put(r, r->s.cbr % size, packet, 4 + len + CARD_FCS_LEN);
@@ -300,7 +303,7 @@ static void write_cr(struct rtl8139 *r, uint8_t val)
 	r->s.cr = val & (CR_RE | CR_TE);
 	if (!(r->s.cr & CR_TE))
 		r->s.tx_waiting = r->s.tx_next = 0;
-	net_ready(r->end);
+	net_ready_soon(r->end);
 }
 
 static void write_9346(struct rtl8139 *r, uint8_t val)
@@ -332,14 +335,14 @@ static bool write_half(struct rtl8139 *r, uint32_t at, uint16_t val)
 	switch (at) {
 	case 0x38:
 		r->s.capr = val;
-		net_ready(r->end);
+		net_ready_soon(r->end);
 		break;
 	case 0x3c:
 		r->s.imr = val;
 		update_line(r);
 		break;
-	case 0x3e:
-		r->s.isr &= (uint16_t)~val;
+	case 0x3e: /* drivers acknowledge while they read, and stop at some number: what is left has to be heard of */
+		r->s.isr &= (uint16_t)~(unread(r) ? val & ~INT_ROK : val);
 		update_line(r);
 		break;
 	case 0x5c:
@@ -376,7 +379,7 @@ static bool write_word(struct rtl8139 *r, uint32_t at, uint32_t val)
 		break;
 	case 0x44:
 		r->s.rcr = val & 0x0fffffff;
-		net_ready(r->end);
+		net_ready_soon(r->end);
 		break;
 	case 0x48:
 		r->s.timer_since = loop_now(r->loop);

@@ -80,7 +80,8 @@ static void nets_have_keys(void **state)
 		{ "socket,connect=:1,local=:2", "need each other" }, { "socket,connect=:1,tftp=a", "unknown for socket" },
 		{ "switch", "give user, switch:NAME" }, { "switch:", "no name of a switch" }, { "switch:../a", "no name" },
 		{ "switch:.a", "no name" }, { "switch:a,vlan=4095", "1 to 4094, or trunk" }, { "switch:a,vlan=x", "or trunk" },
-		{ "tap,name=a/b", "no name of a device" }, { "user,bootfile=a", "tftp=DIR" }, { "none,model=e1000", "unknown for none" }, { "user,", "'' is unknown" },
+		{ "tap,name=a/b", "no name of a device" }, { "user,bootfile=a", "tftp=DIR" },
+		{ "none,model=e1000", "unknown for none" }, { "user,", "'' is unknown" },
 	};
 	struct run_options o;
 	struct err err;
