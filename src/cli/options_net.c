@@ -174,6 +174,16 @@ static int set_vlan(struct pc_net *n, const char *value, struct err *err)
 	return 0;
 }
 
+static int set_standby(struct pc_net *n, const char *value, struct err *err)
+{
+	if (strncmp(value, "switch:", 7))
+		return err_set(err, -EINVAL, "standby '%s' is no switch: give switch:NAME", value);
+	n->net.standby = value + 7;
+	if (!strcmp(n->net.standby, n->net.name))
+		return err_set(err, -EINVAL, "standby is the same switch: give another");
+	return net_check_switch_name(n->net.standby, err);
+}
+
 static int set_name(struct pc_net *n, const char *value, struct err *err)
 {
 	if (strlen(value) > 15 || strpbrk(value, "/ "))
@@ -208,6 +218,7 @@ static const struct net_key keys[] = {
 	{ "local", BIT(NET_SOCKET), false, set_local },
 	{ "vlan", BIT(NET_SWITCH), false, set_vlan },
 	{ "mirror", BIT(NET_SWITCH), false, set_mirror },
+	{ "standby", BIT(NET_SWITCH), false, set_standby },
 	{ "name", BIT(NET_TAP), false, set_name },
 };
 

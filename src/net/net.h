@@ -141,6 +141,7 @@ struct net_config {
 	const char *name;
 	uint16_t vlan;         /* 0: 1; NET_VLAN_TRUNK: all, tagged */
 	const char *mirror;    /* a pcap file of all that passes the switch */
+	const char *standby;   /* another switch, for when the first is away; NULL: none */
 };
 #define NET_VLAN_TRUNK 0xffffu
 

@@ -86,7 +86,7 @@ struct net_backend {
 	int (*open)(struct net *net, const struct net_config *cfg, struct err *err);
 	void (*close)(struct net *net); /* also half-open ones, priv may be NULL */
 };
-extern const struct net_backend net_user, net_socket, net_switch, net_tap;
+extern const struct net_backend net_user, net_socket, net_switch, net_tap, net_team;
 
 struct net {
 	const struct net_backend *backend;

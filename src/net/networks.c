@@ -19,7 +19,7 @@ struct net *net_open(struct loop *loop, const struct net_config *cfg, struct net
 	net->loop = loop;
 	net->name = cfg->name;
 	net->end = net_port_network(port);
-	net->backend = backends[cfg->kind];
+	net->backend = cfg->standby ? &net_team : backends[cfg->kind];
 	if (!net->backend->open(net, cfg, err))
 		return net;
 	net_close(net);

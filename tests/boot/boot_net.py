@@ -8,6 +8,7 @@ import random
 import shutil
 import signal
 import socket
+import struct
 import threading
 import time
 import urllib.request
@@ -226,8 +227,7 @@ def net_switch(test):
     for machine in machines:
         to_shell(machine)
     talk(machines, ["10.9.0.1", "10.9.0.2"], test.seed)
-    servers = [int(path.parent.name) for path in Path("/proc").glob("[0-9]*/cmdline")
-               if f"--inherited\0{name}\0".encode() in read(path)]
+    servers = server_of(name)
     test.must(len(servers) == 1, f"{len(servers)} processes serve the switch")
     os.kill(servers[0], signal.SIGKILL)
     machines[0].line("until ping -c 1 -W 1 10.9.0.2 > /dev/null; do :; done; echo again")
@@ -263,7 +263,7 @@ def beside_qemu(test, ours, theirs, model="virtio", kernel=CLOUD):
         power_off(machine)
 
 
-@case("net-socket-stream", QUICK, 10)
+@case("net-socket-stream", FULL, 10)
 def net_socket_stream(test):
     """--net socket,listen=: a QEMU guest joins by a Unix stream; both ping and fetch files."""
     path = f"unix:{test.folder}/stream"
@@ -285,3 +285,48 @@ def net_socket_dgram(test):
     beside_qemu(test, f"socket,dgram={two},local={one}", f"socket,dgram={one},local={two}")
     one, two = (f"127.0.0.1:{free_port(socket.SOCK_DGRAM)}" for _ in "ab")
     beside_qemu(test, f"socket,dgram={two},local={one}", f"socket,dgram={one},local={two}")
+
+
+@case("net-team", FULL, 12)
+def net_team(test):
+    """standby=: a TCP stream between two guests with two uplinks each goes on when a switch dies, in under 500 ms."""
+    if test.is_reference:
+        raise Skip("the reference machine has no switch")
+    names = [f"test-{os.getpid()}-{random.randrange(1 << 30)}" for _ in range(2)]
+    net = f"switch:{names[0]},standby=switch:{names[1]},dump="
+    machines = [boot(test, f"{net}{test.folder}/dump{number}", address=f"10.9.0.{number}/24") for number in (1, 2)]
+    for machine in machines:
+        to_shell(machine)
+    machines[1].line("mkdir -p /www; for i in $(seq 45); do cat /bin/busybox; done > /www/data; httpd -p 80 -h /www; "
+                     "echo ready")
+    machines[1].expect("\nready", 30)
+    machines[0].line("wget -q -O - http://10.9.0.2/data | md5sum &")
+    machines[0].line("until [ $(cat /sys/class/net/eth0/statistics/rx_bytes) -gt 3000000 ]; do :; done; echo flows")
+    machines[0].expect("\nflows", 20)
+    killed = time.time()
+    os.kill(server_of(names[0])[0], signal.SIGKILL)
+    whole = (archive.unpacked("busybox-static") / "bin/busybox").read_bytes() * 45
+    machines[0].expect(hashlib.md5(whole).hexdigest(), 60)
+    for machine in machines:
+        power_off(machine)
+    gap, last = longest_gap(test.folder / "dump1")
+    test.must(last > killed, "the stream was over before the switch died")
+    test.said = f"longest gap {gap:.3f} s, {last - killed:.1f} s of the stream after the cut"
+    test.must(gap < 0.5 * test.slow, f"the stream stood still for {gap:.3f} s")
+
+
+def server_of(name):
+    """Processes that serve a switch."""
+    return [int(path.parent.name) for path in Path("/proc").glob("[0-9]*/cmdline")
+            if f"--inherited\0{name}\0".encode() in read(path)]
+
+
+def longest_gap(path):
+    """The longest time in a pcap file without a large frame, from the first to the last of them; when the last came."""
+    data, at, times = path.read_bytes(), 24, []
+    while at < len(data):
+        seconds, nanoseconds, length = struct.unpack_from("<III", data, at)
+        at += 16 + length
+        if length > 1000:
+            times.append(seconds + nanoseconds / 1e9)
+    return max(after - before for before, after in zip(times, times[1:])), times[-1]

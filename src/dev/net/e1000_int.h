@@ -93,6 +93,7 @@ struct e1000 {
 	struct loop_timer throttle, rx_delay, tx_delay, tx_again;
 	uint8_t frame[NET_FRAME_MAX];     /* on its way out */
 	uint8_t received[E1000_LONGEST];
+	bool sending;
 };
 
 /* e1000.c */

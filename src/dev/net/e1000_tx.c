@@ -251,8 +251,9 @@ void e1000_transmit(struct e1000 *e)
 	uint8_t cmd = 0;
 	struct packet p;
 
-	if (!(reg[E1000_TCTL] & TCTL_EN) || !pci_master_enabled(&e->pci) || reg[E1000_TDT] >= n || reg[E1000_TDH] >= n)
+	if (e->sending || !(reg[E1000_TCTL] & TCTL_EN) || !pci_master_enabled(&e->pci) || reg[E1000_TDT] >= n || reg[E1000_TDH] >= n)
 		return;
+	e->sending = true;
 	while (reg[E1000_TDH] != reg[E1000_TDT] && spent < E1000_TURN) {
 		spent++;
 		if (!e->s.tx_dropping && take_context(e, reg[E1000_TDH], &cmd))
@@ -265,6 +266,7 @@ void e1000_transmit(struct e1000 *e)
 		consume(e, &p);
 		cmd |= p.cmd;
 	}
+	e->sending = false;
 	if (spent >= E1000_TURN)
 		loop_timer_set(&e->tx_again, loop_now(e->loop) + AGAIN_NS);
 	if (spent)

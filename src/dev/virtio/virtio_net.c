@@ -73,6 +73,7 @@ struct virtio_net {
 	struct virtio_net_state s;
 	struct net_end *end;
 	uint8_t mac[NET_MAC_LEN];  /* as made */
+	bool sending;
 	struct virtq_elem tx, first, more, command;
 };
 
@@ -162,6 +163,9 @@ static void transmit_all(struct virtio_net *n)
 {
 	bool any = false;
 
+	if (n->sending) /* a network that became ready while it was sent to */
+		return;
+	n->sending = true;
 	while (virtq_pop(&n->dev, TRANSMITQ, &n->tx)) {
 		n->dev.spent += (unsigned)MIN(n->tx.out_len, NET_FRAME_MAX) / COPY_COST;
 		if (!transmit(n)) {
@@ -171,6 +175,7 @@ static void transmit_all(struct virtio_net *n)
 		virtq_push(&n->dev, TRANSMITQ, &n->tx, 0);
 		any = true;
 	}
+	n->sending = false;
 	if (any)
 		virtio_notify_guest(&n->dev, TRANSMITQ);
 }

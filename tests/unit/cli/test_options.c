@@ -80,6 +80,7 @@ static void nets_have_keys(void **state)
 		{ "socket,connect=:1,local=:2", "need each other" }, { "socket,connect=:1,tftp=a", "unknown for socket" },
 		{ "switch", "give user, switch:NAME" }, { "switch:", "no name of a switch" }, { "switch:../a", "no name" },
 		{ "switch:.a", "no name" }, { "switch:a,vlan=4095", "1 to 4094, or trunk" }, { "switch:a,vlan=x", "or trunk" },
+		{ "switch:a,standby=b", "no switch" }, { "switch:a,standby=switch:a", "the same switch" },
 		{ "tap,name=a/b", "no name of a device" }, { "user,bootfile=a", "tftp=DIR" },
 		{ "none,model=e1000", "unknown for none" }, { "user,", "'' is unknown" },
 	};
