@@ -32,6 +32,8 @@ static const char *const vga_paths[] = {
 	NULL,
 };
 
+static const char *const card_folders[] = { "/usr/lib/ipxe/qemu", "/usr/share/qemu", "/usr/local/share/qemu" };
+
 static const char *first_readable(const char *const *paths)
 {
 	while (*paths && access(*paths, R_OK))
@@ -84,6 +86,18 @@ bool firmware_load_vga(struct rom *rom)
 	const char *path = first_readable(vga_paths);
 
 	return path && !rom_read(rom, path, OPTION_ROM_MAX, NULL);
+}
+
+bool firmware_load_card(struct rom *rom, const char *name)
+{
+	char path[128];
+
+	for (unsigned i = 0; i < ARRAY_LEN(card_folders); i++) {
+		snprintf(path, sizeof(path), "%s/%s", card_folders[i], name);
+		if (!access(path, R_OK))
+			return !rom_read(rom, path, OPTION_ROM_MAX, NULL);
+	}
+	return false;
 }
 
 void firmware_free(struct rom *rom)

@@ -19,6 +19,8 @@ int firmware_load(struct rom *rom, const char *path, struct err *err);
 void firmware_map(struct rom *rom, struct mem *mem);
 /* The stock VGA BIOS; missing is no error: rom stays empty and false comes back. */
 bool firmware_load_vga(struct rom *rom);
+/* A network card's boot ROM, by its file name in the package ipxe-qemu; missing is no error either. */
+bool firmware_load_card(struct rom *rom, const char *name);
 void firmware_free(struct rom *rom);
 
 #endif

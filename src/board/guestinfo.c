@@ -128,19 +128,38 @@ static void fill_cmos(struct pc *pc, const char *order)
 
 	for (unsigned i = 0; i < ARRAY_LEN(bytes); i++)
 		rtc_set_cmos(pc->rtc, bytes[i].index, (uint8_t)bytes[i].val);
-	/* boot sequence, one nibble a kind: 1 floppy, 2 disk, 3 CD-ROM; bit 0 of byte 0x38: boot floppies without a
-	 * signature */
+	/* boot sequence, one nibble a kind: 1 floppy, 2 disk, 3 CD-ROM, 4 network; bit 0 of byte 0x38: boot floppies
+	 * without a signature */
 	for (unsigned i = 0; i < 3 && order[i]; i++)
-		seq |= (order[i] == 'a' ? 1u : order[i] == 'c' ? 2u : 3u) << 4 * i;
+		seq |= (order[i] == 'a' ? 1u : order[i] == 'c' ? 2u : order[i] == 'd' ? 3u : 4u) << 4 * i;
 	rtc_set_cmos(pc->rtc, 0x3d, (uint8_t)seq);
 	rtc_set_cmos(pc->rtc, 0x38, (uint8_t)(1 | (seq >> 4 & 0xf0)));
 	storage_fill_cmos(pc->storage, pc->rtc);
 }
 
+/* Device paths of all that may be booted from, in order, one a line. */
+static void boot_order(struct pc *pc, const char *order, char *buf, size_t len)
+{
+	size_t n = 0;
+
+	for (*buf = 0; *order && n + 1 < len; order++) {
+		const char kind[2] = { *order };
+		char *at = buf + n + (n != 0);
+
+		if (*kind == 'n')
+			network_boot_paths(pc->network, at, len - (size_t)(at - buf));
+		else
+			storage_boot_order(pc->storage, kind, at, len - (size_t)(at - buf));
+		if (*at && n)
+			buf[n] = '\n';
+		n = *at ? (size_t)(at - buf) + strlen(at) : n;
+	}
+}
+
 void guestinfo_publish(struct pc *pc)
 {
 	static const uint8_t states[6] = { 0x80, 0, 0, 0x80 | PIIX4_PM_SLP_TYP_S3, 0, 0x80 }; /* S0, S3, S5 */
-	const char *order = pc->cfg.boot ? pc->cfg.boot : "cda";
+	const char *order = pc->cfg.boot ? pc->cfg.boot : "cdan";
 	uint8_t cpus[2], ids[2], size[8];
 	char paths[1024];
 
@@ -152,7 +171,7 @@ void guestinfo_publish(struct pc *pc)
 	fwcfg_add(pc->fwcfg, FWCFG_MAX_CPUS, ids, sizeof(ids));
 	publish_e820(pc);
 	publish_tables(pc);
-	storage_boot_order(pc->storage, order, paths, sizeof(paths));
+	boot_order(pc, order, paths, sizeof(paths));
 	if (*paths)
 		fwcfg_add_file(pc->fwcfg, "bootorder", paths, (uint32_t)strlen(paths) + 1);
 	fwcfg_add_file(pc->fwcfg, "etc/system-states", states, sizeof(states));

@@ -11,7 +11,8 @@
  *   4G - size  firmware                  local APIC ---> INTR, NMI, INIT, start-up of its vCPU
  *   1_0000_0000  the rest of RAM
  *
- * Every chip is made here or, for disks, in storage.c; the order of construction is the order of the state blocks.
+ * Every chip is made here or, for disks, in storage.c, for network cards in network.c; the order of construction is the
+ * order of the state blocks.
  * The vCPU comes first, because chips are wired to it; it starts in life.c.
  */
 #include "board/pc.h"
@@ -373,7 +374,7 @@ static int make_chips(struct pc *pc, struct err *err)
 	make_isa_chips(pc);
 	make_rng(pc);
 	if (storage_attach(pc->storage, pc, err) || open_streams(pc, err) || make_console(pc, err) ||
-	    make_test_chips(pc, err))
+	    network_attach(pc, err) || make_test_chips(pc, err))
 		return -EINVAL;
 	make_serials(pc);
 	if (make_screen(pc, err))
@@ -402,6 +403,7 @@ static void reset_sleepers(struct pc *pc)
 	for (unsigned i = 0; i < PC_SERIALS_MAX && pc->uart[i]; i++)
 		uart_reset(pc->uart[i]);
 	storage_reset(pc->storage);
+	network_reset(pc->network);
 	virtio_rng_reset(pc->rng);
 	if (pc->console)
 		virtio_console_reset(pc->console);
@@ -495,6 +497,7 @@ static void free_chips(struct pc *pc)
 {
 	ui_text_free(pc->text);
 	storage_free(pc->storage);
+	network_free(pc->network);
 	virtio_rng_free(pc->rng);
 	virtio_console_free(pc->console);
 	ui_stream_free(pc->console_stream);

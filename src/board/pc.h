@@ -5,11 +5,13 @@
 
 #include "base/base.h"
 #include "cpu/cpuid.h"
+#include "net/net.h"
 #include "vcpu/vcpu.h"
 
 #define PC_DISKS_MAX 8
 #define PC_FLOPPIES_MAX 2
 #define PC_SERIALS_MAX 4
+#define PC_NETS_MAX 8
 #define PC_MEMORY_MIN MIB(4)
 #define PC_CPUS_MAX 64
 #define PC_DEBUG_EXIT_PORT 0xf4
@@ -25,6 +27,14 @@ struct pc_disk {
 	bool readonly, snapshot;
 };
 
+/* A card and the network it is plugged into. */
+struct pc_net {
+	struct net_config net;
+	const char *model;     /* a row of board/chips.c; NULL: the first */
+	bool has_mac;          /* else it is derived */
+	uint8_t mac[NET_MAC_LEN];
+};
+
 /* Strings are the caller's and stay valid until pc_free. */
 struct pc_config {
 	uint64_t memory;      /* bytes */
@@ -37,7 +47,9 @@ struct pc_config {
 	const char *cdrom;
 	const char *floppy[PC_FLOPPIES_MAX]; /* images in drives A and B; NULL: a drive without a disk */
 	unsigned nfloppies;   /* drives that CMOS and ACPI tell of */
-	const char *boot;     /* letters: a floppy, c disks, d CD-ROM; NULL: "cda" */
+	struct pc_net net[PC_NETS_MAX];
+	unsigned nnets;
+	const char *boot;     /* letters: a floppy, c disks, d CD-ROM, n network; NULL: "cdan" */
 	const char *serial[PC_SERIALS_MAX];
 	unsigned nserials;
 	const char *console;  /* virtio console; NULL: none */
@@ -88,5 +100,9 @@ void pc_free(struct pc *pc);
 void pc_describe(const struct pc *pc);
 /* Is there a disk interface of that name? For options. */
 bool pc_disk_interface_known(const char *name);
+/* A card of that name? */
+bool pc_card_model_known(const char *name);
+/* All of them, for messages. */
+const char *pc_card_models(void);
 
 #endif

@@ -40,6 +40,7 @@ enum { PC_SLOT_VGA = 2, PC_SLOT_FIRST_FREE = 3, PC_SLOTS = 32 };
 #define PC_DEVFN(slot) ((uint8_t)((slot) << 3))
 
 struct storage;
+struct network;
 
 /* What wires and callbacks of one CPU are handed. */
 struct pc_cpu {
@@ -83,9 +84,11 @@ struct pc {
 	struct virtio_rng *rng;
 	struct virtio_console *console;
 	struct storage *storage;
+	struct network *network;
 	struct ui_stream *stream[PC_SERIALS_MAX], *console_stream, *debugcon_stream;
 	struct ui_text *text;
 	unsigned next_slot;
+	unsigned isa_cards; /* network cards on ISA */
 	/* wiring that is more than a wire */
 	bool a20_kbd, a20_fast;
 	bool hpet_legacy;
@@ -164,6 +167,13 @@ int guestinfo_start_kernel(struct pc *pc, struct err *err);
 bool guestinfo_wake_kernel(struct pc *pc);
 /* After the CPU's reset without firmware: it goes on at cs:ip. vCPU not running. */
 void guestinfo_start_real(struct pc *pc, uint16_t cs, uint16_t ip);
+
+/* network.c: network cards. Lock held. */
+int network_attach(struct pc *pc, struct err *err);
+void network_reset(struct network *nw);
+void network_free(struct network *nw);
+/* Firmware device paths, one a line. */
+void network_boot_paths(const struct network *nw, char *buf, size_t len);
 
 /* storage.c: disks and drives. Open images (lock not held), then make the controllers (lock held). */
 struct storage *storage_open(struct pc *pc, struct err *err);

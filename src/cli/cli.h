@@ -23,6 +23,7 @@ enum exit_status {
 /* Each takes what follows its name and returns the exit status. */
 int cmd_run(int argc, char **argv);
 int cmd_doctor(int argc, char **argv);
+int cmd_switch(int argc, char **argv);
 
 /* options.c: the options of `ring3 run`. */
 struct run_options {
@@ -37,6 +38,8 @@ struct run_options {
 int options_parse(struct run_options *o, int argc, char **argv, struct err *err);
 void options_free(struct run_options *o);
 void options_print_help(void);
+/* options_net.c: the argument of --net, which is changed and has to stay. */
+int options_net(struct run_options *o, char *spec, struct err *err);
 /* "64K", "1G": a number with a unit, in bytes. */
 int options_parse_size(const char *text, uint64_t *size, struct err *err);
 

@@ -207,14 +207,20 @@ static int set_floppy(struct run_options *o, const char *arg, struct err *err)
 	return 0;
 }
 
+static int set_net(struct run_options *o, const char *arg, struct err *err)
+{
+	return options_net(o, own(o, arg), err);
+}
+
 static int set_boot(struct run_options *o, const char *arg, struct err *err)
 {
 	for (const char *p = arg; *p; p++)
-		if (!strchr("acd", *p) || strchr(p + 1, *p))
-			return err_set(err, -EINVAL, "'%s' is no boot order: give letters, each once: a floppy, c disks, d CD-ROM",
+		if (!strchr("acdn", *p) || strchr(p + 1, *p))
+			return err_set(err, -EINVAL,
+			               "'%s' is no boot order: give letters, each once: a floppy, c disks, d CD-ROM, n network",
 			               arg);
 	if (!*arg)
-		return err_set(err, -EINVAL, "the order is empty: give letters of a floppy, c disks, d CD-ROM");
+		return err_set(err, -EINVAL, "the order is empty: give letters of a floppy, c disks, d CD-ROM, n network");
 	o->pc.boot = arg;
 	return 0;
 }

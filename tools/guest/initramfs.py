@@ -80,7 +80,8 @@ def large_sum():
 
 
 def build(arch="amd64", demo=False, extra=(), tag=""):
-    """Path of the initramfs for arch; extra is a list of (name in the guest, bytes, mode), tag then names the file."""
+    """Path of the initramfs for arch; extra is a list of (name in the guest, bytes or None for a folder, mode), tag
+    then names the file."""
     busybox = unpacked("busybox-static", arch) / "bin/busybox"
     archive = Archive()
     for name in ("bin", "dev", "proc", "sys", "tmp", "root", "etc"):
@@ -96,7 +97,10 @@ def build(arch="amd64", demo=False, extra=(), tag=""):
         archive.file("proof.sh", PROOF.encode(), 0o755)
         archive.file("large", large_file())
     for name, data, mode in extra:
-        archive.file(name, data, mode)
+        if data is None:
+            archive.folder(name, mode)
+        else:
+            archive.file(name, data, mode)
     where = CACHE / "initramfs" / f"{'demo' if demo else 'proof'}{tag}-{arch}.cpio"
     with held("initramfs"):
         where.parent.mkdir(parents=True, exist_ok=True)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* what: virtio devices on PCI: block, entropy source, console; made and freed by the board
+/* what: virtio devices on PCI: block, network card, entropy source, console; made and freed by the board
  *
  * All are transitional: old drivers find them by legacy ids and I/O ports, new ones by capabilities. Lock held for all
  * calls.
@@ -8,6 +8,7 @@
 #define DEV_VIRTIO_VIRTIO_H
 
 #include "block/block.h"
+#include "dev/net/card.h"
 #include "dev/pci/pci.h"
 #include "ui/ui.h"
 
@@ -30,6 +31,12 @@ struct virtio_place {
 struct virtio_blk *virtio_blk_new(const struct virtio_place *place, struct block *blk, const char *serial);
 void virtio_blk_free(struct virtio_blk *b);
 void virtio_blk_reset(struct virtio_blk *b);
+
+/* See dev/net/card.h. */
+struct virtio_net;
+struct virtio_net *virtio_net_new(const struct virtio_place *place, const struct net_card_config *cfg);
+void virtio_net_free(struct virtio_net *n);
+void virtio_net_reset(struct virtio_net *n);
 
 struct virtio_rng *virtio_rng_new(const struct virtio_place *place);
 void virtio_rng_free(struct virtio_rng *r);

@@ -20,7 +20,7 @@
 #define VIRTIO_F_EVENT_IDX (1ull << 29)
 #define VIRTIO_F_VERSION_1 (1ull << 32)
 
-#define VIRTIO_MAX_QUEUES 2
+#define VIRTIO_MAX_QUEUES 3
 #define VIRTQ_MAX_SIZE 256u /* of a queue, and so of a chain: 2.6.5.3.1 */
 #define VIRTIO_NO_VECTOR 0xffff
 /* What a device does at once, with the lock held: look at so many descriptors, or copy eight times as many bytes. */
@@ -43,7 +43,8 @@ struct virtio_state {
 	uint32_t device_feature_sel, driver_feature_sel;
 	uint16_t queue_sel, config_vector;
 	uint8_t status, isr;
-	uint8_t pad_[2];
+	uint8_t generation; /* of the configuration: 4.1.4.3.1 */
+	uint8_t pad_[1];
 };
 
 struct virtio_dev;
@@ -59,6 +60,10 @@ struct virtio_type {
 	void (*notify)(void *opaque, unsigned q);
 	/* The driver gave the device up: forget requests, drop completions still to come. */
 	void (*reset)(void *opaque);
+	/* The driver's features are settled; may be NULL. */
+	void (*negotiated)(void *opaque);
+	/* A snapshot was loaded; may be NULL. */
+	void (*loaded)(void *opaque);
 };
 
 struct virtio_dev {
@@ -96,6 +101,8 @@ void virtio_reset(struct virtio_dev *d);
 void virtio_again(struct virtio_dev *d, unsigned q);
 /* Interrupt the driver for queue q if it wants that. */
 void virtio_notify_guest(struct virtio_dev *d, unsigned q);
+/* d->config changed: tell the driver, if it runs. */
+void virtio_config_changed(struct virtio_dev *d);
 /* The driver broke the rules: stop until it resets the device. */
 void virtio_broken(struct virtio_dev *d, const char *why);
 
@@ -110,10 +117,15 @@ static inline bool virtio_running(const struct virtio_dev *d)
 bool virtq_pop(struct virtio_dev *d, unsigned q, struct virtq_elem *e);
 /* The chain that was taken last is to be taken again. */
 void virtq_unpop(struct virtio_dev *d, unsigned q);
+/* The last n of them are. */
+void virtq_unpop_many(struct virtio_dev *d, unsigned q, unsigned n);
 /* Buffers waiting, without taking any. */
 unsigned virtq_waiting(struct virtio_dev *d, unsigned q);
 /* Give the chain back, its first `written` device-writable bytes filled: virtq_write did, or virtq_written was told. */
 void virtq_push(struct virtio_dev *d, unsigned q, const struct virtq_elem *e, uint32_t written);
+/* Give back several at once: each is put down n behind the last one given back, then all are by the count. */
+void virtq_put(struct virtio_dev *d, unsigned q, const struct virtq_elem *e, uint32_t written, unsigned n);
+void virtq_publish(struct virtio_dev *d, unsigned q, unsigned count);
 /* Whether the driver wants an interrupt for what was pushed since the last one. */
 bool virtq_wants_interrupt(struct virtio_dev *d, unsigned q);
 /* Copy to or from the segments of one direction, starting `skip` bytes in. Returns bytes copied. */

@@ -16,6 +16,7 @@
 
 #define VENDOR 0x1af4
 #define ISR_QUEUE 1
+#define ISR_CONFIG 2
 #define MODERN_BAR 4
 #define MODERN_SIZE 0x4000u
 #define REGION_SIZE 0x1000u
@@ -52,7 +53,14 @@ void virtio_broken(struct virtio_dev *d, const char *why)
 	guest_log("%s: %s; device stopped until it is reset", d->name, why);
 	d->s.status |= VIRTIO_STATUS_NEEDS_RESET;
 	if (d->s.status & VIRTIO_STATUS_DRIVER_OK) /* 2.1.2: no notification before that */
-		interrupt(d, d->s.config_vector, 2);
+		interrupt(d, d->s.config_vector, ISR_CONFIG);
+}
+
+void virtio_config_changed(struct virtio_dev *d)
+{
+	d->s.generation++;
+	if (d->s.status & VIRTIO_STATUS_DRIVER_OK)
+		interrupt(d, d->s.config_vector, ISR_CONFIG);
 }
 
 void virtio_reset(struct virtio_dev *d)
@@ -132,6 +140,8 @@ static void write_status(struct virtio_dev *d, uint8_t val, bool modern)
 	if (modern && (val & VIRTIO_STATUS_FEATURES_OK) && !(d->s.driver_features & VIRTIO_F_VERSION_1))
 		val &= (uint8_t)~VIRTIO_STATUS_FEATURES_OK;
 	d->s.status = val | keep;
+	if (begins && d->type->negotiated)
+		d->type->negotiated(d->opaque);
 	if (!pci_master_enabled(&d->pci))
 		return;
 	for (unsigned q = 0; begins && q < d->type->nqueues; q++) /* for what was offered before */
@@ -270,7 +280,7 @@ static void common_image(const struct virtio_dev *d, uint8_t *c)
 	put_le16(c + 16, d->s.config_vector);
 	put_le16(c + 18, d->type->nqueues);
 	c[20] = read_status(d);
-	c[21] = 0; /* the configuration never changes */
+	c[21] = d->s.generation;
 	put_le16(c + 22, d->s.queue_sel);
 	put_le16(c + 24, vq->size);
 	put_le16(c + 26, there ? vq->vector : VIRTIO_NO_VECTOR);
@@ -493,7 +503,7 @@ static const struct st_field virtio_state_type_fields[] = {
 	ST(struct virtio_state, driver_features), ST_SUBS(struct virtio_state, vq, &virtq_type),
 	ST(struct virtio_state, device_feature_sel), ST(struct virtio_state, driver_feature_sel),
 	ST(struct virtio_state, queue_sel), ST(struct virtio_state, config_vector), ST(struct virtio_state, status),
-	ST(struct virtio_state, isr), ST_ARRAY(struct virtio_state, pad_),
+	ST(struct virtio_state, isr), ST(struct virtio_state, generation), ST_ARRAY(struct virtio_state, pad_),
 };
 static ST_TYPE(virtio_state_type, struct virtio_state, 1, check_state);
 
@@ -506,6 +516,8 @@ static void loaded(void *opaque)
 	for (unsigned q = 0; q < d->type->nqueues; q++)
 		if (d->s.vq[q].enabled)
 			virtio_again(d, q);
+	if (d->type->loaded)
+		d->type->loaded(d->opaque);
 }
 
 static void register_state(struct virtio_dev *d, struct state_set *states)

@@ -185,6 +185,11 @@ void virtq_unpop(struct virtio_dev *d, unsigned q)
 	d->s.vq[q].last_avail--;
 }
 
+void virtq_unpop_many(struct virtio_dev *d, unsigned q, unsigned n)
+{
+	d->s.vq[q].last_avail = (uint16_t)(d->s.vq[q].last_avail - n);
+}
+
 void virtq_written(struct virtio_dev *d, const struct virtq_elem *e, uint64_t n)
 {
 	for (unsigned i = e->nout; i < e->nout + e->nin && n; i++) {
@@ -196,20 +201,35 @@ void virtq_written(struct virtio_dev *d, const struct virtq_elem *e, uint64_t n)
 	}
 }
 
-void virtq_push(struct virtio_dev *d, unsigned q, const struct virtq_elem *e, uint32_t written)
+void virtq_put(struct virtio_dev *d, unsigned q, const struct virtq_elem *e, uint32_t written, unsigned n)
 {
 	struct virtq_state *vq = &d->s.vq[q];
 	struct rings r;
-	unsigned at = 4 + 8u * (vq->used_idx & (vq->size - 1u));
+	unsigned at = 4 + 8u * ((vq->used_idx + n) & (vq->size - 1u));
 
 	if (!map_rings(d, vq, &r))
 		return;
 	put_le32(r.used + at, e->head);
 	put_le32(r.used + at + 4, written);
 	mem_dma_written(d->mem, vq->used + at, 8);
-	vq->used_idx++;
+}
+
+void virtq_publish(struct virtio_dev *d, unsigned q, unsigned count)
+{
+	struct virtq_state *vq = &d->s.vq[q];
+	struct rings r;
+
+	if (!map_rings(d, vq, &r))
+		return;
+	vq->used_idx = (uint16_t)(vq->used_idx + count);
 	store16(r.used + 2, vq->used_idx);
 	mem_dma_written(d->mem, vq->used + 2, 2);
+}
+
+void virtq_push(struct virtio_dev *d, unsigned q, const struct virtq_elem *e, uint32_t written)
+{
+	virtq_put(d, q, e, written, 0);
+	virtq_publish(d, q, 1);
 }
 
 bool virtq_wants_interrupt(struct virtio_dev *d, unsigned q)

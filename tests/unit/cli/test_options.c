@@ -63,6 +63,59 @@ static void optional_argument_comes_with_equals(void **state)
 	options_free(&o);
 }
 
+static void nets_have_keys(void **state)
+{
+	/* Issue 16: --net KIND[,model=..][,mac=..][,hostfwd=..]..., repeated; what is wrong is named, and what is known. */
+	static const struct { const char *net, *says; } bad[] = {
+		{ "usr", "there is no network 'usr'" }, { "user,modl=virtio", "'modl' is unknown for user" },
+		{ "user,model=tulip", "model 'tulip' is unknown: virtio, e1000" }, { "user,mac=1", "like 52:54:00:12:34:56" },
+		{ "user,mac=01:00:5e:00:00:01", "group" }, { "user,restrict=1", "takes no value" },
+		{ "user,tftp", "needs a value" },
+		{ "user,tftp=", "needs a value" }, { "user,mtu=100", "576 to 65520" }, { "user,mtu=1500x", "576 to 65520" },
+		{ "user,loss=101", "give percent" }, { "user,loss=x", "give percent" }, { "user,delay=-1", "milliseconds" },
+		{ "user,hostfwd=tcp:22", "is no forward" }, { "user,guestfwd=tcp:10.0.2.9:1-x", "leads nowhere" },
+		{ "socket", "connect=, listen= and dgram=" }, { "socket,connect=x", "unix:PATH or HOST:PORT" },
+		{ "socket,connect=:0", "unix:PATH or HOST:PORT" }, { "socket,listen=unix:", "unix:PATH or HOST:PORT" },
+		{ "socket,connect=:1,listen=:2", "exclude each other" }, { "socket,dgram=:1", "need each other" },
+		{ "socket,connect=:1,local=:2", "need each other" }, { "socket,connect=:1,tftp=a", "unknown for socket" },
+		{ "switch", "give user, switch:NAME" }, { "switch:", "no name of a switch" }, { "switch:../a", "no name" },
+		{ "switch:.a", "no name" }, { "switch:a,vlan=4095", "1 to 4094, or trunk" }, { "switch:a,vlan=x", "or trunk" },
+		{ "switch:a,standby=b", "no switch" }, { "switch:a,standby=switch:a", "the same switch" },
+		{ "tap,name=a/b", "no name of a device" }, { "user,bootfile=a", "tftp=DIR" },
+		{ "none,model=e1000", "unknown for none" }, { "user,", "'' is unknown" },
+	};
+	struct run_options o;
+	struct err err;
+
+	assert_int_equal(PARSE(&o, &err, "--net",
+	                       "user,model=e1000,mac=52:54:00:00:00:01,hostfwd=tcp::1-:2,hostfwd=udp::1-:2",
+	                       "--net", "none",
+	                       "--net=user,restrict,loss=0.5,delay=1.5,mtu=9000,dump=a"), 0);
+	assert_int_equal(o.pc.nnets, 2);
+	assert_string_equal(o.pc.net[0].model, "e1000");
+	assert_int_equal(o.pc.net[0].net.nhostfwd, 2);
+	assert_true(o.pc.net[0].has_mac && o.pc.net[0].mac[5] == 1 && !o.pc.net[1].has_mac);
+	assert_true(o.pc.net[1].net.restricted && !o.pc.net[1].net.nhostfwd);
+	assert_int_equal(o.pc.net[1].net.port.loss, 5000);
+	assert_int_equal(o.pc.net[1].net.port.delay_us, 1500);
+	options_free(&o);
+	assert_int_equal(PARSE(&o, &err, "--net", "socket,dgram=[::1]:5,local=:6",
+	                       "--net", "switch:lab-1,vlan=trunk,mirror=m", "--net", "socket,connect=unix:/a"), 0);
+	assert_true(o.pc.net[0].net.way == NET_SOCKET_DGRAM && o.pc.net[2].net.way == NET_SOCKET_CONNECT);
+	assert_string_equal(o.pc.net[1].net.name, "lab-1");
+	assert_int_equal(o.pc.net[1].net.vlan, NET_VLAN_TRUNK);
+	options_free(&o);
+	for (unsigned i = 0; i < ARRAY_LEN(bad); i++) {
+		assert_int_not_equal(PARSE(&o, &err, "--net", (char *)(uintptr_t)bad[i].net), 0);
+		if (!strstr(err.msg, bad[i].says) || strncmp(err.msg, "--net: ", 7))
+			fail_msg("%s: %s", bad[i].net, err.msg);
+		options_free(&o);
+	}
+	assert_int_not_equal(PARSE(&o, &err, "--net", "user,mac=52:54:00:00:00:01", "--net",
+	                           "user,mac=52:54:00:00:00:01"), 0);
+	options_free(&o);
+}
+
 static void debugcon_has_port_and_file(void **state)
 {
 	/* --debugcon PORT:FILE: the port in any base C knows, a file that may hold colons. */
@@ -181,7 +234,7 @@ int main(void)
 		cmocka_unit_test(defaults_are_what_users_expect),
 		cmocka_unit_test(disks_have_keys),
 		cmocka_unit_test(optional_argument_comes_with_equals),
-		cmocka_unit_test(debugcon_has_port_and_file),
+		cmocka_unit_test(nets_have_keys), cmocka_unit_test(debugcon_has_port_and_file),
 		cmocka_unit_test(console_takes_one_stream),
 		cmocka_unit_test(floppies_fill_two_drives),
 		cmocka_unit_test(sizes_have_units),
