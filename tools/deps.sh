@@ -5,7 +5,7 @@
 # Sets: build (the program), guest (fetching and packing guests), test (what the tests run besides), bench (QEMU).
 set -eu
 
-build="gcc libc6-dev pkg-config meson ninja-build libzydis-dev acpica-tools seabios"
+build="gcc libc6-dev pkg-config meson ninja-build libzydis-dev libjansson-dev zlib1g-dev acpica-tools seabios"
 guest="python3 apt dpkg tar ca-certificates debian-archive-keyring"
 test="clang libclang-rt-14-dev clang-tidy cppcheck libcmocka-dev nasm debootstrap fakeroot e2fsprogs grub-common"
 test="$test util-linux mount openssl wget ovmf"

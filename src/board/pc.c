@@ -433,6 +433,7 @@ struct pc *pc_new(const struct pc_config *cfg, struct err *err)
 
 	pc->cfg = *cfg;
 	pc->next_slot = PC_SLOT_FIRST_FREE;
+	pc->service.fd = -1;
 	pc->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	pc->model = cpuid_model_new(cfg->cpu, err);
 	if (!pc->model || load_start(pc, err))

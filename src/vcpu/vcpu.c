@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "vcpu/vcpu_int.h"
 
@@ -119,8 +120,10 @@ static void *thread_main(void *arg)
 	struct vcpu *v = arg;
 	struct err err;
 	pthread_setname_np(pthread_self(), "vcpu0");
+	v->tid = gettid();
 	if (xlate_thread_init(v->xlate, &err) < 0) {
 		log_at(LOG_ERROR, "vcpu: %s", err.msg);
+		vcpu_ended(v);
 		return NULL;
 	}
 	vcpu_stats_thread_begin(v);
@@ -129,6 +132,7 @@ static void *thread_main(void *arg)
 	vcpu_alarm_end(v);
 	vcpu_stats_thread_end(v);
 	xlate_thread_fini(v->xlate);
+	vcpu_ended(v);
 	return NULL;
 }
 
@@ -136,8 +140,9 @@ int vcpu_start(struct vcpu *v, struct err *err)
 {
 	/* After a stop. What devices and the board have written meanwhile is still to be looked at (REQ_CODE). */
 	__atomic_fetch_and(&v->cpu->request, ~(uint32_t)REQ_STOP, __ATOMIC_SEQ_CST);
-	__atomic_fetch_or(&v->cpu->request, (uint32_t)REQ_FLUSH, __ATOMIC_SEQ_CST);
+	__atomic_fetch_or(&v->cpu->request, (uint32_t)(v->stand ? REQ_FLUSH | REQ_STAND : REQ_FLUSH), __ATOMIC_SEQ_CST);
 	v->have_event = v->delivering = v->joined = false;
+	v->stands = 0;
 	cpu_derive(v->cpu);
 	mmu_flush_all(v->cpu);
 	int rc = pthread_create(&v->thread, NULL, thread_main, v);
@@ -163,6 +168,11 @@ void vcpu_forget_page(struct vcpu *v, gpa_t page)
 	if (off != UINT64_MAX)
 		code_written(v, off & ~4095ull, 4096);
 	vcpu_request(v, REQ_FLUSH);
+}
+
+int vcpu_thread_id(const struct vcpu *v)
+{
+	return v->started && !v->joined ? __atomic_load_n(&v->tid, __ATOMIC_RELAXED) : 0;
 }
 
 struct cpu *vcpu_cpu(struct vcpu *v)
