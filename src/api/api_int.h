@@ -66,7 +66,9 @@ struct json *api_fail_class(struct api_call *call, const char *class, const char
 void qmp_message(struct api_client *c, const char *text, size_t len);
 void qmp_greet(struct api_client *c);
 void qmp_event(struct api *api, const char *name, struct json *data);
-/* server.c. Takes v. */
+/* server.c. A client on a socket that does not block; it is closed here if there are too many. */
+void api_add_client(struct api *api, int fd);
+/* Takes v. */
 void api_send(struct api_client *c, struct json *v);
 
 extern const char api_schema[]; /* query-qmp-schema */

@@ -84,13 +84,24 @@ API_COMMAND(query_pci)
 
 static struct json *block(const struct st_type *type, const uint8_t *state);
 
+/* What JSON's readers take for a number, else its digits. */
+static struct json *word(uint64_t v)
+{
+	char text[20];
+
+	if (v <= INT64_MAX)
+		return js_uint(v);
+	snprintf(text, sizeof(text), "0x%016llx", (unsigned long long)v);
+	return js_str(text);
+}
+
 static struct json *element(const struct st_field *f, const uint8_t *at)
 {
 	switch (f->kind) {
 	case ST_U8: return js_int(*at);
 	case ST_U16: return js_int(get_le16(at));
 	case ST_U32: return js_int(get_le32(at));
-	case ST_U64: return js_uint(get_le64(at));
+	case ST_U64: return word(get_le64(at));
 	case ST_BOOL: return js_bool(*at);
 	case ST_STRUCT: break;
 	}

@@ -212,7 +212,7 @@ static void client_free(struct api_client *c)
 	free(c);
 }
 
-static void client_new(struct api *api, int fd)
+void api_add_client(struct api *api, int fd)
 {
 	struct epoll_event ev = { .events = EPOLLIN };
 	struct api_client *c;
@@ -273,7 +273,7 @@ static void accept_one(struct api *api, int listener)
 	int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
 	if (fd >= 0)
-		client_new(api, fd);
+		api_add_client(api, fd);
 }
 
 static void api_ready(void *opaque)

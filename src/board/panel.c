@@ -53,7 +53,8 @@ static void stand_end(struct pc *pc)
 void pc_clock_stand(struct pc *pc)
 {
 	vcpu_wait_stand(pc->vcpu);
-	loop_stand(pc->loop);
+	if (!pc->cfg.stepped)
+		loop_stand(pc->loop);
 	pc->stood_at = __builtin_ia32_rdtsc();
 	storage_drain(pc->storage);
 }
@@ -61,7 +62,8 @@ void pc_clock_stand(struct pc *pc)
 void pc_clock_go(struct pc *pc)
 {
 	vcpu_tsc_back(pc->vcpu, __builtin_ia32_rdtsc() - pc->stood_at);
-	loop_go(pc->loop);
+	if (!pc->cfg.stepped)
+		loop_go(pc->loop);
 }
 
 void pc_pause(struct pc *pc)
