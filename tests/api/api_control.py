@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""what: the control socket: every command's reply by the schema, events, pause, drives, keys, pictures, hostile clients.
+"""what: the control socket: replies by the schema, events, pause, drives, keys, pictures, hostile clients.
 
 The guest is tests/guest/steady.asm, which notices whatever a pause or a look would change, and then ends the machine.
 """
@@ -69,10 +69,12 @@ def calls(test):
         "qmp_capabilities": None, "quit": None, "getfd": None, "add-fd": None, "remove-fd": None, "closefd": None,
         "system_wakeup": None,
         "send-key": {"keys": [{"type": "qcode", "data": "shift"}, {"type": "number", "data": 30}], "hold-time": 1},
-        "input-send-event": {"events": [{"type": "rel", "data": {"axis": "x", "value": 3}},
-                                        {"type": "btn", "data": {"button": "left", "down": True}},
-                                        {"type": "key", "data": {"key": {"type": "qcode", "data": "a"}, "down": True}}]},
-        "screendump": {"filename": f"{folder}/shot.ppm"}, "memsave": {"val": 0x600, "size": 64, "filename": f"{folder}/m"},
+        "input-send-event": {"events": [
+            {"type": "rel", "data": {"axis": "x", "value": 3}},
+            {"type": "btn", "data": {"button": "left", "down": True}},
+            {"type": "key", "data": {"key": {"type": "qcode", "data": "a"}, "down": True}}]},
+        "screendump": {"filename": f"{folder}/shot.ppm"},
+        "memsave": {"val": 0x600, "size": 64, "filename": f"{folder}/m"},
         "pmemsave": {"val": 0x600, "size": 64, "filename": f"{folder}/p"},
         "human-monitor-command": {"command-line": "info status"},
         "eject": {"device": "floppy0"}, "blockdev-open-tray": {"device": "ide1-cd0"},
@@ -84,7 +86,7 @@ def calls(test):
 
 @case("control-commands", QUICK, 2)
 def commands(test):
-    """Issue 17: every command answers by the schema that it is declared in, and takes only the arguments that it has."""
+    """Issue 17: every command answers by the schema that it is declared in, and takes only its arguments."""
     machine, qmp, _ = start(test)
     schema = Schema(qmp("query-qmp-schema"))
     declared = json.loads((TREE / "src/api/commands.json").read_text())
@@ -211,14 +213,14 @@ def pause(test):
     # the guest notes the TSC once a turn, and sleeps up to a tick: 1 ms of 300
     test.must(abs(tsc_rested / tsc - 1) < 0.03, f"the TSC ran at {tsc} a ns, {tsc_rested} over a pause")
     # on a busy host a tick may find its predecessor unserved, but none comes more often than it should
-    test.must(max(ticks, ticks_rested) < 1.02 and ticks_rested > 0.7 * ticks, f"{ticks} and {ticks_rested} ticks a ms")
+    test.must(max(ticks, ticks_rested) < 1.02 and ticks_rested > 0.7 * ticks, f"{ticks}, {ticks_rested} ticks a ms")
     test.said = f"a pause takes {statistics.median(took) * 1000:.2f} ms, at most {max(took) * 1000:.2f}"
     finish(machine, qmp)
 
 
 @case("control-life", QUICK, 3)
 def life(test):
-    """Reset of a paused machine leaves it paused; one begun with --paused has run nothing; switched off, it can wait."""
+    """Reset of a paused machine leaves it paused; one begun with --paused has run nothing; an NMI arrives."""
     machine, qmp, _ = start(test, "--paused")
     test.must(qmp("query-status") == {"status": "paused", "running": False, "singlestep": False}, "not paused")
     test.must(word(qmp, TURNS) == 0 and "EIP=0000fff0" in qmp.hmp("info registers"), "it has run already")
@@ -249,11 +251,12 @@ def drives(test):
     def drive(name):
         return next(entry for entry in qmp("query-block") if entry["device"] == name)
     test.must([entry["device"] for entry in qmp("query-block")] == ["ide0-hd0", "ide1-cd0", "floppy0"], "names")
-    test.must(refused(qmp, "eject", device="ide0-hd0").desc == "Device 'ide0-hd0' is not removable", "a disk is ejected")
+    error = refused(qmp, "eject", device="ide0-hd0")
+    test.must(error.desc == "Device 'ide0-hd0' is not removable", "a disk is ejected")
     test.must(refused(qmp, "eject", device="nope").kind == "DeviceNotFound", "class of an unknown device")
     test.must("exist" in refused(qmp, "blockdev-change-medium", device="ide1-cd0",
                                  filename=f"{test.folder}/missing").desc, "why it cannot be opened")
-    test.must(drive("ide1-cd0")["inserted"]["image"]["virtual-size"] == 1 << 20, "a failed change has changed something")
+    test.must(drive("ide1-cd0")["inserted"]["image"]["virtual-size"] == 1 << 20, "a failed change changed it")
     qmp("eject", device="ide1-cd0")
     test.must("inserted" not in drive("ide1-cd0") and drive("ide1-cd0")["tray_open"], "ejected, it is still there")
     test.must(qmp.event("DEVICE_TRAY_MOVED")["data"]["tray-open"] is True, "event of the opened tray")
@@ -315,7 +318,7 @@ def screen(test):
 
 @case("control-keys", QUICK, 2)
 def keys(test):
-    """Keys reach the guest in the order asked for: pressed, held, released in reverse; text as a US keyboard types it."""
+    """Keys reach the guest in the order asked for, released in reverse; text as a US keyboard types it."""
     machine, qmp, _ = start(test)
     while not word(qmp, TURNS):
         time.sleep(0.01)
@@ -351,7 +354,7 @@ def arrived(test, qmp, expected):
 
 @case("control-hostile", QUICK, 5)
 def hostile(test):
-    """No client, whatever it sends or does not read, ends the machine, keeps others waiting or costs memory without end."""
+    """No client, whatever it sends or leaves unread, ends the machine, keeps others waiting or costs much memory."""
     machine, qmp, path = start(test)
     private = machine.footprint()[0]
     silent = [Qmp(path) for _ in range(3)]
@@ -411,7 +414,7 @@ def flooded(path):
 
 @case("control-tools", QUICK, 3)
 def tools(test):
-    """ring3 ps, ctl and their like find a machine by its name, say what they want, and end with a status that tells."""
+    """ring3 ps, ctl and their like find a machine by its name, and end with a status that tells."""
     if test.is_reference:
         raise Skip("ring3's own tools")
     os.environ["XDG_RUNTIME_DIR"] = str(test.folder)
