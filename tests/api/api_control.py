@@ -193,7 +193,8 @@ def pause(test):
             time.sleep(0.05)
             test.must(seen == [qmp.hmp("xp /8xw 0x600"), qmp("x-ring3-engine")["time-ns"]], "it does not stand still")
         qmp("cont")
-    test.must(statistics.median(took) < 0.01 * test.slow, f"a pause takes {statistics.median(took) * 1000:.1f} ms")
+    # the best of many: a busy host adds its own delays, but no pause that waits for something is ever short
+    test.must(min(took) < 0.01 * test.slow, f"a pause takes {min(took) * 1000:.1f} ms")
 
     def clocks():
         qmp("stop")

@@ -2,8 +2,8 @@
 ; what: firmware that counts what happens to it, checks that nothing is lost or happens twice, and shows a test card
 ;
 ; For tests/api: a pause must not be seen from within. In memory, from 600H: turns, PIT ticks, #DE, INT 60H, the last
-; TSC, NMIs; at 700H how many bytes the keyboard sent, and from 701H which. Ends by the debug port with the number of the
-; check that failed: 2 the TSC went back, 3 an exception or interrupt was lost or came twice, 4 a register changed.
+; TSC, NMIs; at 700H how many bytes the keyboard sent, and from 701H which. Ends by the debug port with the number of
+; the check that failed: 2 the TSC went back, 3 an exception or interrupt was lost or came twice, 4 a register changed.
 	bits 16
 	org 0
 
