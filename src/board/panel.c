@@ -50,6 +50,18 @@ static void stand_end(struct pc *pc)
 		vcpu_go(pc->vcpu);
 }
 
+/* A prompt is seen although the timer that would write it stands. */
+static void flush_streams(struct pc *pc)
+{
+	loop_lock(pc->loop);
+	for (unsigned i = 0; i < PC_SERIALS_MAX; i++)
+		if (pc->stream[i])
+			ui_stream_flush(pc->stream[i]);
+	if (pc->console_stream)
+		ui_stream_flush(pc->console_stream);
+	loop_unlock(pc->loop);
+}
+
 void pc_clock_stand(struct pc *pc)
 {
 	vcpu_wait_stand(pc->vcpu);
@@ -57,6 +69,7 @@ void pc_clock_stand(struct pc *pc)
 		loop_stand(pc->loop);
 	pc->stood_at = __builtin_ia32_rdtsc();
 	storage_drain(pc->storage);
+	flush_streams(pc);
 }
 
 void pc_clock_go(struct pc *pc)

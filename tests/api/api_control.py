@@ -6,6 +6,7 @@ The guest is tests/guest/steady.asm, which notices whatever a pause or a look wo
 
 import json
 import os
+import random
 import re
 import socket
 import statistics
@@ -15,6 +16,8 @@ import threading
 import time
 import zlib
 
+import archive
+import initramfs
 from cases import QUICK, TREE, Skip, case
 from machine import QUIT, Failure
 from qmp import Qmp, QmpError, Schema
@@ -470,3 +473,62 @@ def judge_tools(test):
     machine.must_end(QUIT)
     test.must(not (test.folder / "ring3/one.sock").exists(), "its socket stays behind")
     test.must(len(good("ps").splitlines()) == 1, "ps lists it still")
+
+
+def uptimes(machine, qmp):
+    """By the guest's clock and by the machine's."""
+    machine.line("cat /proc/uptime")
+    found, _ = machine.expect(r"\r\n([\d.]+) [\d.]+\r\n", 20)
+    return float(found[1]), qmp("x-ring3-engine")["time-ns"] / 1e9
+
+
+@case("control-linux", QUICK, 12)
+def linux(test):
+    """A Linux that is paused again and again while it boots keeps its time and complains of nothing; it sleeps, is woken,
+    switches itself off and waits for a reset, each with its event."""
+    if test.is_reference:
+        raise Skip("the reference machine has a control socket of its own")
+    path, pauses = test.folder / "control", random.Random(test.seed)
+    machine = test.machine("--memory", "256M", "--kernel", archive.kernel("linux-image-cloud-amd64"), "--initrd",
+                           initramfs.build(demo=True), "--append", "console=ttyS0 quiet no_console_suspend",
+                           "--control", f"unix:{path}")
+    qmp, rested = Qmp(path), 0
+    while "guest#" not in machine.text:
+        qmp("stop")
+        rest = pauses.random() * 0.01
+        time.sleep(rest)
+        rested += rest
+        qmp("cont")
+        time.sleep(pauses.random() * 0.01)
+    machine.expect("guest#", 30)
+    before = uptimes(machine, qmp)
+    for _ in range(60):
+        qmp("stop")
+        time.sleep(0.02)
+        qmp("cont")
+    guest, own = (after - was for was, after in zip(before, uptimes(machine, qmp)))
+    test.must(abs(guest - own) < 0.4 * test.slow, f"the guest's clock went {guest} s, its machine's {own} s")
+    machine.line("dmesg | grep -ciE 'unstable|lockup|BUG:|WARNING|stall'; echo end")
+    machine.expect(r"\r\n0\r\nend\r\n", 20)
+    qmp.events.clear()
+    machine.line("echo mem > /sys/power/state; echo back $?")
+    qmp.event("SUSPEND", 30)
+    test.must(qmp("query-status")["status"] == "suspended", "status of a sleeper")
+    qmp("stop")
+    qmp("cont")
+    qmp("system_wakeup")
+    qmp.event("WAKEUP")
+    machine.expect(r"\r\nback 0\r\n", 30)
+    qmp("set-action", shutdown="pause")
+    machine.line("poweroff -f")
+    test.must(qmp.event("SHUTDOWN", 30)["data"] == {"guest": True, "reason": "guest-shutdown"}, "SHUTDOWN's data")
+    qmp.event("STOP")
+    test.must(qmp("query-status")["status"] == "shutdown", "status of one that is off")
+    test.must("required" in refused(qmp, "cont").desc, "it goes on without a reset")
+    qmp("system_reset")
+    qmp.event("RESET")
+    qmp("cont")
+    machine.expect("guest#", 60)
+    qmp("quit")
+    machine.must_end(QUIT)
+    test.said = f"{rested:.2f} s of rest while it booted"
