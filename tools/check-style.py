@@ -148,7 +148,7 @@ def breaches():
             for breach in check:
                 yield f"{path.relative_to(TREE)}: {breach}"
     yield from check_names(code, long_names)
-    for tool in ("source-map.py", "instructions.py"):
+    for tool in ("source-map.py", "instructions.py", "control-schema.py"):
         if subprocess.run([TREE / "tools" / tool, "--check"]).returncode:
             yield f"tools/{tool}: its page in docs/ is out of date; run it"
     headers = [path for path in code if path.suffix == ".h"]

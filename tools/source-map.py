@@ -8,7 +8,7 @@ import sys
 from page import TREE, deliver
 
 KINDS = {".c", ".h", ".S", ".def", ".asl", ".py", ".sh"}
-ROOMS = "base state cpu mem mmu insn xlate vcpu block ui net dev board cli".split()
+ROOMS = "base state cpu mem mmu insn xlate vcpu block ui net dev board api cli".split()
 
 
 def what(path):

@@ -24,9 +24,12 @@ uint64_t loop_host_now(void)
 
 uint64_t loop_now(const struct loop *l)
 {
+	uint64_t at;
+
 	if (l->stepped)
 		return l->now;
-	return loop_host_now() - l->start;
+	at = l->stands_at;
+	return at != NEVER ? at : loop_host_now() - l->start;
 }
 
 /* --- the lock --- */
@@ -47,9 +50,11 @@ void loop_ring_at(struct loop *l, uint64_t when)
 	uint64_t at = when >= NEVER - l->start ? NEVER : l->start + when;
 	struct itimerspec ts = { .it_value = { .tv_sec = (time_t)(at / NS_PER_S), .tv_nsec = (long)(at % NS_PER_S) } };
 
+	l->rings_at = when;
+	if (when != NEVER && l->stands_at != NEVER)
+		return; /* loop_stand() has turned it off, loop_go() will set it */
 	if (at == NEVER)
 		ts = (struct itimerspec){ 0 };
-	l->rings_at = when;
 	if (l->alarm)
 		l->alarm(l->alarm_opaque, when);
 	else
@@ -163,6 +168,8 @@ void loop_fire_due(struct loop *l)
 {
 	uint64_t now = loop_now(l);
 
+	if (l->stands_at != NEVER)
+		return;
 	for (int i = 0; i < TIMER_BATCH && loop_fire_one(l, now); i++)
 		;
 }
@@ -183,7 +190,7 @@ static uint64_t keep_round(struct loop *l)
 	l->rings_at = 0; /* what callbacks arm is seen below */
 	loop_fire_due(l);
 	first = loop_first(l);
-	if (first != NEVER && first < loop_now(l) + LOOP_NEAR_NS)
+	if (l->stands_at == NEVER && first != NEVER && first < loop_now(l) + LOOP_NEAR_NS)
 		near = first;
 	else if (l->alarm)
 		loop_ring_at(l, first);

@@ -39,6 +39,7 @@ static struct loop *loop_make(bool stepped)
 
 	l->stepped = stepped;
 	l->start = loop_host_now();
+	l->stands_at = NEVER;
 	l->tasks_end = &l->tasks;
 	l->wake_fd = l->timer_fd = -1;
 	l->rings_at = NEVER;
@@ -274,6 +275,30 @@ void loop_set_keeper(struct loop *l, void (*alarm)(void *opaque, uint64_t when),
 		loop_ring_at(l, loop_first(l));
 	else
 		wake(l);
+	loop_unlock(l);
+}
+
+void loop_stand(struct loop *l)
+{
+	must(!l->stepped);
+	loop_lock(l);
+	must(l->stands_at == NEVER);
+	loop_ring_at(l, NEVER);
+	l->stands_at = loop_now(l);
+	loop_unlock(l);
+}
+
+void loop_go(struct loop *l)
+{
+	uint64_t at;
+
+	loop_lock(l);
+	at = l->stands_at;
+	must(at != NEVER);
+	l->start = loop_host_now() - at;
+	l->stands_at = NEVER;
+	loop_ring_at(l, loop_first(l));
+	wake(l);
 	loop_unlock(l);
 }
 

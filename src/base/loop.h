@@ -33,6 +33,11 @@ void loop_unlock(struct loop *loop);
 
 /* Guest time in ns since the machine was made, monotonic. Any thread, no lock needed. */
 uint64_t loop_now(const struct loop *loop);
+/* The clock stands still, and no timer fires, until loop_go(): then time goes on where it stood, and what was armed is
+ * as far away as it was. Descriptors and tasks are served meanwhile. By one thread, lock not held, when no vCPU runs;
+ * not of stepped loops. */
+void loop_stand(struct loop *loop);
+void loop_go(struct loop *loop);
 /* Stepped loops: move time forward by ns, running every timer due, in order of expiry. */
 void loop_step(struct loop *loop, uint64_t ns);
 

@@ -16,7 +16,8 @@
 struct loop {
 	struct lock lock;
 	bool stepped;
-	uint64_t start;          /* host time of guest time 0 */
+	uint64_t start;          /* host time of guest time 0, less what the clock has stood still */
+	_Atomic uint64_t stands_at; /* guest time at which the clock stands still; NEVER: it runs */
 	_Atomic uint64_t now;    /* stepped loops only */
 	struct loop_timer *heap[MAX_TIMERS];
 	uint32_t heap_len;

@@ -14,6 +14,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "block/block_int.h"
 
@@ -29,6 +30,7 @@ struct block {
 	bool running; /* a request that is no longer in the queue: until its done function has returned */
 	bool stop;
 	bool has_thread;
+	struct block_stats stats; /* image_lock */
 	bool error_told; /* the host's errors are reported once, or a full disk would fill the log too */
 	pthread_t thread;
 	struct loop_task task; /* stepped loops */
@@ -65,22 +67,47 @@ static int check_request(const struct block *blk, const struct block_req *req)
 	return req->op == BLOCK_WRITE && blk->readonly ? -EROFS : 0;
 }
 
+static uint64_t host_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}
+
+static void count(struct block_stats *st, const struct block_req *req, int rc, uint64_t ns)
+{
+	uint64_t len = 0;
+
+	for (unsigned i = 0; i < req->niov && req->op != BLOCK_FLUSH; i++)
+		len += req->iov[i].iov_len;
+	st->ns[req->op] += ns;
+	st->ops[req->op] += !rc;
+	st->failed[req->op] += rc != 0;
+	st->bytes[req->op] += rc ? 0 : len;
+	if (!rc && req->op == BLOCK_WRITE)
+		st->highest = MAX(st->highest, req->offset + len);
+}
+
 /* The caller's iov stays as it is: image operations consume their own copy. */
 static int run_request(struct block *blk, const struct block_req *req)
 {
 	const struct block_ops *ops = blk->img->ops;
 	struct iovec iov[BLOCK_MAX_IOV];
+	uint64_t since;
 	int rc = check_request(blk, req);
 
 	if (rc)
 		return rc;
 	pthread_mutex_lock(&blk->image_lock);
+	since = host_ns();
 	if (req->op == BLOCK_FLUSH) {
 		rc = blk->readonly ? 0 : ops->flush(blk->img);
 	} else {
 		memcpy(iov, req->iov, req->niov * sizeof(iov[0]));
 		rc = (req->op == BLOCK_READ ? ops->read : ops->write)(blk->img, req->offset, iov, req->niov);
 	}
+	count(&blk->stats, req, rc, host_ns() - since);
 	if (rc && !blk->error_told) {
 		blk->error_told = true;
 		log_at(LOG_WARN, "disk image '%s': %s failed: %s; the guest sees an I/O error", blk->path,
@@ -162,6 +189,13 @@ int block_read_sync(struct block *blk, uint64_t offset, void *buf, size_t len)
 	struct block_req req = {.op = BLOCK_READ, .offset = offset, .iov = &iov, .niov = 1};
 
 	return run_request(blk, &req);
+}
+
+void block_get_stats(struct block *blk, struct block_stats *out)
+{
+	pthread_mutex_lock(&blk->image_lock);
+	*out = blk->stats;
+	pthread_mutex_unlock(&blk->image_lock);
 }
 
 uint64_t block_size(const struct block *blk)

@@ -47,6 +47,12 @@ uint64_t block_size(const struct block *blk); /* bytes, a multiple of 512 */
 bool block_readonly(const struct block *blk);
 /* Lock held. A request beyond the end fails with -EINVAL; a write to a read-only image with -EROFS. */
 void block_submit(struct block *blk, struct block_req *req);
+/* What the image has been asked for so far, by enum block_op; times are those of the host. Any thread. */
+struct block_stats {
+	uint64_t ops[3], failed[3], bytes[3], ns[3];
+	uint64_t highest; /* end of the last byte written */
+};
+void block_get_stats(struct block *blk, struct block_stats *out);
 /* For firmware-time users and tests: waits. Lock not held. */
 int block_read_sync(struct block *blk, uint64_t offset, void *buf, size_t len);
 

@@ -9,6 +9,7 @@
  *   awaited, kernel reloaded, vcpu_start
  *   PM chip --pc_ask_sleep--> likewise --pc_run--> vcpu_stop; PM chip, key --pc_ask_wake--> chips that had no power
  *   reset, CPU to the firmware or to the waking vector, vcpu_start
+ *   who steers the machine from outside (panel.h) is called by this thread, so nothing of this happens meanwhile
  *
  * I1  After pc_end_with() no guest instruction runs any more; the first end wins.
  * I2  What was asked of a disk before a reset has ended before anything of the next start is put into memory.
@@ -58,14 +59,19 @@ void pc_reset_cpus(struct pc *pc)
 	}
 }
 
-static void wake(struct pc *pc)
+void pc_nudge(struct pc *pc)
 {
 	uint64_t one = 1;
 
-	ask_stop(pc);
 	/* a full counter wakes as well */
 	if (write(pc->wake_fd, &one, sizeof(one)) < 0)
 		return;
+}
+
+static void wake(struct pc *pc)
+{
+	ask_stop(pc);
+	pc_nudge(pc);
 }
 
 void pc_end_with(struct pc *pc, enum pc_end end)
@@ -78,7 +84,7 @@ void pc_end_with(struct pc *pc, enum pc_end end)
 
 void pc_ask_reset(struct pc *pc, bool triple_fault)
 {
-	if (pc->cfg.no_reboot) {
+	if (pc->cfg.no_reboot && !pc->reset_pressed) {
 		pc_end_with(pc, triple_fault ? PC_TRIPLE_FAULT : PC_RESET);
 		return;
 	}
@@ -166,6 +172,7 @@ void pc_reset(struct pc *pc)
 {
 	loop_lock(pc->loop);
 	pc->reset_wanted = pc->go_on_wanted = pc->sleep_wanted = pc->halt_reported = false;
+	pc->asleep = pc->wake_wanted = pc->off = false;
 	pc_reset_chips(pc);
 	loop_unlock(pc->loop);
 	storage_drain(pc->storage);
@@ -185,6 +192,9 @@ static int do_reset(struct pc *pc, struct err *err)
 		return 0;
 	}
 	log_at(LOG_INFO, "machine reset");
+	pc_tell(pc, PC_EVENT_RESET, &(struct pc_news){ .guest = !pc->reset_pressed,
+		.reason = pc->reset_pressed ? "host-qmp-system-reset" : "guest-reset" });
+	pc->reset_pressed = false;
 	pc->resets++;
 	pc_reset(pc);
 	pc->reset_at = loop_now(pc->loop);
@@ -227,12 +237,14 @@ static void do_sleep(struct pc *pc)
 	if (piix4_pm_wakes(pc->pm))
 		pc_ask_wake(pc);
 	loop_unlock(pc->loop);
+	pc_tell(pc, PC_EVENT_SUSPEND, NULL);
 }
 
 /* vCPU joined. */
 static int do_wake(struct pc *pc, struct err *err)
 {
 	log_at(LOG_INFO, "the guest wakes up");
+	pc_tell(pc, PC_EVENT_WAKEUP, NULL);
 	loop_lock(pc->loop);
 	pc->asleep = pc->wake_wanted = false;
 	pc_wake_chips(pc);
@@ -256,8 +268,7 @@ static uint64_t now_ms(void)
 	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
 }
 
-/* The report of the engine, and what the I/O thread adds to it. */
-static void write_stats(struct pc *pc, char *buf, size_t len)
+void pc_write_stats(struct pc *pc, char *buf, size_t len)
 {
 	size_t n = 0;
 
@@ -277,19 +288,20 @@ static void tell_stats(struct pc *pc)
 
 	if (read(pc->cfg.stats_fd, &count, sizeof(count)) < 0)
 		return;
-	write_stats(pc, text, sizeof(text));
+	pc_write_stats(pc, text, sizeof(text));
 	pc->cfg.tell(text);
 }
 
 /* Wait until something is wanted or the time is up; turn time and signals into ends. */
 static void wait_for_event(struct pc *pc, uint64_t deadline)
 {
-	struct pollfd fds[3] = { { .fd = pc->wake_fd, .events = POLLIN }, { .fd = pc->cfg.quit_fd, .events = POLLIN },
-	                         { .fd = pc->cfg.stats ? pc->cfg.stats_fd : -1, .events = POLLIN } };
+	struct pollfd fds[4] = { { .fd = pc->wake_fd, .events = POLLIN }, { .fd = pc->cfg.quit_fd, .events = POLLIN },
+	                         { .fd = pc->cfg.stats ? pc->cfg.stats_fd : -1, .events = POLLIN },
+	                         { .fd = pc->service.fd, .events = POLLIN } };
 	uint64_t now = now_ms(), count;
 	int timeout = !deadline ? -1 : deadline <= now ? 0 : (int)MIN(deadline - now, 60000);
 
-	poll(fds, 3, timeout);
+	poll(fds, ARRAY_LEN(fds), timeout);
 	if (fds[2].revents & POLLIN)
 		tell_stats(pc);
 	loop_lock(pc->loop);
@@ -298,8 +310,11 @@ static void wait_for_event(struct pc *pc, uint64_t deadline)
 	if (deadline && now_ms() >= deadline)
 		pc_end_with(pc, PC_TIMEOUT);
 	loop_unlock(pc->loop);
-	if (read(pc->wake_fd, &count, sizeof(count)) < 0)
+	if (fds[0].revents & POLLIN && read(pc->wake_fd, &count, sizeof(count)) < 0)
 		return;
+	pc_look_at_tray(pc);
+	if (fds[3].revents)
+		pc->service.ready(pc->service.opaque);
 }
 
 enum want { WANT_NOTHING, WANT_END, WANT_RESET, WANT_GO_ON, WANT_SLEEP, WANT_WAKE };
@@ -315,47 +330,119 @@ static enum want wanted(struct pc *pc)
 	return want;
 }
 
+static int do_what(struct pc *pc, enum want want, struct err *err)
+{
+	switch (want) {
+	case WANT_RESET:
+		return do_reset(pc, err);
+	case WANT_GO_ON:
+		return do_go_on(pc, err);
+	case WANT_SLEEP:
+		do_sleep(pc);
+		return 0;
+	case WANT_WAKE:
+		return do_wake(pc, err);
+	default:
+		return 0;
+	}
+}
+
+/* The guest switched itself off, but the user wants to look at the machine first. vCPU joined. */
+static bool stays_off(struct pc *pc)
+{
+	if (pc->end != PC_POWEROFF || !pc->off_pauses)
+		return false;
+	pc->end = PC_RUNNING;
+	pc_tell(pc, PC_EVENT_SHUTDOWN, &(struct pc_news){ .guest = true, .reason = "guest-shutdown" });
+	pc_pause(pc);
+	pc->off = true;
+	return true;
+}
+
+/* vCPU joined. What is done to a paused machine is done in running time, and it stands again before the guest's first
+ * instruction. */
+static int serve(struct pc *pc, enum want want, struct err *err)
+{
+	bool stood = pc->paused && want != WANT_END;
+	int ret;
+
+	if (want == WANT_END && stays_off(pc))
+		return 0;
+	if (stood)
+		pc_clock_go(pc);
+	ret = do_what(pc, want, err);
+	if (stood)
+		pc_clock_stand(pc);
+	return ret;
+}
+
 static int run_until_end(struct pc *pc, struct err *err)
 {
 	uint64_t deadline = pc->cfg.timeout_ms ? now_ms() + pc->cfg.timeout_ms : 0;
-	enum want want = WANT_NOTHING;
 	int ret = 0;
 
-	while (want != WANT_END && !ret) {
+	while (pc->end == PC_RUNNING && !ret) {
+		enum want want;
+
 		wait_for_event(pc, deadline);
 		want = wanted(pc);
-		if (want != WANT_NOTHING)
-			pc_stop_cpus(pc);
-		if (want == WANT_RESET)
-			ret = do_reset(pc, err);
-		else if (want == WANT_GO_ON)
-			ret = do_go_on(pc, err);
-		else if (want == WANT_SLEEP)
-			do_sleep(pc);
-		else if (want == WANT_WAKE)
-			ret = do_wake(pc, err);
-		if (pc->end != PC_RUNNING)
-			want = WANT_END;
+		if (want == WANT_NOTHING)
+			continue;
+		pc_stop_cpus(pc);
+		ret = serve(pc, want, err);
 	}
 	return ret;
 }
 
-int pc_run(struct pc *pc, struct pc_result *result, struct err *err)
+static void tell_end(struct pc *pc)
+{
+	static const struct pc_news news[] = {
+		[PC_RUNNING] = { false, "host-error", NULL, false }, [PC_POWEROFF] = { true, "guest-shutdown", NULL, false },
+		[PC_RESET] = { true, "guest-reset", NULL, false }, [PC_TRIPLE_FAULT] = { true, "guest-reset", NULL, false },
+		[PC_TIMEOUT] = { false, "host-signal", NULL, false }, [PC_QUIT] = { false, "host-ui", NULL, false },
+		[PC_SIGNALLED] = { false, "host-signal", NULL, false },
+		[PC_DEBUG_EXIT] = { true, "guest-shutdown", NULL, false }, [PC_STUCK] = { true, "guest-panic", NULL, false },
+	};
+	struct pc_news what = news[pc->end];
+
+	if (pc->quit_asked)
+		what.reason = "host-qmp-quit";
+	pc_tell(pc, PC_EVENT_SHUTDOWN, &what);
+}
+
+static int begin(struct pc *pc, struct err *err)
 {
 	int ret = loop_start(pc->loop, err);
 
-	*result = (struct pc_result){ 0 };
 	if (ret)
 		return ret;
+	if (pc->cfg.paused)
+		pc_ask_stand(pc);
 	ret = pc_start_cpus(pc, err);
+	if (ret || !pc->cfg.paused)
+		return ret;
+	pc->standing = 1;
+	pc->paused = true;
+	pc_clock_stand(pc);
+	return 0;
+}
+
+int pc_run(struct pc *pc, struct pc_result *result, struct err *err)
+{
+	int ret;
+
+	*result = (struct pc_result){ 0 };
+	ret = begin(pc, err);
 	if (!ret)
 		ret = run_until_end(pc, err);
+	pc_stop_cpus(pc);
+	tell_end(pc);
 	result->end = pc->end;
 	result->code = pc->exit_code;
 	result->resets = pc->resets;
 	vcpu_dump(pc->cpu[pc->faulted].vcpu, result->state, sizeof(result->state));
 	if (pc->cfg.stats)
-		write_stats(pc, result->stats, sizeof(result->stats));
+		pc_write_stats(pc, result->stats, sizeof(result->stats));
 	loop_stop(pc->loop);
 	return ret;
 }

@@ -468,6 +468,7 @@ struct pc *pc_new(const struct pc_config *cfg, struct err *err)
 
 	pc->cfg = *cfg;
 	pc->next_slot = PC_SLOT_FIRST_FREE;
+	pc->service.fd = -1;
 	pc->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	pc->tsc_zero = __builtin_ia32_rdtsc();
 	pc->model = cpuid_model_new(cfg->cpu, err);

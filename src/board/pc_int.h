@@ -7,6 +7,7 @@
 #include "board/acpi.h"
 #include "board/firmware.h"
 #include "board/kernel.h"
+#include "board/panel.h"
 #include "board/pc.h"
 #include "board/smbios.h"
 #include "cpu/cpuid.h"
@@ -106,6 +107,13 @@ struct pc {
 	bool halt_reported; /* since the last reset */
 	unsigned faulted;  /* the CPU that shut down last */
 	uint64_t reset_at; /* loop_now() */
+	/* panel.c; the machine's thread */
+	struct pc_service service;
+	unsigned standing; /* reasons for the vCPUs to stand */
+	bool paused, off;  /* off: the guest switched itself off, and that pauses */
+	bool off_pauses, quit_asked, reset_pressed;
+	bool tray_told;    /* the tray was open when it was told of last */
+	uint64_t stood_at; /* host TSC when the clock stopped */
 	int wake_fd;       /* eventfd: end or reset_wanted changed */
 };
 
@@ -126,6 +134,17 @@ void pc_ask_wake(struct pc *pc);
 void pc_report_halted(struct pc *pc);
 /* All chips as at power-on, and nothing of before reaches guest memory any more. vCPU not running, lock not held. */
 void pc_reset(struct pc *pc);
+
+/* panel.c. The vCPUs are to stand, or to begin so. The clock stops when all do; and goes on. */
+void pc_ask_stand(struct pc *pc);
+void pc_clock_stand(struct pc *pc);
+void pc_clock_go(struct pc *pc);
+void pc_tell(struct pc *pc, enum pc_event event, const struct pc_news *news);
+/* Tell if the guest has moved a tray. */
+void pc_look_at_tray(struct pc *pc);
+/* life.c: the report of the engine, and what the I/O thread adds to it. Wake the machine's thread; any thread. */
+void pc_write_stats(struct pc *pc, char *buf, size_t len);
+void pc_nudge(struct pc *pc);
 
 /* wires.c: wires of a struct pc_cpu. Lock held. */
 void pc_intr_line(void *opaque, int n, bool level);
@@ -185,6 +204,12 @@ void storage_reset(struct storage *st);
 void storage_drain(struct storage *st);
 /* After storage_close, lock held. */
 void storage_free(struct storage *st);
+/* Drives as the panel shows them; the CD-ROM's tray. Lock held. */
+unsigned storage_list(const struct storage *st, const struct pc *pc, struct pc_drive drive[PC_DRIVES_MAX]);
+void storage_move_tray(struct storage *st, bool open);
+void storage_press_eject(struct storage *st);
+/* Another medium (NULL: none) for a removable drive; path is copied. Lock not held. */
+void storage_put(struct storage *st, struct pc *pc, const char *name, struct block *blk, const char *path);
 /* Firmware device paths in boot order, one a line; CMOS bytes about drives. Lock held. */
 void storage_boot_order(const struct storage *st, const char *order, char *buf, size_t len);
 void storage_fill_cmos(const struct storage *st, struct rtc *rtc);

@@ -27,6 +27,7 @@ struct storage {
 	struct fdc *fdc;
 	bool with_cdrom;
 	unsigned nfloppies;
+	char *cdrom_file, *floppy_file[PC_FLOPPIES_MAX]; /* what is in them */
 };
 
 static struct block *open_image(struct pc *pc, const char *path, const char *format, bool readonly, bool snapshot,
@@ -69,6 +70,9 @@ static int open_removables(struct storage *st, struct pc *pc, struct err *err)
 		if (!st->floppy[i])
 			return err_prefix(err, -EINVAL, "--floppy");
 	}
+	for (unsigned i = 0; i < PC_FLOPPIES_MAX; i++)
+		st->floppy_file[i] = st->floppy[i] ? xstrdup(pc->cfg.floppy[i]) : NULL;
+	st->cdrom_file = st->cdrom ? xstrdup(pc->cfg.cdrom) : NULL;
 	st->with_cdrom = st->cdrom != NULL;
 	st->nfloppies = pc->cfg.nfloppies;
 	return 0;
@@ -120,6 +124,12 @@ static int attach_cdrom(struct storage *st, struct err *err)
 	                 sizeof(st->cdrom_path), err);
 }
 
+static void tray_moved(void *opaque, int n, bool level)
+{
+	if (level)
+		pc_nudge(opaque);
+}
+
 static void make_controllers(struct storage *st, struct pc *pc)
 {
 	struct piix_ide_config ide = { .mem = pc->mem, .bus = pc->pci, .states = pc->states };
@@ -127,6 +137,7 @@ static void make_controllers(struct storage *st, struct pc *pc)
 	memcpy(ide.unit, st->unit, sizeof(ide.unit));
 	ide.irq[0] = piix3_irq_input(pc->piix3, 14);
 	ide.irq[1] = piix3_irq_input(pc->piix3, 15);
+	ide.tray = (struct wire){ tray_moved, pc, 0 };
 	st->ide = piix_ide_new(&ide);
 	st->fdc = fdc_new(&(struct fdc_config){
 		.states = pc->states, .loop = pc->loop, .mem = pc->mem, .dma = pc->dma, .irq6 = piix3_irq_input(pc->piix3, 6),
@@ -185,6 +196,9 @@ void storage_free(struct storage *st)
 			st->row[i]->free(&st->disk[i]);
 	piix_ide_free(st->ide);
 	fdc_free(st->fdc);
+	free(st->cdrom_file);
+	for (unsigned i = 0; i < PC_FLOPPIES_MAX; i++)
+		free(st->floppy_file[i]);
 	free(st);
 }
 
@@ -222,4 +236,109 @@ void storage_fill_cmos(const struct storage *st, struct rtc *rtc)
 	}
 	rtc_set_cmos(rtc, 0x39, translation);
 	rtc_set_cmos(rtc, 0x10, fdc_cmos_type(st->fdc));
+}
+
+/* The panel's view */
+
+/* Channel and unit of an IDE drive; the CD-ROM is the one that is none of the disks. False: it is no IDE drive. */
+static bool find_ide(const struct storage *st, const struct block *disk, unsigned *channel, unsigned *unit)
+{
+	for (unsigned i = 0; i < IDE_PLACES; i++) {
+		const struct ide_unit *u = &st->unit[i >> 1][i & 1];
+
+		if (disk ? u->blk != disk || u->cdrom : !u->cdrom)
+			continue;
+		*channel = i >> 1;
+		*unit = i & 1;
+		return true;
+	}
+	return false;
+}
+
+static void fill_image(struct pc_drive *d, struct block *blk, const char *path)
+{
+	d->path = blk ? path : NULL;
+	if (!blk)
+		return;
+	d->size = block_size(blk);
+	d->readonly = block_readonly(blk);
+	block_get_stats(blk, &d->stats);
+}
+
+static void list_disk(const struct storage *st, const struct pc *pc, unsigned i, struct pc_drive *d)
+{
+	unsigned channel, unit, nvirtio = 0;
+
+	for (unsigned k = 0; k < i; k++)
+		nvirtio += !find_ide(st, st->disk[k].blk, &channel, &unit);
+	*d = (struct pc_drive){ .snapshot = pc->cfg.disk[i].snapshot };
+	if (find_ide(st, st->disk[i].blk, &channel, &unit))
+		snprintf(d->name, sizeof(d->name), "ide%u-hd%u", channel, unit);
+	else
+		snprintf(d->name, sizeof(d->name), "virtio%u", nvirtio);
+	fill_image(d, st->disk[i].blk, pc->cfg.disk[i].path);
+}
+
+static void list_cdrom(const struct storage *st, struct pc_drive *d)
+{
+	unsigned channel = 0, unit = 0;
+	struct ide_tray tray;
+
+	must(find_ide(st, NULL, &channel, &unit));
+	tray = ide_tray(piix_ide_channel(st->ide, channel), unit);
+	*d = (struct pc_drive){ .removable = true, .has_tray = true, .readonly = true, .locked = tray.locked,
+		.tray_open = tray.open };
+	snprintf(d->name, sizeof(d->name), "ide%u-cd%u", channel, unit);
+	fill_image(d, st->cdrom, st->cdrom_file);
+}
+
+unsigned storage_list(const struct storage *st, const struct pc *pc, struct pc_drive drive[PC_DRIVES_MAX])
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < st->ndisks; i++)
+		list_disk(st, pc, i, &drive[n++]);
+	if (st->with_cdrom)
+		list_cdrom(st, &drive[n++]);
+	for (unsigned i = 0; i < st->nfloppies; i++) {
+		drive[n] = (struct pc_drive){ .removable = true };
+		snprintf(drive[n].name, sizeof(drive[n].name), "floppy%u", i);
+		fill_image(&drive[n++], st->floppy[i], st->floppy_file[i]);
+	}
+	return n;
+}
+
+void storage_move_tray(struct storage *st, bool open)
+{
+	unsigned channel = 0, unit = 0;
+
+	if (find_ide(st, NULL, &channel, &unit))
+		ide_set_tray(piix_ide_channel(st->ide, channel), unit, open);
+}
+
+void storage_press_eject(struct storage *st)
+{
+	unsigned channel = 0, unit = 0;
+
+	if (find_ide(st, NULL, &channel, &unit))
+		ide_press_eject(piix_ide_channel(st->ide, channel), unit);
+}
+
+/* Requests under way end on the old medium, which goes when they have. */
+void storage_put(struct storage *st, struct pc *pc, const char *name, struct block *blk, const char *path)
+{
+	unsigned drive = strncmp(name, "floppy", 6) ? PC_FLOPPIES_MAX : (unsigned)(name[6] - '0'), channel = 0, unit = 0;
+	struct block **at = drive < PC_FLOPPIES_MAX ? &st->floppy[drive] : &st->cdrom, *old = *at;
+	char **file = drive < PC_FLOPPIES_MAX ? &st->floppy_file[drive] : &st->cdrom_file;
+
+	loop_lock(pc->loop);
+	*at = blk;
+	if (drive < PC_FLOPPIES_MAX)
+		fdc_set_media(st->fdc, drive, blk);
+	else if (find_ide(st, NULL, &channel, &unit))
+		ide_set_disc(piix_ide_channel(st->ide, channel), unit, blk);
+	free(*file);
+	*file = path ? xstrdup(path) : NULL;
+	loop_unlock(pc->loop);
+	block_close(old);
 }

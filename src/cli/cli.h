@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <signal.h>
 
+#include "api/api.h"
 #include "board/pc.h"
 
 /* Documented in docs/exit-status.md and in `ring3 run --help`. */
@@ -24,10 +25,22 @@ enum exit_status {
 int cmd_run(int argc, char **argv);
 int cmd_doctor(int argc, char **argv);
 int cmd_switch(int argc, char **argv);
+/* Those that talk to a running machine: ctl.c, steer.c, hands.c. */
+int cmd_ctl(int argc, char **argv);
+int cmd_ps(int argc, char **argv);
+int cmd_stop(int argc, char **argv);
+int cmd_pause(int argc, char **argv);
+int cmd_resume(int argc, char **argv);
+int cmd_reset(int argc, char **argv);
+int cmd_powerdown(int argc, char **argv);
+int cmd_screenshot(int argc, char **argv);
+int cmd_type(int argc, char **argv);
+int cmd_key(int argc, char **argv);
 
 /* options.c: the options of `ring3 run`. */
 struct run_options {
 	struct pc_config pc;
+	struct api_config api;
 	unsigned verbose;
 	bool help;
 	bool serial_given;

@@ -5,8 +5,6 @@
 
 #include "cli/cli.h"
 
-#define VERSION "0.1.0"
-
 static const char help[] =
 	"ring3 runs x86 operating systems, unmodified, in one ordinary process: by binary\n"
 	"translation, without /dev/kvm, without root.\n"
@@ -15,6 +13,9 @@ static const char help[] =
 	"\n"
 	"  run      run a machine; `ring3 run --help` tells its options, with examples\n"
 	"  switch   serve an Ethernet switch that machines join, until interrupted\n"
+	"  ctl      send a command to a running machine; ps lists those with a name\n"
+	"  stop, pause, resume, reset, powerdown, screenshot, type, key\n"
+	"           steer one: each has --help\n"
 	"  doctor   say which engines this host allows, and what speed to expect\n"
 	"  version  print the version\n"
 	"  help     print this\n"
@@ -31,7 +32,7 @@ static int cmd_help(int argc, char **argv)
 
 static int cmd_version(int argc, char **argv)
 {
-	puts("ring3 " VERSION);
+	puts("ring3 " API_VERSION);
 	return 0;
 }
 
@@ -39,6 +40,9 @@ static const struct command {
 	const char *name;
 	int (*run)(int argc, char **argv);
 } commands[] = {
+	{ "ctl", cmd_ctl }, { "ps", cmd_ps }, { "stop", cmd_stop }, { "pause", cmd_pause }, { "resume", cmd_resume },
+	{ "reset", cmd_reset }, { "powerdown", cmd_powerdown }, { "screenshot", cmd_screenshot }, { "type", cmd_type },
+	{ "key", cmd_key },
 	{ "run", cmd_run }, { "doctor", cmd_doctor }, { "switch", cmd_switch }, { "help", cmd_help },
 	{ "--help", cmd_help }, { "-h", cmd_help }, { "version", cmd_version }, { "--version", cmd_version },
 };
@@ -52,6 +56,6 @@ int main(int argc, char **argv)
 	for (unsigned i = 0; i < ARRAY_LEN(commands); i++)
 		if (!strcmp(argv[1], commands[i].name))
 			return commands[i].run(argc - 2, argv + 2);
-	fprintf(stderr, "ring3: unknown command '%s': run, switch, doctor, version and help are known\n", argv[1]);
+	fprintf(stderr, "ring3: unknown command '%s': see `ring3 help`\n", argv[1]);
 	return EXIT_BAD_INPUT;
 }

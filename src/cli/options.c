@@ -267,6 +267,32 @@ static int set_display(struct run_options *o, const char *arg, struct err *err)
 	return 0;
 }
 
+static int set_name(struct run_options *o, const char *arg, struct err *err)
+{
+	if (!api_name_ok(arg))
+		return err_set(err, -EINVAL,
+		               "'%s' is no name: up to %d letters, digits, '.', '_' and '-', beginning with a letter or digit",
+		               arg, API_NAME_MAX);
+	o->api.name = arg;
+	return 0;
+}
+
+static int set_control(struct run_options *o, const char *arg, struct err *err)
+{
+	if (strncmp(arg, "unix:", 5) && strncmp(arg, "tcp:", 4))
+		return err_set(err, -EINVAL, "'%s' is unknown: unix:PATH or tcp:127.0.0.1:PORT", arg);
+	if (o->api.nlisten == API_SOCKETS_MAX)
+		return err_set(err, -EINVAL, "more than %d control sockets", API_SOCKETS_MAX);
+	o->api.listen[o->api.nlisten++] = arg;
+	return 0;
+}
+
+static int set_paused(struct run_options *o, const char *arg, struct err *err)
+{
+	o->pc.paused = true;
+	return 0;
+}
+
 static int set_debug_exit(struct run_options *o, const char *arg, struct err *err)
 {
 	char *end;
@@ -467,6 +493,8 @@ static int finish(struct run_options *o, struct err *err)
 		               "--kernel and --firmware exclude each other: a kernel is started without firmware");
 	if (pc->kernel && pc->boot)
 		return err_set(err, -EINVAL, "--kernel and --boot exclude each other: a kernel is started without firmware");
+	if (pc->paused && !o->api.name && !o->api.nlisten)
+		return err_set(err, -EINVAL, "--paused needs somebody who lets it go on: give --name NAME or --control SOCKET");
 	return check_streams(pc, err);
 }
 

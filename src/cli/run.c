@@ -78,17 +78,21 @@ static int report(const struct pc_result *r)
 	return EXIT_HOST;
 }
 
-static int run_machine(const struct pc_config *cfg)
+static int run_machine(const struct pc_config *cfg, const struct api_config *steered)
 {
 	struct pc_result result;
 	struct err err;
 	struct pc *pc = pc_new(cfg, &err);
+	struct api *api = pc ? api_open(pc, steered, &err) : NULL;
 	int ret;
 
-	if (!pc)
+	if (!api) {
+		pc_free(pc);
 		return complain(&err);
+	}
 	pc_describe(pc);
 	ret = pc_run(pc, &result, &err);
+	api_close(api);
 	pc_free(pc);
 	tell(result.stats);
 	if (ret) {
@@ -98,7 +102,7 @@ static int run_machine(const struct pc_config *cfg)
 	return report(&result);
 }
 
-static int run_with_signals(struct pc_config *cfg)
+static int run_with_signals(struct pc_config *cfg, const struct api_config *steered)
 {
 	struct run_signals signals;
 	struct err err;
@@ -109,7 +113,7 @@ static int run_with_signals(struct pc_config *cfg)
 	cfg->quit_fd = signals.quit_fd;
 	cfg->stats_fd = signals.stats_fd;
 	cfg->tell = tell;
-	status = run_machine(cfg);
+	status = run_machine(cfg, steered);
 	signals_stop(&signals);
 	return status;
 }
@@ -129,7 +133,7 @@ int cmd_run(int argc, char **argv)
 		status = 0;
 	} else {
 		log_set_level(o.verbose > 1 ? LOG_DEBUG : o.verbose ? LOG_INFO : LOG_WARN);
-		status = run_with_signals(&o.pc);
+		status = run_with_signals(&o.pc, &o.api);
 	}
 	options_free(&o);
 	return status;

@@ -452,7 +452,7 @@ struct cpu {
 #define CPU_X87_CLEARED UINT64_MAX
 
 /* Request bits. */
-enum { REQ_FLUSH = 1, REQ_CODE = 2, REQ_NMI = 4, REQ_RESET = 8, REQ_STOP = 16, REQ_PAUSE = 32, REQ_IGNNE = 64,
+enum { REQ_FLUSH = 1, REQ_CODE = 2, REQ_NMI = 4, REQ_RESET = 8, REQ_STOP = 16, REQ_STAND = 32, REQ_IGNNE = 64,
        REQ_TIMERS = 128, REQ_SIPI = 256 };
 
 /* Power-on state after RESET (SDM vol 3 table 9-1) or INIT. Keeps hooks, model and engine members. */

@@ -259,3 +259,13 @@ void mem_detach_all(struct mem *mem)
 	while (mem->ports)
 		mem_ports_disable(mem, mem->ports);
 }
+
+const struct mem_region *mem_regions(const struct mem *mem)
+{
+	return mem->regions;
+}
+
+const struct mem_ports *mem_port_list(const struct mem *mem)
+{
+	return mem->ports;
+}

@@ -64,6 +64,10 @@ void mem_region_move(struct mem *mem, struct mem_region *r, gpa_t base);
  * vCPU has ended. Lock held. */
 void mem_detach_all(struct mem *mem);
 
+/* Those enabled, and their ports: a list by next, in no order. Lock held. */
+const struct mem_region *mem_regions(const struct mem *mem);
+const struct mem_ports *mem_port_list(const struct mem *mem);
+
 /* What one page of guest-physical space is. A NULL pointer in a direction means: use mem_read/mem_write. */
 struct mem_page {
 	uint8_t *read;  /* host address of the page for reads and execution */

@@ -149,6 +149,11 @@ static void flush(struct ui_stream *s)
 		loop_fd_set(&s->out, 0);
 }
 
+void ui_stream_flush(struct ui_stream *s)
+{
+	flush(s);
+}
+
 static void out_ready(void *opaque, short revents)
 {
 	flush(opaque);

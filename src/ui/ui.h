@@ -37,6 +37,8 @@ void ui_stream_write(struct ui_stream *s, const uint8_t *buf, unsigned len);
 /* So much can be written without being lost for want of time; 0: the sink is told when there is room. A host that has
  * taken nothing for a second loses what comes until it does again, so then there is. */
 unsigned ui_stream_room(struct ui_stream *s);
+/* What is queued goes out now, as far as the host takes it: the clock by which it would is about to stand. */
+void ui_stream_flush(struct ui_stream *s);
 /* The sink can take bytes again. */
 void ui_stream_ready(struct ui_stream *s);
 

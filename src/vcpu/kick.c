@@ -59,6 +59,73 @@ static void doze(struct vcpu *v)
 	vcpu_stats_sleep(v, false);
 }
 
+/* The ticket to stand for; 0: there is none, or the thread is to end. */
+static uint32_t stand_ticket(struct vcpu *v)
+{
+	uint32_t ticket = __atomic_load_n(&v->stand, __ATOMIC_SEQ_CST);
+
+	return __atomic_load_n(&v->cpu->request, __ATOMIC_SEQ_CST) & REQ_STOP ? 0 : ticket;
+}
+
+static void say_stands(struct vcpu *v, uint32_t ticket)
+{
+	__atomic_store_n(&v->stands, ticket, __ATOMIC_SEQ_CST);
+	futex(&v->stands, FUTEX_WAKE_PRIVATE, INT32_MAX);
+}
+
+/* The ticket tells the answers apart: who asks again at once would else take that of a thread about to go on. */
+void vcpu_stand(struct vcpu *v)
+{
+	uint32_t ticket;
+
+	cpu_fpu_park(v->cpu);
+	vcpu_stats_sleep(v, true);
+	mem_member_away(&v->member);
+	while ((ticket = stand_ticket(v))) {
+		say_stands(v, ticket);
+		__atomic_store_n(&v->sleeping, 1, __ATOMIC_SEQ_CST);
+		if (stand_ticket(v) == ticket)
+			futex(&v->sleeping, FUTEX_WAIT_PRIVATE, 1);
+	}
+	__atomic_store_n(&v->sleeping, 0, __ATOMIC_SEQ_CST);
+	mem_member_back(&v->member);
+	vcpu_stats_sleep(v, false);
+}
+
+void vcpu_ended(struct vcpu *v)
+{
+	say_stands(v, VCPU_ENDED);
+}
+
+void vcpu_ask_stand(struct vcpu *v)
+{
+	v->ticket = v->ticket % (VCPU_ENDED - 1) + 1;
+	__atomic_store_n(&v->stand, v->ticket, __ATOMIC_SEQ_CST);
+	vcpu_request(v, REQ_STAND);
+}
+
+void vcpu_wait_stand(struct vcpu *v)
+{
+	uint32_t seen = 0;
+
+	while (v->started && !v->joined && seen != v->ticket && seen != VCPU_ENDED) {
+		seen = __atomic_load_n(&v->stands, __ATOMIC_SEQ_CST);
+		if (seen != v->ticket && seen != VCPU_ENDED)
+			futex(&v->stands, FUTEX_WAIT_PRIVATE, seen);
+	}
+}
+
+void vcpu_go(struct vcpu *v)
+{
+	__atomic_store_n(&v->stand, 0, __ATOMIC_SEQ_CST);
+	kick(v);
+}
+
+void vcpu_tsc_back(struct vcpu *v, uint64_t ticks)
+{
+	v->cpu->s.tsc_offset -= ticks;
+}
+
 /* Is there nothing to do but to look after the timers? */
 static bool take_alarm(struct vcpu *v)
 {

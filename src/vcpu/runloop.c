@@ -70,7 +70,7 @@ static void start_up(struct vcpu *v)
 	cpu->s.rip = 0;
 }
 
-/* False: stop. */
+/* False: stop. Those that come while it stands are served before the next instruction. */
 static bool do_requests(struct vcpu *v)
 {
 	struct cpu *cpu = v->cpu;
@@ -95,7 +95,10 @@ static bool do_requests(struct vcpu *v)
 		cpu->s.nmi_pending = true;
 	if (req & REQ_IGNNE)
 		vcpu_ferr_asked(v);
-	return true;
+	if (!(req & REQ_STAND))
+		return true;
+	vcpu_stand(v);
+	return do_requests(v);
 }
 
 static void set_event(struct vcpu *v, struct cpu_event ev)

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "vcpu/vcpu_int.h"
 
@@ -141,8 +142,10 @@ static void *thread_main(void *arg)
 	snprintf(name, sizeof(name), "vcpu%u", v->cfg.number);
 	pthread_setname_np(pthread_self(), name);
 	current = v;
+	v->tid = gettid();
 	if (xlate_thread_init(v->xlate, &err) < 0) {
 		log_at(LOG_ERROR, "vcpu: %s", err.msg);
+		vcpu_ended(v);
 		return NULL;
 	}
 	vcpu_stats_thread_begin(v);
@@ -153,6 +156,7 @@ static void *thread_main(void *arg)
 	vcpu_alarm_end(v);
 	vcpu_stats_thread_end(v);
 	xlate_thread_fini(v->xlate);
+	vcpu_ended(v);
 	return NULL;
 }
 
@@ -160,8 +164,9 @@ int vcpu_start(struct vcpu *v, struct err *err)
 {
 	/* After a stop. What devices and the board have written meanwhile is still to be looked at (REQ_CODE). */
 	__atomic_fetch_and(&v->cpu->request, ~(uint32_t)REQ_STOP, __ATOMIC_SEQ_CST);
-	__atomic_fetch_or(&v->cpu->request, (uint32_t)REQ_FLUSH, __ATOMIC_SEQ_CST);
+	__atomic_fetch_or(&v->cpu->request, (uint32_t)(v->stand ? REQ_FLUSH | REQ_STAND : REQ_FLUSH), __ATOMIC_SEQ_CST);
 	v->have_event = v->delivering = v->joined = false;
+	v->stands = 0;
 	cpu_derive(v->cpu);
 	mmu_flush_all(v->cpu);
 	int rc = pthread_create(&v->thread, NULL, thread_main, v);
@@ -204,6 +209,11 @@ bool vcpu_is_halted(const struct vcpu *v)
 	const struct cpu_state *s = &v->cpu->s;
 
 	return s->wait_sipi || (s->halted && !(s->rflags & FL_IF));
+}
+
+int vcpu_thread_id(const struct vcpu *v)
+{
+	return v->started && !v->joined ? __atomic_load_n(&v->tid, __ATOMIC_RELAXED) : 0;
 }
 
 struct cpu *vcpu_cpu(struct vcpu *v)

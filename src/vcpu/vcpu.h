@@ -72,6 +72,14 @@ bool vcpu_is_halted(const struct vcpu *v);
 /* Drop what was derived from a guest-physical page (translated code, TLB entries) before the next instruction. Any
  * thread. */
 void vcpu_forget_page(struct vcpu *v, gpa_t page);
+/* Stand still at an instruction boundary until vcpu_go(), with whatever was about to be delivered: ask all vCPUs, then
+ * wait for each. One that has no thread stands already, and one that is started meanwhile stands before its first
+ * instruction. Requests are served when it goes on, but for REQ_STOP. By one thread; lock not held. */
+void vcpu_ask_stand(struct vcpu *v);
+void vcpu_wait_stand(struct vcpu *v);
+void vcpu_go(struct vcpu *v);
+/* The guest's TSC goes back by so many ticks: those while it stood. While it stands. */
+void vcpu_tsc_back(struct vcpu *v, uint64_t ticks);
 /* Make the vCPU thread stop running guest code for good (power off); does not join. */
 void vcpu_request_stop(struct vcpu *v);
 /* The architectural state; only while the thread does not run guest code. */
@@ -80,6 +88,8 @@ struct cpu *vcpu_cpu(struct vcpu *v);
 void vcpu_tsc_zero(struct vcpu *v, uint64_t tsc);
 /* For the APIC's deadline timer: ns of loop time at which the guest's TSC reaches tsc. */
 uint64_t vcpu_tsc_to_ns(struct vcpu *v, uint64_t tsc);
+/* The host's id of its thread; 0: there is none. */
+int vcpu_thread_id(const struct vcpu *v);
 /* One-line and full dumps of the guest's state to buf, for error reports. */
 void vcpu_dump(struct vcpu *v, char *buf, size_t len);
 /* Where its time went and how often it did what, many lines of text; times only if the configuration asked for them.

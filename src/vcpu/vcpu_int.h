@@ -16,6 +16,8 @@
 #include "vcpu/vcpu.h"
 #include "xlate/xlate.h"
 
+#define VCPU_ENDED UINT32_MAX
+
 struct vcpu {
 	struct vcpu_config cfg;
 	struct cpu_hooks hooks;
@@ -26,11 +28,15 @@ struct vcpu {
 	timer_t alarm;          /* while keeper */
 	bool keeper;            /* the thread runs the loop's timers */
 	bool started, joined;
+	int tid;
 	struct cpu_event event; /* being delivered or to be delivered */
 	bool have_event;
 	bool delivering;        /* an exception now comes from the delivery of event */
 	bool ignore_x87;        /* the next instruction runs as if no x87 error were pending */
-	uint32_t sleeping;      /* futex: 1 while the thread waits in HLT */
+	uint32_t sleeping;      /* futex: 1 while the thread waits in HLT, or stands */
+	uint32_t ticket;        /* of who asked it to stand last */
+	uint32_t stand;         /* that while it is to stand, else 0 */
+	uint32_t stands;        /* futex: the ticket it stood for last, or VCPU_ENDED */
 	uint64_t since, slept;  /* ns of guest time: a second or more is looked at, and the part of it spent in HLT */
 	bool init_reset;
 	uint8_t sipi_vector;    /* of REQ_SIPI */
@@ -46,6 +52,10 @@ void vcpu_request(struct vcpu *v, uint32_t bits);
 /* kick.c: services for the loop that call the world outside. */
 void vcpu_sleep(struct vcpu *v);
 int vcpu_ack(struct vcpu *v);
+/* kick.c: while others want it to stand, and nobody asks for the thread's end */
+void vcpu_stand(struct vcpu *v);
+/* kick.c: the thread will run no more */
+void vcpu_ended(struct vcpu *v);
 /* vcpu.c: likewise; they park the FPU. */
 void vcpu_triple_fault(struct vcpu *v);
 void vcpu_drain_code(struct vcpu *v);

@@ -14,6 +14,8 @@
 #define SENSE_MEDIUM_ERROR 3
 #define SENSE_ILLEGAL_REQUEST 5
 #define ASC_UNRECOVERED_READ 0x11
+#define SENSE_UNIT_ATTENTION 6
+#define ASC_MEDIUM_CHANGED 0x28
 #define ASC_INVALID_OPCODE 0x20
 #define ASC_LBA_OUT_OF_RANGE 0x21
 #define ASC_INVALID_FIELD 0x24
@@ -380,9 +382,12 @@ static void cmd_get_event(struct ide_channel *ch, const uint8_t *p)
 	}
 	put_be16(r, 6);
 	r[2] = 4;
-	r[4] = d->s->media_event ? (has_medium(d) ? 2 : 3) : 0; /* new media, media removal */
+	/* MMC-3 table 89: eject request, new media, media removal */
+	r[4] = d->s->eject_event ? 1 : d->s->media_event ? (has_medium(d) ? 2 : 3) : 0;
 	r[5] = (uint8_t)((has_medium(d) ? 2 : 0) | (d->s->tray_open ? 1 : 0));
-	d->s->media_event = false;
+	if (!d->s->eject_event)
+		d->s->media_event = false;
+	d->s->eject_event = false;
 	reply(ch, 8, alloc);
 }
 
@@ -398,6 +403,7 @@ static void cmd_start_stop(struct ide_channel *ch, const uint8_t *p)
 	if (load_eject && d->tray_open != open) {
 		d->tray_open = open;
 		d->media_event = true;
+		wire_pulse(&ch->cfg.tray);
 	}
 	ide_done(ch);
 }
@@ -451,6 +457,13 @@ static const struct packet_cmd commands[256] = {
 	[0xbe] = {cmd_read_cd, true},
 };
 
+/* SPC-2 5.8.5.2: which commands are carried out although there is something to be told first; GET EVENT STATUS
+ * NOTIFICATION besides (MMC-3 6.6). */
+static bool ignores_attention(uint8_t op)
+{
+	return op == 0x03 || op == 0x12 || op == 0x4a;
+}
+
 void atapi_packet(struct ide_channel *ch)
 {
 	struct ide_drive *d = ide_active(ch);
@@ -460,10 +473,14 @@ void atapi_packet(struct ide_channel *ch)
 	memcpy(packet, ch->s.buf, sizeof(packet)); /* the reply is built where the packet is */
 	if (packet[0] != 0x03)
 		d->s->sense_key = d->s->asc = d->s->ascq = 0;
-	if (!c->run)
+	if (!c->run) {
 		fail(ch, SENSE_ILLEGAL_REQUEST, ASC_INVALID_OPCODE);
-	else if (c->needs_medium && !has_medium(d))
+	} else if (d->s->attention && !ignores_attention(packet[0])) {
+		d->s->attention = false;
+		fail(ch, SENSE_UNIT_ATTENTION, ASC_MEDIUM_CHANGED);
+	} else if (c->needs_medium && !has_medium(d)) {
 		fail(ch, SENSE_NOT_READY, ASC_NO_MEDIUM);
-	else
+	} else {
 		c->run(ch, packet);
+	}
 }

@@ -101,6 +101,11 @@ static void request_done(struct block_req *req, int result);
 
 static void submit(struct ide_channel *ch, enum block_op op, struct iovec *iov, unsigned niov)
 {
+	if (!ide_active(ch)->unit.blk) { /* taken out in the middle of a command */
+		ch->flushing = false;
+		transfer_failed(ch, IDE_E_UNC);
+		return;
+	}
 	ch->req = (struct block_req){.op = op, .offset = ch->s.offset, .iov = iov, .niov = niov,
 	                             .done = request_done, .opaque = ch};
 	ch->s.phase = IDE_BUSY;
@@ -587,7 +592,8 @@ static const struct st_field ide_drive_type_fields[] = {
 	ST(struct ide_drive_state, udma), ST(struct ide_drive_state, write_cache), ST(struct ide_drive_state, heads),
 	ST(struct ide_drive_state, sectors), ST(struct ide_drive_state, sense_key), ST(struct ide_drive_state, asc),
 	ST(struct ide_drive_state, ascq), ST(struct ide_drive_state, locked), ST(struct ide_drive_state, tray_open),
-	ST(struct ide_drive_state, media_event), ST_ARRAY(struct ide_drive_state, pad_),
+	ST(struct ide_drive_state, media_event), ST(struct ide_drive_state, eject_event),
+	ST(struct ide_drive_state, attention), ST_ARRAY(struct ide_drive_state, pad_),
 };
 static ST_TYPE(ide_drive_type, struct ide_drive_state, 1, NULL);
 
@@ -640,6 +646,39 @@ struct ide_channel *ide_new(const struct ide_config *cfg)
 	state_set_add(cfg->states, cfg->name, &ide_channel_type, &ch->s, loaded, ch);
 	ide_reset(ch);
 	return ch;
+}
+
+void ide_set_disc(struct ide_channel *ch, unsigned unit, struct block *blk)
+{
+	struct ide_drive *d = &ch->drive[unit];
+
+	must(d->unit.cdrom);
+	d->unit.blk = blk;
+	d->sectors = blk ? block_size(blk) / 512 : 0;
+	d->s->media_event = d->s->attention = true;
+}
+
+void ide_set_tray(struct ide_channel *ch, unsigned unit, bool open)
+{
+	struct ide_drive_state *s = ch->drive[unit].s;
+
+	if (s->tray_open == open)
+		return;
+	s->tray_open = open;
+	s->locked = s->locked && !open;
+	s->media_event = s->attention = true;
+}
+
+void ide_press_eject(struct ide_channel *ch, unsigned unit)
+{
+	ch->drive[unit].s->eject_event = true;
+}
+
+struct ide_tray ide_tray(const struct ide_channel *ch, unsigned unit)
+{
+	const struct ide_drive_state *s = ch->drive[unit].s;
+
+	return (struct ide_tray){.open = s->tray_open, .locked = s->locked};
 }
 
 void ide_free(struct ide_channel *ch)

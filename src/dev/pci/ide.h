@@ -42,6 +42,7 @@ struct ide_config {
 	uint16_t cmd_base, ctl_base; /* 0x1f0 and 0x3f6 */
 	struct ide_unit unit[2];
 	struct wire irq;
+	struct wire tray; /* pulsed when the guest has moved a tray */
 	struct ide_dma dma;
 };
 
@@ -52,5 +53,13 @@ void ide_free(struct ide_channel *ch);
 void ide_reset(struct ide_channel *ch);
 /* The bus master was started: move data if the drive has a DMA command waiting. */
 void ide_dma_go(struct ide_channel *ch);
+
+/* A CD-ROM drive, by hand: put a disc in (NULL: take it out), move the tray whether locked or not, press the button of
+ * a locked one, which only tells the guest. The disc that was in may be closed after block_drain. */
+void ide_set_disc(struct ide_channel *ch, unsigned unit, struct block *blk);
+void ide_set_tray(struct ide_channel *ch, unsigned unit, bool open);
+void ide_press_eject(struct ide_channel *ch, unsigned unit);
+struct ide_tray { bool open, locked; };
+struct ide_tray ide_tray(const struct ide_channel *ch, unsigned unit);
 
 #endif

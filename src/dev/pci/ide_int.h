@@ -34,7 +34,9 @@ struct ide_drive_state {
 	uint8_t heads, sectors; /* current CHS translation */
 	uint8_t sense_key, asc, ascq;
 	bool locked, tray_open, media_event;
-	uint8_t pad_[3];
+	bool eject_event; /* the button was pressed while locked */
+	bool attention;   /* another disc: the next command but three is told */
+	uint8_t pad_[1];
 };
 
 enum ide_phase { IDE_IDLE, IDE_DATA_IN, IDE_DATA_OUT, IDE_PACKET, IDE_DMA_WAIT, IDE_BUSY };

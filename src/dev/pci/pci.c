@@ -41,6 +41,16 @@ static struct pci_dev *find_dev(struct pci_bus *bus, uint8_t busno, uint8_t devf
 	return NULL;
 }
 
+const struct pci_dev *pci_next(const struct pci_bus *bus, const struct pci_dev *dev)
+{
+	const struct pci_dev *best = NULL;
+
+	for (const struct pci_dev *d = bus->devs; d; d = d->next)
+		if ((!dev || d->devfn > dev->devfn) && (!best || d->devfn < best->devfn))
+			best = d;
+	return best;
+}
+
 static unsigned bar_offset(unsigned i)
 {
 	return i == ROM_BAR ? 0x30 : 0x10 + i * 4; /* PCI figure 6-1 */

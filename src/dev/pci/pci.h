@@ -64,6 +64,8 @@ void pci_bus_free(struct pci_bus *bus);
 void pci_add(struct pci_bus *bus, struct pci_dev *dev, uint8_t devfn);
 /* Reset all functions' command and BAR registers to power-on values and unmap. */
 void pci_bus_reset(struct pci_bus *bus);
+/* The function after dev in the order of their numbers, NULL: the first; NULL: there is none. */
+const struct pci_dev *pci_next(const struct pci_bus *bus, const struct pci_dev *dev);
 void pci_set_intx(struct pci_dev *dev, bool level);
 /* Memory of the function may be reached by its DMA only while the bus master bit is set. */
 bool pci_master_enabled(const struct pci_dev *dev);

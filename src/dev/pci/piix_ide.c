@@ -246,6 +246,7 @@ static void init_channel(struct piix_ide *ide, const struct piix_ide_config *cfg
 		.cmd_base = i ? 0x170 : 0x1f0, .ctl_base = i ? 0x376 : 0x3f6,
 		.unit = {cfg->unit[i][0], cfg->unit[i][1]},
 		.irq = {.set = channel_irq, .opaque = bm},
+		.tray = cfg->tray,
 		.dma = {.opaque = bm, .request = bm_request, .map = bm_map, .finish = bm_finish},
 	};
 
@@ -268,6 +269,11 @@ struct piix_ide *piix_ide_new(const struct piix_ide_config *cfg)
 		init_channel(ide, cfg, i);
 	piix_ide_reset(ide);
 	return ide;
+}
+
+struct ide_channel *piix_ide_channel(struct piix_ide *ide, unsigned n)
+{
+	return ide->bm[n].channel;
 }
 
 void piix_ide_free(struct piix_ide *ide)

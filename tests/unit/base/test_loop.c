@@ -118,6 +118,37 @@ static void thread_wakes(void **state)
 	loop_free(l);
 }
 
+static void stands_and_goes(void **state)
+{
+	/* While the clock stands nothing fires, whoever arms it, and afterwards everything is as far away as it was. */
+	struct loop *l = loop_new(NULL);
+	struct loop_timer before, meanwhile;
+	atomic_int n = 0;
+	uint64_t at;
+
+	assert_int_equal(loop_start(l, NULL), 0);
+	loop_lock(l);
+	loop_timer_init(&before, l, count_up, &n);
+	loop_timer_init(&meanwhile, l, count_up, &n);
+	loop_timer_set(&before, loop_now(l) + 60000000);
+	loop_unlock(l);
+	loop_stand(l);
+	at = loop_now(l);
+	loop_lock(l);
+	loop_timer_set(&meanwhile, at - 1);
+	loop_unlock(l);
+	usleep(150000);
+	assert_int_equal(atomic_load(&n), 0);
+	assert_int_equal(loop_now(l), at);
+	loop_go(l);
+	wait_for(&n, 1);
+	assert_true(before.armed || loop_now(l) >= before.when);
+	wait_for(&n, 2);
+	assert_true(loop_now(l) >= before.when);
+	loop_stop(l);
+	loop_free(l);
+}
+
 struct keeper {
 	unsigned alarms;
 	uint64_t when;
@@ -231,7 +262,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(keeper_fires),
 		cmocka_unit_test(timers_in_order), cmocka_unit_test(callback_rearms),
-		cmocka_unit_test(thread_wakes), cmocka_unit_test(descriptors),
+		cmocka_unit_test(thread_wakes), cmocka_unit_test(stands_and_goes), cmocka_unit_test(descriptors),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
