@@ -23,6 +23,7 @@ enum exit_status {
 /* Each takes what follows its name and returns the exit status. */
 int cmd_run(int argc, char **argv);
 int cmd_doctor(int argc, char **argv);
+int cmd_disk(int argc, char **argv);
 
 /* options.c: the options of `ring3 run`. */
 struct run_options {

@@ -14,6 +14,7 @@ static const char help[] =
 	"usage: ring3 COMMAND [options]\n"
 	"\n"
 	"  run      run a machine; `ring3 run --help` tells its options, with examples\n"
+	"  disk     make, convert, check and change disk images; see `ring3 disk --help`\n"
 	"  doctor   say which engines this host allows, and what speed to expect\n"
 	"  version  print the version\n"
 	"  help     print this\n"
@@ -38,19 +39,19 @@ static const struct command {
 	const char *name;
 	int (*run)(int argc, char **argv);
 } commands[] = {
-	{ "run", cmd_run }, { "doctor", cmd_doctor }, { "help", cmd_help }, { "--help", cmd_help },
+	{ "run", cmd_run }, { "disk", cmd_disk }, { "doctor", cmd_doctor }, { "help", cmd_help }, { "--help", cmd_help },
 	{ "-h", cmd_help }, { "version", cmd_version }, { "--version", cmd_version },
 };
 
 int main(int argc, char **argv)
 {
 	if (argc < 2) {
-		fputs("ring3: a command is missing: run, doctor, version or help\n", stderr);
+		fputs("ring3: a command is missing: run, disk, doctor, version or help\n", stderr);
 		return EXIT_BAD_INPUT;
 	}
 	for (unsigned i = 0; i < ARRAY_LEN(commands); i++)
 		if (!strcmp(argv[1], commands[i].name))
 			return commands[i].run(argc - 2, argv + 2);
-	fprintf(stderr, "ring3: unknown command '%s': run, doctor, version and help are known\n", argv[1]);
+	fprintf(stderr, "ring3: unknown command '%s': run, disk, doctor, version and help are known\n", argv[1]);
 	return EXIT_BAD_INPUT;
 }
