@@ -150,6 +150,7 @@ struct block_sparse {
 	struct block_file *file;
 	uint32_t block_size;
 	uint64_t size; /* what this part of the disk holds */
+	uint64_t end;  /* of the file: a block beyond it is no place to write to */
 	pthread_rwlock_t lock; /* shared: transfers to and from blocks; exclusive: blocks come */
 	/* Where block n lies, or one of the two above. Lock held. */
 	int (*find)(struct block_sparse *s, uint64_t n, uint64_t *at);

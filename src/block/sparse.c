@@ -18,6 +18,9 @@ void block_sparse_init(struct block_sparse *s, struct block_file *file, uint32_t
 	s->file = file;
 	s->block_size = block_size;
 	s->size = size;
+	s->end = 0;
+	if (file && block_file_size(file, &s->end))
+		s->end = 0;
 	must(pthread_rwlock_init(&s->lock, NULL) == 0);
 }
 
@@ -82,8 +85,14 @@ static int new_block(struct block_sparse *s, struct block_image *img, uint64_t b
 		rc = block_file_write(s->file, at, buf, s->block_size);
 	if (!rc)
 		rc = s->publish(s, n, at);
+	s->end = MAX(s->end, at + 1);
 	free(buf);
 	return rc;
+}
+
+static int write_placed(struct block_sparse *s, uint64_t at, uint64_t in, struct iovec *iov, unsigned niov)
+{
+	return at >= s->end ? -EIO : block_file_writev(s->file, at + in, iov, niov);
 }
 
 static int write_part(struct block_sparse *s, struct block_image *img, uint64_t base, uint64_t offset,
@@ -95,14 +104,14 @@ static int write_part(struct block_sparse *s, struct block_image *img, uint64_t 
 	pthread_rwlock_rdlock(&s->lock);
 	rc = s->find(s, offset / s->block_size, &at);
 	if (!rc && at > BLOCK_SPARSE_ZERO)
-		rc = block_file_writev(s->file, at + offset % s->block_size, iov, niov);
+		rc = write_placed(s, at, offset % s->block_size, iov, niov);
 	pthread_rwlock_unlock(&s->lock);
 	if (rc || at > BLOCK_SPARSE_ZERO)
 		return rc;
 	pthread_rwlock_wrlock(&s->lock);
 	rc = s->find(s, offset / s->block_size, &at); /* another thread may have made it */
 	if (!rc && at > BLOCK_SPARSE_ZERO)
-		rc = block_file_writev(s->file, at + offset % s->block_size, iov, niov);
+		rc = write_placed(s, at, offset % s->block_size, iov, niov);
 	else if (!rc)
 		rc = new_block(s, img, base, offset, at == BLOCK_SPARSE_ZERO, iov, niov);
 	pthread_rwlock_unlock(&s->lock);

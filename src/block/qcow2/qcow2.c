@@ -448,8 +448,14 @@ static const struct block_ops qcow2_ops = {.name = "qcow2", .parallel = true, .r
 
 static int read_all(struct qcow2 *q, const struct block_opening *o, struct err *err)
 {
-	uint8_t *h = try_alloc(MIB(2), MIB(2));
-	int rc = h ? block_file_read_padded(q->img.file, 0, h, MIB(2)) : -ENOMEM;
+	uint8_t first[H_V2_LENGTH], *h = NULL;
+	int rc = block_file_read_padded(q->img.file, 0, first, sizeof(first));
+	size_t len = 1u << MAX(MIN(get_be32(first + H_CLUSTER_BITS), 21u), 9u); /* check_geometry judges it */
+
+	if (!rc)
+		h = try_alloc(len, MIB(2));
+	if (!rc)
+		rc = h ? block_file_read_padded(q->img.file, 0, h, len) : -ENOMEM;
 
 	if (rc)
 		err_set(err, rc, "disk image '%s' cannot be read: %s", o->path, strerror(-rc));

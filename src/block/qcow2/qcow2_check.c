@@ -18,6 +18,7 @@ struct count {
 	struct qcow2 *q;
 	struct block_check *c;
 	uint32_t *refs;
+	uint8_t *seen; /* L2 tables that this L1 table has referred to: a bit for each cluster of the file */
 	uint64_t clusters; /* of the file */
 	unsigned said;
 	bool repair;
@@ -88,17 +89,33 @@ static void count_entry(struct count *k, uint64_t e, bool active)
 	}
 }
 
+/* The second time an L1 table refers to it? Then it is not gone into again: tables could point to it without end. */
+static bool seen_before(struct count *k, uint64_t at)
+{
+	uint64_t c = at >> k->q->cluster_bits;
+	bool before = k->seen[c / 8] >> (c % 8) & 1;
+
+	k->seen[c / 8] |= (uint8_t)(1u << (c % 8));
+	if (before) {
+		say(k, "the L2 table at 0x%llx is in use twice", (unsigned long long)at);
+		k->c->corruptions++;
+	}
+	return before;
+}
+
 static int count_l1(struct count *k, const uint64_t *l1, uint64_t l1_offset, uint32_t n, bool active)
 {
 	struct qcow2 *q = k->q;
 	uint8_t *l2 = xalloc(q->cluster_size);
 
+	memset(k->seen, 0, k->clusters / 8 + 1);
 	if (n)
 		refer(k, l1_offset, n * 8ull, "an L1 table");
 	for (uint32_t i = 0; i < n; i++) {
 		uint64_t at = l1[i] & QCOW2_OFFSET;
 
-		if (!at || !aligned(k, at, "an L2 table") || !refer(k, at, q->cluster_size, "an L2 table"))
+		if (!at || !aligned(k, at, "an L2 table") || !refer(k, at, q->cluster_size, "an L2 table") ||
+		    seen_before(k, at))
 			continue;
 		if (block_file_read(q->img.file, at, l2, q->cluster_size)) {
 			say(k, "the L2 table at 0x%llx cannot be read", (unsigned long long)at);
@@ -287,7 +304,10 @@ int qcow2_check(struct block_image *img, bool repair, struct block_check *c, str
 	k.clusters = (size + q->cluster_size - 1) >> q->cluster_bits;
 	c->clusters = (img->size + q->cluster_size - 1) >> q->cluster_bits;
 	k.refs = rc ? NULL : try_alloc((k.clusters + 1) * sizeof(k.refs[0]), CHECK_MAX);
-	if (!rc && !k.refs)
+	k.seen = k.refs ? try_alloc(k.clusters / 8 + 1, CHECK_MAX) : NULL;
+	if (!rc && !k.seen)
+		free(k.refs);
+	if (!rc && !k.seen)
 		return err_set(err, -ENOMEM,
 		               "disk image '%s' has %llu clusters: checking them takes more than %llu MiB of memory",
 		               img->path, (unsigned long long)k.clusters, (unsigned long long)(CHECK_MAX >> 20));
@@ -300,5 +320,6 @@ int qcow2_check(struct block_image *img, bool repair, struct block_check *c, str
 	if (!rc && repair)
 		rc = mark_mended(q, c);
 	free(k.refs);
+	free(k.seen);
 	return rc ? err_set(err, rc, "disk image '%s' cannot be checked: %s", img->path, strerror(-rc)) : 0;
 }

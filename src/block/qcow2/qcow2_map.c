@@ -97,9 +97,13 @@ static int find_locked(struct qcow2 *q, uint64_t offset, bool writing, struct qc
 	if (rc)
 		return rc;
 	rc = q->incompatible & QCOW2_EXTENDED_L2 ? subcluster_run(q, l2, index, in, run) : plain_run(q, l2, index, in, run);
-	if (!rc && writing && run->kind == QCOW2_NORMAL && run->copied && qcow2_is_metadata(q, run->host, run->len))
+	if (rc || !writing || run->kind != QCOW2_NORMAL || !run->copied)
+		return rc;
+	if (run->host > q->fresh || run->len > q->fresh - run->host)
+		return qcow2_corrupt(q, "a data cluster lies beyond the end of the file", run->host);
+	if (qcow2_is_metadata(q, run->host, run->len))
 		return qcow2_corrupt(q, "a data cluster lies over a table", run->host);
-	return rc;
+	return 0;
 }
 
 int qcow2_find(struct qcow2 *q, uint64_t offset, uint64_t len, bool writing, struct qcow2_run *run)
