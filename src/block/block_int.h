@@ -22,6 +22,7 @@ struct block_file {
 	char *path;
 	bool readonly;
 	bool is_device;
+	bool no_sync;
 	dev_t dev;
 	ino_t ino;
 	const struct block_fault *fault;

@@ -211,7 +211,7 @@ int block_file_sync(struct block_file *f)
 {
 	int rc = fault(f, BLOCK_FAULT_SYNC, 0, 0);
 
-	if (rc)
+	if (rc || f->no_sync)
 		return rc;
 	return fdatasync(f->fd) ? -errno : 0;
 }

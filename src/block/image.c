@@ -136,6 +136,7 @@ static struct block_image *open_level(struct block_opening *o, struct err *err)
 	o->file = block_file_open(o->path, o->opts->readonly, o->opts->fault, err);
 	if (!o->file)
 		return NULL;
+	o->file->no_sync = o->opts->no_sync;
 	format = choose_format(o, err);
 	if (!format) {
 		block_file_close(o->file);

@@ -27,6 +27,7 @@ struct block_image_opts {
 	bool readonly;
 	bool no_backing;    /* what is below is not wanted: zeros show */
 	bool repair;        /* to be checked: opened for writing though it is marked as damaged */
+	bool no_sync;       /* for a copy that can be made again: nothing waits for the host's disk */
 	const struct block_fault *fault;
 };
 struct block_image *block_image_open(const char *path, const struct block_image_opts *opts, struct err *err);

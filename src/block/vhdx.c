@@ -31,13 +31,15 @@ static bool vhdx_probe(const uint8_t head[BLOCK_PROBE_LEN])
 /* CRC-32C, reflected, as 2.2 wants it. */
 static uint32_t crc32c(const uint8_t *b, size_t len)
 {
-	uint32_t crc = ~0u;
+	uint32_t table[256], crc = ~0u;
 
-	for (size_t i = 0; i < len; i++) {
-		crc ^= b[i];
+	for (uint32_t i = 0; i < 256; i++) {
+		table[i] = i;
 		for (unsigned k = 0; k < 8; k++)
-			crc = crc >> 1 ^ (crc & 1 ? 0x82f63b78u : 0);
+			table[i] = table[i] >> 1 ^ (table[i] & 1 ? 0x82f63b78u : 0);
 	}
+	for (size_t i = 0; i < len; i++)
+		crc = crc >> 8 ^ table[(crc ^ b[i]) & 255];
 	return ~crc;
 }
 

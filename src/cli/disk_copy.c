@@ -119,7 +119,7 @@ static int copy_all(struct copy *c)
 static int convert_into(struct block_image *from, const char *path, const struct disk_make *m, bool compress,
                         struct err *err)
 {
-	struct block_image_opts opts = {.format = m->c.format};
+	struct block_image_opts opts = {.format = m->c.format, .no_sync = true};
 	struct copy c = {.from = from, .to = block_image_open(path, &opts, err)};
 	struct block_info info;
 	int rc;

@@ -20,6 +20,7 @@
 static uint8_t *good;
 static uint64_t good_len;
 static uint32_t *sector, nsectors; /* those with something in them */
+static uint8_t *scratch;           /* as good, but for the sectors that an input changes */
 
 static void write_some(struct block_image *img)
 {
@@ -112,6 +113,8 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	good_len = (uint64_t)st.st_size;
 	good = xalloc(good_len + 512);
 	must(fread(good, 1, good_len, f) == good_len);
+	scratch = xalloc(good_len + 512);
+	memcpy(scratch, good, good_len);
 	fclose(f);
 	unlink(path);
 	sector = xalloc((good_len / 512 + 1) * sizeof(sector[0]));
@@ -123,13 +126,15 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 
 static uint32_t crc32c(const uint8_t *b, size_t len)
 {
-	uint32_t crc = ~0u;
+	uint32_t table[256], crc = ~0u;
 
-	for (size_t i = 0; i < len; i++) {
-		crc ^= b[i];
+	for (uint32_t i = 0; i < 256; i++) {
+		table[i] = i;
 		for (unsigned k = 0; k < 8; k++)
-			crc = crc >> 1 ^ (crc & 1 ? 0x82f63b78u : 0);
+			table[i] = table[i] >> 1 ^ (table[i] & 1 ? 0x82f63b78u : 0);
 	}
+	for (size_t i = 0; i < len; i++)
+		crc = crc >> 8 ^ table[(crc ^ b[i]) & 255];
 	return ~crc;
 }
 
@@ -238,19 +243,22 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct input in = {data, size};
 	unsigned how = (unsigned)take(&in, 1), changes = (unsigned)take(&in, 1) % 24;
-	uint8_t *b = xalloc(good_len + 512);
 	struct fuzz_file file;
 	struct stat st;
 
-	memcpy(b, good, good_len);
 	while (changes-- && in.left)
-		change(&in, b);
+		change(&in, scratch);
 	if (how & 0x10)
-		mend_sums(b);
-	fuzz_file_make(&file, b, good_len, good_len);
+		mend_sums(scratch);
+	fuzz_file_make(&file, NULL, 0, good_len);
+	for (uint32_t i = 0; i < nsectors; i++) { /* the rest is holes, in the good one too; and back to good */
+		uint64_t at = sector[i] * 512ull, len = MIN(520, good_len - at);
+
+		must(pwrite(file.fd, scratch + at, len, (off_t)at) == (ssize_t)len);
+		memcpy(scratch + at, good + at, len);
+	}
 	live(&in, file.path, how);
 	must(!fstat(file.fd, &st) && (uint64_t)st.st_blocks * 512 <= good_len + GROWTH);
 	fuzz_file_close(&file);
-	free(b);
 	return 0;
 }

@@ -262,3 +262,44 @@ def image_resize(test):
         judge(test, image, "qcow2", test.folder / "model")
         for path in test.folder.glob("*"):
             path.unlink()
+
+
+@case("image-command-line", QUICK, 2)
+def image_command_line(test):
+    """Issue 16: `ring3 disk` says in one line what is wrong, and ends with the status of docs/disks.md."""
+    needed(test)
+    disk, raw = test.folder / "d.qcow2", test.folder / "d.img"
+    for words, status, says in (
+            ((), 2, "a command is missing"), (("creat",), 2, "unknown command"),
+            (("create", disk), 2, "a size is missing"),
+            (("create", disk, "10"), 2, "multiple of 512"), (("create", disk, "1X"), 2, "unit"),
+            (("create", disk, "10M", "x"), 2, "too many"),
+            (("create", "--cluster", "3K", disk, "10M"), 2, "power of two"),
+            (("create", "--format", "vhdx", disk, "10M"), 2, "not made"),
+            (("create", "--backing", "nothing", disk), 2, "does not exist"),
+            (("create", "--version", "2", "--compression", "zstd", disk, "1M"), 2, "version 2"),
+            (("info", disk), 2, "does not exist"), (("create", disk, "10M"), 0, ""), (("create", raw, "10M"), 0, ""),
+            (("create", disk, "10M"), 2, "exists"), (("convert", disk, raw), 2, "exists"),
+            (("compare", disk, raw), 0, "same"),
+            (("check", raw), 2, "no tables to check"), (("commit", disk), 2, "no backing file"),
+            (("snapshot", "apply", disk, "x"), 2, "no snapshot"), (("resize", raw, "1M"), 2, "--shrink"),
+            (("info", "--format", "vmdk", disk), 2, "no VMDK image"),
+            (("map", "--nonsense", disk), 2, "unknown option"),
+            (("check", disk), 0, "no errors")):
+        done = test.ring3("disk", *words)
+        said = done.stdout + done.stderr
+        test.must(done.returncode == status and says in said,
+                  f"{words}: ended with {done.returncode}, not {status}, and said: {said}")
+        test.must(status == 0 or said.count("\n") == 1, f"{words}: more than one line: {said}")
+    run("qemu-io", "-f", "raw", raw, "-c", "write -P 1 5M 512")
+    said = ring3(test, "compare", disk, raw, allowed=(3,))
+    test.must("5242880" in said, f"the first difference is elsewhere: {said}")
+    with open(disk, "r+b") as file:                         # the L1 table has no refcount any more
+        file.seek(2 << 16)
+        file.write(bytes(8))
+    ring3(test, "check", disk, allowed=(3,))
+    test.must("mended" in ring3(test, "check", "--repair", disk), "it is not mended")
+    ring3(test, "check", disk)
+    run("qemu-img", "check", disk)
+    for words in (("info", disk), ("map", disk), ("check", disk), ("snapshot", "list", disk)):
+        json.loads(ring3(test, *words, "--json"))

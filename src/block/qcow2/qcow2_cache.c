@@ -53,7 +53,8 @@ static void unlink_table(struct qcow2_cache *c, struct qcow2_table *t)
 	while (*at != me)
 		at = &c->table[*at].next;
 	*at = t->next;
-	c->ndirty -= t->dirty;
+	if (t->dirty) /* readers evict too, clean ones: they must not write to ndirty */
+		c->ndirty--;
 	t->dirty = false;
 	t->offset = 0;
 }

@@ -308,7 +308,8 @@ static void several(void **state)
 	loop_lock(loop);
 	for (unsigned i = 0; i < 16; i++) {
 		iov[i] = (struct iovec){buf[i], 512};
-		req[i] = (struct block_req){.op = BLOCK_READ, .offset = 512 * (i + 1), .iov = &iov[i], .niov = 1, .done = read_done};
+		req[i] = (struct block_req){.op = BLOCK_READ, .offset = 512 * (i + 1), .iov = &iov[i], .niov = 1,
+			.done = read_done};
 		block_submit(blk, &req[i]);
 	}
 	loop_unlock(loop);
