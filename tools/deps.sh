@@ -5,11 +5,11 @@
 # Sets: build (the program), guest (fetching and packing guests), test (what the tests run besides), bench (QEMU).
 set -eu
 
-build="gcc libc6-dev pkg-config meson ninja-build libzydis-dev libslirp-dev libjansson-dev zlib1g-dev"
+build="gcc libc6-dev pkg-config meson ninja-build libzydis-dev libslirp-dev libjansson-dev zlib1g-dev libzstd-dev"
 build="$build acpica-tools seabios ipxe-qemu"
 guest="python3 apt dpkg tar ca-certificates debian-archive-keyring"
 test="clang libclang-rt-14-dev clang-tidy cppcheck libcmocka-dev nasm debootstrap fakeroot e2fsprogs grub-common"
-test="$test util-linux mount openssl wget ovmf"
+test="$test util-linux mount openssl wget ovmf qemu-utils"
 bench="qemu-system-x86 iperf3"
 
 usage() {

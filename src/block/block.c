@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* what: the queue between devices and a disk image: checks requests, runs them in order in a worker thread
+/* what: the queue between devices and a disk image: checks requests, runs them in worker threads
  *
- *   device --block_submit--> queue --worker: image ops--> done(), device lock held
+ *   device --block_submit--> queue --workers: block_image_*--> done(), device lock held
  *
- * Requests run in the order they came, so a flush covers every write completed before it. In a stepped loop there is no
- * worker: the queue is run by a task at the next loop_step().
+ * Workers take requests in the order they came, and several are under way at once: a guest with a deep queue has the
+ * host's disk do more than one thing. The first worker is made with the disk, another whenever one takes a request and
+ * leaves others waiting with nobody idle, up to WORKERS. So a disk that is used one request at a time has one thread,
+ * which is warm. A flush is a request like others: what was completed before it came is in the image by then.
+ * In a stepped loop there is no worker: the queue is run by a task at the next loop_step().
  *
- * Locks: the device lock before queue_lock; image_lock is never held together with either.
+ * Locks: the device lock before queue_lock; a format's own are never held together with either.
  */
 #include "block/block.h"
 
@@ -18,21 +21,23 @@
 
 #include "block/block_int.h"
 
+#define WORKERS 4
+
 struct block {
 	struct loop *loop;
 	struct block_image *img;
 	char *path;
 	bool readonly;
-	pthread_mutex_t image_lock; /* one operation on the image at a time */
 	pthread_mutex_t queue_lock;
 	pthread_cond_t wake, idle;
 	struct block_req *head, **tail;
-	bool running; /* a request that is no longer in the queue: until its done function has returned */
+	unsigned running; /* requests no longer in the queue: until their done functions have returned */
+	unsigned waiting; /* workers without a request */
+	unsigned nworkers;
 	bool stop;
-	bool has_thread;
-	struct block_stats stats; /* image_lock */
+	struct block_stats stats; /* queue_lock */
 	bool error_told; /* the host's errors are reported once, or a full disk would fill the log too */
-	pthread_t thread;
+	pthread_t worker[WORKERS];
 	struct loop_task task; /* stepped loops */
 };
 
@@ -49,22 +54,54 @@ static struct block_req *queue_pop(struct block *blk)
 	return req;
 }
 
+static bool is_transfer(const struct block_req *req)
+{
+	return req->op == BLOCK_READ || req->op == BLOCK_WRITE;
+}
+
 static int check_request(const struct block *blk, const struct block_req *req)
 {
-	uint64_t len = 0;
+	uint64_t len = is_transfer(req) ? 0 : req->len;
 
 	if (req->op == BLOCK_FLUSH)
 		return 0;
-	if (req->niov > BLOCK_MAX_IOV || req->offset % 512)
+	if (req->offset % 512 || (is_transfer(req) && req->niov > BLOCK_MAX_IOV))
 		return -EINVAL;
-	for (unsigned i = 0; i < req->niov; i++) {
+	for (unsigned i = 0; is_transfer(req) && i < req->niov; i++) {
 		if (req->iov[i].iov_len > blk->img->size - len)
 			return -EINVAL;
 		len += req->iov[i].iov_len;
 	}
-	if (len % 512 || req->offset > blk->img->size - len)
+	if (len % 512 || len > blk->img->size || req->offset > blk->img->size - len)
 		return -EINVAL;
-	return req->op == BLOCK_WRITE && blk->readonly ? -EROFS : 0;
+	return req->op != BLOCK_READ && blk->readonly ? -EROFS : 0;
+}
+
+static void tell_error(struct block *blk, const struct block_req *req, int rc)
+{
+	static const char *const verbs[] = {"reading", "writing", "flushing", "discarding", "writing zeros"};
+
+	if (!__atomic_exchange_n(&blk->error_told, true, __ATOMIC_RELAXED))
+		log_at(LOG_WARN, "disk image '%s': %s failed: %s; the guest sees an I/O error", blk->path, verbs[req->op],
+		       strerror(-rc));
+}
+
+static int run_on_image(struct block *blk, const struct block_req *req)
+{
+	struct iovec iov[BLOCK_MAX_IOV];
+
+	switch (req->op) {
+	case BLOCK_FLUSH:
+		return blk->readonly ? 0 : block_image_flush(blk->img);
+	case BLOCK_DISCARD:
+		return block_image_discard(blk->img, req->offset, req->len);
+	case BLOCK_WRITE_ZEROES:
+		return block_image_zero(blk->img, req->offset, req->len, req->unmap);
+	default:
+		/* the caller's iov stays as it is: image operations consume their own copy */
+		memcpy(iov, req->iov, req->niov * sizeof(iov[0]));
+		return (req->op == BLOCK_READ ? block_image_readv : block_image_writev)(blk->img, req->offset, iov, req->niov);
+	}
 }
 
 static uint64_t host_ns(void)
@@ -77,9 +114,10 @@ static uint64_t host_ns(void)
 
 static void count(struct block_stats *st, const struct block_req *req, int rc, uint64_t ns)
 {
-	uint64_t len = 0;
+	bool data = req->op == BLOCK_READ || req->op == BLOCK_WRITE;
+	uint64_t len = data || req->op == BLOCK_FLUSH ? 0 : req->len;
 
-	for (unsigned i = 0; i < req->niov && req->op != BLOCK_FLUSH; i++)
+	for (unsigned i = 0; data && i < req->niov; i++)
 		len += req->iov[i].iov_len;
 	st->ns[req->op] += ns;
 	st->ops[req->op] += !rc;
@@ -89,32 +127,39 @@ static void count(struct block_stats *st, const struct block_req *req, int rc, u
 		st->highest = MAX(st->highest, req->offset + len);
 }
 
-/* The caller's iov stays as it is: image operations consume their own copy. */
 static int run_request(struct block *blk, const struct block_req *req)
 {
-	const struct block_ops *ops = blk->img->ops;
-	struct iovec iov[BLOCK_MAX_IOV];
-	uint64_t since;
 	int rc = check_request(blk, req);
+	uint64_t since;
 
 	if (rc)
 		return rc;
-	pthread_mutex_lock(&blk->image_lock);
 	since = host_ns();
-	if (req->op == BLOCK_FLUSH) {
-		rc = blk->readonly ? 0 : ops->flush(blk->img);
-	} else {
-		memcpy(iov, req->iov, req->niov * sizeof(iov[0]));
-		rc = (req->op == BLOCK_READ ? ops->read : ops->write)(blk->img, req->offset, iov, req->niov);
-	}
+	rc = run_on_image(blk, req);
+	if (rc)
+		tell_error(blk, req, rc);
+	pthread_mutex_lock(&blk->queue_lock);
 	count(&blk->stats, req, rc, host_ns() - since);
-	if (rc && !blk->error_told) {
-		blk->error_told = true;
-		log_at(LOG_WARN, "disk image '%s': %s failed: %s; the guest sees an I/O error", blk->path,
-		       req->op == BLOCK_READ ? "reading" : "writing", strerror(-rc));
-	}
-	pthread_mutex_unlock(&blk->image_lock);
+	pthread_mutex_unlock(&blk->queue_lock);
 	return rc;
+}
+
+static int start_worker(struct block *blk);
+
+/* queue_lock held, and again when it returns. */
+static void work_on(struct block *blk, struct block_req *req)
+{
+	if (blk->head && !blk->waiting && !blk->stop && blk->nworkers < WORKERS)
+		start_worker(blk); /* without it the others take longer, that is all */
+	blk->running++;
+	pthread_mutex_unlock(&blk->queue_lock);
+	req->result = run_request(blk, req);
+	loop_lock(blk->loop);
+	req->done(req, req->result);
+	loop_unlock(blk->loop);
+	pthread_mutex_lock(&blk->queue_lock);
+	if (!--blk->running && !blk->head)
+		pthread_cond_broadcast(&blk->idle);
 }
 
 static void *worker(void *opaque)
@@ -127,22 +172,30 @@ static void *worker(void *opaque)
 
 		if (!req && blk->stop)
 			break;
-		if (!req) {
-			pthread_cond_wait(&blk->wake, &blk->queue_lock);
+		if (req) {
+			work_on(blk, req);
 			continue;
 		}
-		blk->running = true;
-		pthread_mutex_unlock(&blk->queue_lock);
-		req->result = run_request(blk, req);
-		loop_lock(blk->loop);
-		req->done(req, req->result);
-		loop_unlock(blk->loop);
-		pthread_mutex_lock(&blk->queue_lock);
-		blk->running = false;
-		pthread_cond_broadcast(&blk->idle);
+		blk->waiting++;
+		pthread_cond_wait(&blk->wake, &blk->queue_lock);
+		blk->waiting--;
 	}
 	pthread_mutex_unlock(&blk->queue_lock);
 	return NULL;
+}
+
+/* Signals are for the vCPUs and main: none may land in a worker. queue_lock held, or nobody else there yet. */
+static int start_worker(struct block *blk)
+{
+	sigset_t all, old;
+	int rc;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	rc = pthread_create(&blk->worker[blk->nworkers], NULL, worker, blk);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	blk->nworkers += !rc;
+	return rc;
 }
 
 static void run_stepped(void *opaque)
@@ -158,20 +211,23 @@ static void run_stepped(void *opaque)
 
 void block_submit(struct block *blk, struct block_req *req)
 {
+	bool threaded;
+
 	req->next = NULL;
 	pthread_mutex_lock(&blk->queue_lock);
 	*blk->tail = req;
 	blk->tail = &req->next;
-	if (blk->has_thread)
+	threaded = blk->nworkers;
+	if (threaded)
 		pthread_cond_signal(&blk->wake);
 	pthread_mutex_unlock(&blk->queue_lock);
-	if (!blk->has_thread)
+	if (!threaded)
 		loop_post(blk->loop, &blk->task);
 }
 
 void block_drain(struct block *blk)
 {
-	if (!blk->has_thread) {
+	if (!blk->nworkers) {
 		loop_lock(blk->loop);
 		run_stepped(blk);
 		loop_unlock(blk->loop);
@@ -193,9 +249,9 @@ int block_read_sync(struct block *blk, uint64_t offset, void *buf, size_t len)
 
 void block_get_stats(struct block *blk, struct block_stats *out)
 {
-	pthread_mutex_lock(&blk->image_lock);
+	pthread_mutex_lock(&blk->queue_lock);
 	*out = blk->stats;
-	pthread_mutex_unlock(&blk->image_lock);
+	pthread_mutex_unlock(&blk->queue_lock);
 }
 
 uint64_t block_size(const struct block *blk)
@@ -208,35 +264,17 @@ bool block_readonly(const struct block *blk)
 	return blk->readonly;
 }
 
-/* Signals are for the vCPUs and main: none may land in the worker. */
-static int start_worker(struct block *blk)
-{
-	sigset_t all, old;
-	int rc;
-
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	rc = pthread_create(&blk->thread, NULL, worker, blk);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	blk->has_thread = !rc;
-	return rc;
-}
-
 static struct block_image *open_image(const char *path, const struct block_opts *opts, struct err *err)
 {
-	bool exact = opts->format != NULL;
-	struct block_image *base, *top;
+	struct block_image_opts how = {.format = opts->format, .readonly = opts->readonly || opts->snapshot,
+	                               .fault = opts->fault};
+	struct block_image *base = block_image_open(path, &how, err), *top;
 
-	if (exact && strcmp(opts->format, "raw")) {
-		err_set(err, -EINVAL, "disk image '%s': unknown format '%s'; the format known is 'raw'", path, opts->format);
-		return NULL;
-	}
-	base = block_raw_open(path, opts->readonly || opts->snapshot, exact, err);
 	if (!base || !opts->snapshot)
 		return base;
 	top = block_overlay_open(base, err);
 	if (!top)
-		base->ops->close(base);
+		block_image_close(base);
 	return top;
 }
 
@@ -255,8 +293,8 @@ struct block *block_open(struct loop *loop, const char *path, const struct block
 	blk->readonly = opts->readonly;
 	blk->tail = &blk->head;
 	blk->task = (struct loop_task){.fn = run_stepped, .opaque = blk};
-	must(pthread_mutex_init(&blk->image_lock, NULL) == 0 && pthread_mutex_init(&blk->queue_lock, NULL) == 0 &&
-	     pthread_cond_init(&blk->wake, NULL) == 0 && pthread_cond_init(&blk->idle, NULL) == 0);
+	must(pthread_mutex_init(&blk->queue_lock, NULL) == 0 && pthread_cond_init(&blk->wake, NULL) == 0 &&
+	     pthread_cond_init(&blk->idle, NULL) == 0);
 	if (!loop_is_stepped(loop))
 		rc = start_worker(blk);
 	if (rc) {
@@ -271,22 +309,23 @@ void block_close(struct block *blk)
 {
 	if (!blk)
 		return;
-	if (blk->has_thread) {
+	if (blk->nworkers) {
+		block_drain(blk);
 		pthread_mutex_lock(&blk->queue_lock);
 		blk->stop = true;
-		pthread_cond_signal(&blk->wake);
+		pthread_cond_broadcast(&blk->wake);
 		pthread_mutex_unlock(&blk->queue_lock);
-		pthread_join(blk->thread, NULL);
+		for (unsigned i = 0; i < blk->nworkers; i++)
+			pthread_join(blk->worker[i], NULL);
 	} else if (blk->task.queued) {
 		loop_step(blk->loop, 0);
 	}
-	if (!blk->readonly && blk->img->ops->flush(blk->img))
+	if (!blk->readonly && block_image_flush(blk->img))
 		log_at(LOG_WARN, "disk image '%s' could not be flushed at close", blk->path);
-	blk->img->ops->close(blk->img);
+	block_image_close(blk->img);
 	pthread_cond_destroy(&blk->idle);
 	pthread_cond_destroy(&blk->wake);
 	pthread_mutex_destroy(&blk->queue_lock);
-	pthread_mutex_destroy(&blk->image_lock);
 	free(blk->path);
 	free(blk);
 }

@@ -5,7 +5,7 @@
  * because then a write never has to copy the rest of a cluster up first. The bitmap costs 1/4096 of the disk in address
  * space and, zeroed lazily by the kernel, memory only where written.
  *
- * I1  A sector's bit is set only after its data is in the temporary file.
+ * I1  A sector's bit is set only after its data is in the temporary file, and never cleared.
  */
 #include <fcntl.h>
 #include <stdio.h>
@@ -21,24 +21,24 @@
 struct overlay {
 	struct block_image img;
 	struct block_image *base;
-	int fd;
+	struct block_file temp;
 	uint8_t *written; /* a bit for each sector */
 	size_t map_size;
 };
 
 static bool sector_written(const struct overlay *o, uint64_t sector)
 {
-	return o->written[sector >> 3] >> (sector & 7) & 1;
+	return __atomic_load_n(&o->written[sector >> 3], __ATOMIC_ACQUIRE) >> (sector & 7) & 1;
 }
 
 /* How many of the count sectors from sector on lie in the same file as the first. */
-static uint64_t run_length(const struct overlay *o, uint64_t sector, uint64_t count)
+static uint64_t run_length(const struct overlay *o, uint64_t sector, uint64_t count, bool first)
 {
-	bool first = sector_written(o, sector);
 	uint64_t n = 1;
 
 	while (n < count) {
-		if (!((sector + n) & 7) && count - n >= 8 && o->written[(sector + n) >> 3] == (first ? 0xff : 0))
+		if (!((sector + n) & 7) && count - n >= 8 &&
+		    __atomic_load_n(&o->written[(sector + n) >> 3], __ATOMIC_ACQUIRE) == (first ? 0xff : 0))
 			n += 8;
 		else if (sector_written(o, sector + n) == first)
 			n++;
@@ -48,51 +48,22 @@ static uint64_t run_length(const struct overlay *o, uint64_t sector, uint64_t co
 	return n;
 }
 
-/* The first len bytes of iov into out, and iov moved past them. Returns the number of entries. */
-static unsigned iov_take(struct iovec **iov, unsigned *niov, size_t len, struct iovec *out)
-{
-	unsigned n = 0;
-
-	while (len && *niov) {
-		size_t part = MIN(len, (*iov)->iov_len);
-
-		out[n].iov_base = (*iov)->iov_base;
-		out[n++].iov_len = part;
-		(*iov)->iov_base = (char *)(*iov)->iov_base + part;
-		(*iov)->iov_len -= part;
-		len -= part;
-		if (!(*iov)->iov_len) {
-			(*iov)++;
-			(*niov)--;
-		}
-	}
-	return n;
-}
-
-static uint64_t iov_sectors(const struct iovec *iov, unsigned niov)
-{
-	uint64_t len = 0;
-
-	for (unsigned i = 0; i < niov; i++)
-		len += iov[i].iov_len;
-	return len / SECTOR;
-}
-
 static int overlay_read(struct block_image *img, uint64_t offset, struct iovec *iov, unsigned niov)
 {
 	struct overlay *o = (struct overlay *)img;
-	uint64_t sector = offset / SECTOR, left = iov_sectors(iov, niov);
+	uint64_t sector = offset / SECTOR, left = block_iov_len(iov, niov) / SECTOR;
 	struct iovec part[BLOCK_MAX_IOV];
 	int rc = 0;
 
 	while (left && !rc) {
-		uint64_t run = run_length(o, sector, left);
-		unsigned n = iov_take(&iov, &niov, run * SECTOR, part);
+		bool mine = sector_written(o, sector); /* once: another thread may write it now */
+		uint64_t run = run_length(o, sector, left, mine);
+		unsigned n = block_iov_take(&iov, &niov, run * SECTOR, part);
 
-		if (sector_written(o, sector))
-			rc = block_pread_full(o->fd, sector * SECTOR, part, n);
+		if (mine)
+			rc = block_file_readv(&o->temp, sector * SECTOR, part, n);
 		else
-			rc = o->base->ops->read(o->base, sector * SECTOR, part, n);
+			rc = block_image_readv(o->base, sector * SECTOR, part, n);
 		sector += run;
 		left -= run;
 	}
@@ -102,11 +73,11 @@ static int overlay_read(struct block_image *img, uint64_t offset, struct iovec *
 static int overlay_write(struct block_image *img, uint64_t offset, struct iovec *iov, unsigned niov)
 {
 	struct overlay *o = (struct overlay *)img;
-	uint64_t sector = offset / SECTOR, count = iov_sectors(iov, niov);
-	int rc = block_pwrite_full(o->fd, offset, iov, niov);
+	uint64_t sector = offset / SECTOR, count = block_iov_len(iov, niov) / SECTOR;
+	int rc = block_file_writev(&o->temp, offset, iov, niov);
 
 	for (uint64_t i = 0; !rc && i < count; i++)
-		o->written[(sector + i) >> 3] |= (uint8_t)(1u << ((sector + i) & 7));
+		__atomic_fetch_or(&o->written[(sector + i) >> 3], (uint8_t)(1u << ((sector + i) & 7)), __ATOMIC_RELEASE);
 	return rc;
 }
 
@@ -120,16 +91,15 @@ static void overlay_close(struct block_image *img)
 {
 	struct overlay *o = (struct overlay *)img;
 
-	if (o->base)
-		o->base->ops->close(o->base);
+	block_image_close(o->base);
 	if (o->written)
 		munmap(o->written, o->map_size);
-	if (o->fd >= 0)
-		close(o->fd);
+	if (o->temp.fd >= 0)
+		close(o->temp.fd);
 	free(o);
 }
 
-static const struct block_ops overlay_ops = {
+static const struct block_ops overlay_ops = {.name = "snapshot", .parallel = true,
 	.read = overlay_read, .write = overlay_write, .flush = overlay_flush, .close = overlay_close};
 
 /* /var/tmp rather than /tmp, which is memory on many hosts. */
@@ -158,12 +128,13 @@ struct block_image *block_overlay_open(struct block_image *base, struct err *err
 	struct overlay *o = xalloc(sizeof(*o));
 	void *map;
 
-	o->img.ops = &overlay_ops;
+	block_image_init(&o->img, &overlay_ops,
+	                 &(struct block_opening){.path = base->path, .opts = &(struct block_image_opts){0}});
 	o->img.size = base->size;
-	o->fd = open_unlinked(err);
-	if (o->fd < 0)
+	o->temp.fd = open_unlinked(err);
+	if (o->temp.fd < 0)
 		goto fail;
-	if (ftruncate(o->fd, (off_t)base->size)) {
+	if (ftruncate(o->temp.fd, (off_t)base->size)) {
 		err_set(err, -errno, "the snapshot's temporary file cannot have %llu bytes: %s", (unsigned long long)base->size,
 		        strerror(errno));
 		goto fail;
@@ -178,6 +149,6 @@ struct block_image *block_overlay_open(struct block_image *base, struct err *err
 	o->base = base;
 	return &o->img;
 fail:
-	overlay_close(&o->img);
+	block_image_close(&o->img);
 	return NULL;
 }

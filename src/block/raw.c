@@ -1,120 +1,105 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* what: raw images: regular files and block devices whose bytes are the disk's
+/* what: raw images: the file's bytes are the disk's bytes
  *
- * Opening is where a person's mistakes show, so everything that would surprise a guest later is refused here with a
- * reason. The image is locked with an open-file-description lock: it belongs to this opening (a second opening in the
- * same process conflicts too) and goes away with it, however the process ends.
+ * An image that is raw only because nothing was recognized must stay unrecognizable: a guest that writes a qcow2 header
+ * to its first sector would else choose what the next opening reads, any file of the host as its backing file. Such
+ * a write fails. The sector is judged in a copy, which is then what is written: guest memory may change meanwhile.
  */
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-#include <linux/fs.h>
 
 #include "block/block_int.h"
 
 struct raw {
 	struct block_image img;
-	int fd;
+	bool guessed;
+	bool told;
 };
-
-/* Drop n bytes from the front of iov. */
-static void iov_advance(struct iovec **iov, unsigned *niov, size_t n)
-{
-	while (*niov && n >= (*iov)->iov_len) {
-		n -= (*iov)->iov_len;
-		(*iov)++;
-		(*niov)--;
-	}
-	if (!*niov)
-		return;
-	(*iov)->iov_base = (char *)(*iov)->iov_base + n;
-	(*iov)->iov_len -= n;
-}
-
-int block_pread_full(int fd, uint64_t offset, struct iovec *iov, unsigned niov)
-{
-	for (iov_advance(&iov, &niov, 0); niov;) {
-		ssize_t n = preadv(fd, iov, (int)niov, (off_t)offset);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return n < 0 ? -errno : -EIO; /* the image was cut under us */
-		offset += (uint64_t)n;
-		iov_advance(&iov, &niov, (size_t)n);
-	}
-	return 0;
-}
-
-int block_pwrite_full(int fd, uint64_t offset, struct iovec *iov, unsigned niov)
-{
-	for (iov_advance(&iov, &niov, 0); niov;) {
-		ssize_t n = pwritev(fd, iov, (int)niov, (off_t)offset);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return n < 0 ? -errno : -EIO;
-		offset += (uint64_t)n;
-		iov_advance(&iov, &niov, (size_t)n);
-	}
-	return 0;
-}
 
 static int raw_read(struct block_image *img, uint64_t offset, struct iovec *iov, unsigned niov)
 {
-	return block_pread_full(((struct raw *)img)->fd, offset, iov, niov);
+	return block_file_readv(img->file, offset, iov, niov);
+}
+
+static int write_first_sector(struct raw *raw, const struct iovec *iov, unsigned niov)
+{
+	uint8_t head[BLOCK_PROBE_LEN];
+	const struct block_format *format;
+
+	block_iov_gather(iov, niov, head, sizeof(head));
+	format = block_format_probe(head);
+	if (!format)
+		return block_file_write(raw->img.file, 0, head, sizeof(head));
+	if (!raw->told)
+		log_at(LOG_ERROR,
+		       "disk image '%s' is taken to be raw, and the guest writes a %s header into it: refused, for the next "
+		       "start would believe it; say format=raw if the guest may", raw->img.path, format->name);
+	raw->told = true;
+	return -EIO;
 }
 
 static int raw_write(struct block_image *img, uint64_t offset, struct iovec *iov, unsigned niov)
 {
-	return block_pwrite_full(((struct raw *)img)->fd, offset, iov, niov);
+	struct raw *raw = (struct raw *)img;
+	struct iovec first[BLOCK_MAX_IOV];
+
+	if (raw->guessed && !offset && niov) {
+		unsigned n = block_iov_take(&iov, &niov, BLOCK_PROBE_LEN, first);
+		int rc = n ? write_first_sector(raw, first, n) : 0;
+
+		if (rc)
+			return rc;
+		offset = BLOCK_PROBE_LEN;
+	}
+	return block_file_writev(img->file, offset, iov, niov);
 }
 
 static int raw_flush(struct block_image *img)
 {
-	return fdatasync(((struct raw *)img)->fd) ? -errno : 0;
+	return block_file_sync(img->file);
 }
 
 static void raw_close(struct block_image *img)
 {
-	close(((struct raw *)img)->fd);
+	block_file_close(img->file);
 	free(img);
 }
 
-static const struct block_ops raw_ops = {.read = raw_read, .write = raw_write, .flush = raw_flush, .close = raw_close};
-
-static int open_error(const char *path, bool readonly, int e, struct err *err)
+static int raw_discard(struct block_image *img, uint64_t offset, uint64_t len)
 {
-	if (e == ENOENT)
-		return err_set(err, -e, "disk image '%s' does not exist", path);
-	if ((e == EACCES || e == EROFS || e == EPERM) && !readonly)
-		return err_set(err, -e, "disk image '%s' cannot be opened for writing (%s); add ',readonly' or ',snapshot'",
-		               path,
-		               strerror(e));
-	return err_set(err, -e, "disk image '%s' cannot be opened: %s", path, strerror(e));
-}
-
-static int check_kind(const char *path, int fd, uint64_t *size, struct err *err)
-{
-	struct stat st;
-
-	if (fstat(fd, &st))
-		return err_set(err, -errno, "disk image '%s': %s", path, strerror(errno));
-	if (S_ISDIR(st.st_mode))
-		return err_set(err, -EISDIR, "disk image '%s' is a directory; a file or block device is needed", path);
-	if (S_ISREG(st.st_mode))
-		*size = (uint64_t)st.st_size;
-	else if (!S_ISBLK(st.st_mode))
-		return err_set(err, -EINVAL, "disk image '%s' is neither a regular file nor a block device", path);
-	else if (ioctl(fd, BLKGETSIZE64, size))
-		return err_set(err, -errno, "disk image '%s': its size cannot be read: %s", path, strerror(errno));
+	block_file_punch(img->file, offset, len); /* a hint: what the host cannot do is not done */
 	return 0;
 }
+
+static int raw_zero(struct block_image *img, uint64_t offset, uint64_t len, bool unmap)
+{
+	return block_file_zero(img->file, offset, len, unmap);
+}
+
+static int raw_map(struct block_image *img, uint64_t offset, struct block_extent *x)
+{
+	bool hole;
+	int rc = block_file_extent(img->file, offset, x->len, &x->len, &hole);
+
+	x->zero = hole;
+	x->offset = offset;
+	x->has_offset = !hole;
+	return rc;
+}
+
+static int raw_resize(struct block_image *img, uint64_t size, struct err *err)
+{
+	int rc = img->file->is_device ? -EINVAL : block_file_truncate(img->file, size);
+
+	if (rc)
+		return err_set(err, rc, "disk image '%s' cannot get another size: %s", img->path, strerror(-rc));
+	img->size = size;
+	return 0;
+}
+
+static const struct block_ops raw_ops = {.name = "raw", .parallel = true, .read = raw_read, .write = raw_write,
+	.flush = raw_flush, .close = raw_close, .discard = raw_discard, .zero = raw_zero, .map = raw_map,
+	.resize = raw_resize};
 
 static int check_size(const char *path, uint64_t size, struct err *err)
 {
@@ -127,60 +112,37 @@ static int check_size(const char *path, uint64_t size, struct err *err)
 	return 0;
 }
 
-/* A guest would see a disk full of nonsense, and writing would destroy the image. */
-static int check_signature(const char *path, int fd, struct err *err)
+static struct block_image *raw_open(const struct block_opening *o, struct err *err)
 {
-	static const struct {
-		const char *name, *magic;
-		uint8_t len;
-	} formats[] = {{"qcow2", "QFI\xfb", 4}, {"VMDK", "KDMV", 4}, {"VHDX", "vhdxfile", 8}, {"QED", "QED\0", 4}};
-	char head[8] = {0};
-
-	if (pread(fd, head, sizeof(head), 0) != (ssize_t)sizeof(head))
-		return 0; /* reading reports it, if it matters */
-	for (unsigned i = 0; i < ARRAY_LEN(formats); i++)
-		if (!memcmp(head, formats[i].magic, formats[i].len))
-			return err_set(err, -EINVAL,
-			               "disk image '%s' is a %s image and only raw ones are supported; convert it, or say "
-			               "',format=raw' if the guest is to see these very bytes",
-			               path, formats[i].name);
-	return 0;
-}
-
-static int lock_image(const char *path, int fd, bool readonly, struct err *err)
-{
-	struct flock fl = {.l_type = readonly ? F_RDLCK : F_WRLCK, .l_whence = SEEK_SET};
-
-	if (!fcntl(fd, F_OFD_SETLK, &fl))
-		return 0;
-	if (errno == EAGAIN || errno == EACCES)
-		return err_set(err, -EBUSY, "disk image '%s' is in use by another process%s", path,
-		               readonly ? " that writes to it" : "; two writers would destroy it");
-	log_at(LOG_INFO, "disk image '%s' cannot be locked: %s", path, strerror(errno));
-	return 0; /* file systems without locks exist */
-}
-
-struct block_image *block_raw_open(const char *path, bool readonly, bool exact_format, struct err *err)
-{
-	/* O_NONBLOCK: opening a FIFO must not wait for its other end; it means nothing for files and disks. */
-	int fd = open(path, (readonly ? O_RDONLY : O_RDWR) | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	uint64_t size = 0;
 	struct raw *raw;
+	int rc = block_file_size(o->file, &size);
 
-	if (fd < 0 && errno == EISDIR)
-		fd = open(path, O_RDONLY | O_CLOEXEC | O_DIRECTORY); /* check_kind says it better */
-	if (fd < 0) {
-		open_error(path, readonly, errno, err);
-		return NULL;
-	}
-	if (check_kind(path, fd, &size, err) || check_size(path, size, err) ||
-	    (!exact_format && check_signature(path, fd, err)) || lock_image(path, fd, readonly, err)) {
-		close(fd);
+	if (rc)
+		err_set(err, rc, "disk image '%s': its size cannot be read: %s", o->path, strerror(-rc));
+	if (rc || check_size(o->path, size, err)) {
+		block_file_close(o->file);
 		return NULL;
 	}
 	raw = xalloc(sizeof(*raw));
-	raw->img.ops = &raw_ops;
+	block_image_init(&raw->img, &raw_ops, o);
 	raw->img.size = size;
-	raw->fd = fd;
+	raw->guessed = o->guessed;
 	return &raw->img;
 }
+
+static int raw_create(const char *path, const struct block_create *c, struct err *err)
+{
+	struct block_file *f = block_file_create(path, err);
+	int rc;
+
+	if (!f)
+		return -EIO;
+	rc = block_file_truncate(f, c->size);
+	block_file_close(f);
+	if (rc)
+		err_set(err, rc, "'%s' cannot get %llu bytes: %s", path, (unsigned long long)c->size, strerror(-rc));
+	return rc;
+}
+
+const struct block_format block_raw = {.name = "raw", .open = raw_open, .create = raw_create};

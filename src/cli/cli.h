@@ -36,6 +36,7 @@ int cmd_powerdown(int argc, char **argv);
 int cmd_screenshot(int argc, char **argv);
 int cmd_type(int argc, char **argv);
 int cmd_key(int argc, char **argv);
+int cmd_disk(int argc, char **argv);
 
 /* options.c: the options of `ring3 run`. */
 struct run_options {

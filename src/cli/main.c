@@ -12,6 +12,7 @@ static const char help[] =
 	"usage: ring3 COMMAND [options]\n"
 	"\n"
 	"  run      run a machine; `ring3 run --help` tells its options, with examples\n"
+	"  disk     make, convert, check and change disk images; see `ring3 disk --help`\n"
 	"  switch   serve an Ethernet switch that machines join, until interrupted\n"
 	"  ctl      send a command to a running machine; ps lists those with a name\n"
 	"  stop, pause, resume, reset, powerdown, screenshot, type, key\n"
@@ -43,14 +44,14 @@ static const struct command {
 	{ "ctl", cmd_ctl }, { "ps", cmd_ps }, { "stop", cmd_stop }, { "pause", cmd_pause }, { "resume", cmd_resume },
 	{ "reset", cmd_reset }, { "powerdown", cmd_powerdown }, { "screenshot", cmd_screenshot }, { "type", cmd_type },
 	{ "key", cmd_key },
-	{ "run", cmd_run }, { "doctor", cmd_doctor }, { "switch", cmd_switch }, { "help", cmd_help },
+	{ "run", cmd_run }, { "disk", cmd_disk }, { "doctor", cmd_doctor }, { "switch", cmd_switch }, { "help", cmd_help },
 	{ "--help", cmd_help }, { "-h", cmd_help }, { "version", cmd_version }, { "--version", cmd_version },
 };
 
 int main(int argc, char **argv)
 {
 	if (argc < 2) {
-		fputs("ring3: a command is missing: run, switch, doctor, version or help\n", stderr);
+		fputs("ring3: a command is missing: see `ring3 help`\n", stderr);
 		return EXIT_BAD_INPUT;
 	}
 	for (unsigned i = 0; i < ARRAY_LEN(commands); i++)

@@ -71,6 +71,43 @@ def debian_virtio(test):
     boot_and_shut_down(test, "virtio", "virtio")
 
 
+def boot_converted(test, kind, interface):
+    """The disk in another format, as the backing file of an overlay, which takes what the guest writes."""
+    base, top = test.folder / f"debian.{kind}", test.folder / f"top.{kind}"
+    for words in (("convert", disk.build(), base), ("create", "--backing", base.name, top)):
+        done = test.ring3("disk", *words, timeout=120)
+        test.must(done.returncode == 0, f"ring3 disk {words[0]}: {done.stderr}")
+    before = base.stat().st_mtime_ns
+    machine = test.machine("--memory", "1G", "--disk", f"{top},interface={interface}")
+    log_in(machine)
+    output(machine, "dd if=/dev/urandom of=/root/noise bs=1M count=24 && sync && fstrim -v / || true", 120)
+    output(machine, "sha256sum < /root/noise > /root/sum; sync; echo 3 > /proc/sys/vm/drop_caches", 120)
+    machine.must("same" in output(machine, "sha256sum < /root/noise | cmp - /root/sum && echo same", 120),
+                 "what was written to the disk reads back otherwise")
+    errors = output(machine, "dmesg -l err,crit,alert,emerg | grep -iE 'ata[0-9]|vd[a-z]|ext4|I/O error'").strip()
+    machine.must(errors == "", f"the kernel logged disk errors: {errors}")
+    machine.line("systemctl poweroff")
+    machine.must_end(POWERED_OFF, 120)
+    test.must(base.stat().st_mtime_ns == before, "the backing file was written to")
+    done = test.ring3("disk", "check", top)
+    test.must(done.returncode == 0, f"the image is not sound after the guest: {done.stdout}")
+    flat = test.folder / "flat.img"
+    test.must(test.ring3("disk", "convert", top, flat, timeout=120).returncode == 0, "converting it back failed")
+    check_file_system(test, flat)
+
+
+@case("debian-qcow2", FULL, 60)
+def debian_qcow2(test):
+    """Issue 16: a qcow2 overlay over a qcow2 disk boots to its login, is written and trimmed over virtio."""
+    boot_converted(test, "qcow2", "virtio")
+
+
+@case("debian-vmdk", FULL, 60)
+def debian_vmdk(test):
+    """Issue 16: a VMDK child over its parent, the same over IDE."""
+    boot_converted(test, "vmdk", "ide")
+
+
 def code_cache(machine):
     """MiB of the host's memory that the code cache has."""
     maps = Path(f"/proc/{machine.process.pid}/smaps").read_text()

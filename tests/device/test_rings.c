@@ -82,7 +82,8 @@ static void features(void **state)
 		board_write(d.b, d.common, k, 4);
 		offered[k] = (uint32_t)board_read(d.b, d.common + 4, 4);
 	}
-	assert_int_equal(offered[0] & ~(1u << 27), 1u << 2 | 1u << 4 | 1u << 6 | 1u << 9 | 1u << 10 | 3u << 28);
+	assert_int_equal(offered[0] & ~(1u << 27),
+	                 1u << 2 | 1u << 4 | 1u << 6 | 1u << 9 | 1u << 10 | 3u << 13 | 3u << 28);
 	assert_int_equal(offered[1], 1); /* VERSION_1; not RING_PACKED, bit 34 */
 	assert_int_equal(offered[2], 0);
 	vdisk_prepare(&d, ~0ull, 8);

@@ -21,15 +21,22 @@
 #define F_BLK_SIZE (1ull << 6)
 #define F_FLUSH (1ull << 9)
 #define F_TOPOLOGY (1ull << 10)
+#define F_DISCARD (1ull << 13)
+#define F_WRITE_ZEROES (1ull << 14)
 #define T_IN 0
 #define T_OUT 1
 #define T_FLUSH 4
 #define T_GET_ID 8
+#define T_DISCARD 11
+#define T_WRITE_ZEROES 13
 #define S_OK 0
 #define S_IOERR 1
 #define S_UNSUPP 2
 #define HEADER_LEN 16
 #define ID_LEN 20
+#define RANGE_LEN 16 /* sector u64, count u32, flags u32 */
+#define RANGE_UNMAP 1u
+#define RANGE_MAX (1u << 22) /* sectors in one request: 2 GiB */
 #define SECTOR 512
 #define QUEUE_SIZE VIRTQ_MAX_SIZE
 
@@ -150,6 +157,35 @@ static void transfer(struct slot *s, bool write, uint64_t sector)
 	submit(s, write ? BLOCK_WRITE : BLOCK_READ, sector * SECTOR, n);
 }
 
+/* 5.2.6.2: one range a request, as the configuration says. */
+static void range(struct slot *s, bool zeroes)
+{
+	struct block *blk = s->b->blk;
+	uint8_t r[RANGE_LEN];
+	uint64_t sector, size = block_size(blk) / SECTOR;
+	uint32_t count, flags;
+
+	if (s->elem.out_len != HEADER_LEN + RANGE_LEN || virtq_read(&s->elem, HEADER_LEN, r, RANGE_LEN) != RANGE_LEN) {
+		finish(s, S_IOERR);
+		return;
+	}
+	sector = get_le64(r);
+	count = get_le32(r + 8);
+	flags = get_le32(r + 12);
+	if (flags & ~(zeroes ? RANGE_UNMAP : 0)) {
+		finish(s, S_UNSUPP);
+		return;
+	}
+	if (!count || count > RANGE_MAX || count > size || sector > size - count || block_readonly(blk)) {
+		finish(s, S_IOERR);
+		return;
+	}
+	s->req = (struct block_req){.op = zeroes ? BLOCK_WRITE_ZEROES : BLOCK_DISCARD, .offset = sector * SECTOR,
+		.len = (uint64_t)count * SECTOR, .unmap = flags & RANGE_UNMAP, .done = request_done, .opaque = s};
+	s->b->dev.inflight++;
+	block_submit(blk, &s->req);
+}
+
 static void get_id(struct slot *s)
 {
 	char id[ID_LEN] = {0};
@@ -184,6 +220,10 @@ static void start(struct slot *s)
 		break;
 	case T_GET_ID:
 		get_id(s);
+		break;
+	case T_DISCARD:
+	case T_WRITE_ZEROES:
+		range(s, get_le32(header) == T_WRITE_ZEROES);
 		break;
 	default:
 		finish(s, S_UNSUPP);
@@ -241,6 +281,12 @@ static void init_config(struct virtio_blk *b)
 	put_le16(c + 26, 1);
 	c[32] = 1; /* write-back */
 	put_le16(c + 34, 1); /* queues */
+	put_le32(c + 36, RANGE_MAX); /* discard: sectors, ranges, alignment */
+	put_le32(c + 40, 1);
+	put_le32(c + 44, 8);
+	put_le32(c + 48, RANGE_MAX); /* write zeroes: sectors, ranges, may unmap */
+	put_le32(c + 52, 1);
+	c[56] = 1;
 }
 
 struct virtio_blk *virtio_blk_new(const struct virtio_place *place, struct block *blk, const char *serial)
@@ -249,7 +295,7 @@ struct virtio_blk *virtio_blk_new(const struct virtio_place *place, struct block
 
 	b->blk = blk;
 	snprintf(b->serial, sizeof(b->serial), "%s", serial ? serial : place->name);
-	virtio_init(&b->dev, &blk_type, place, block_readonly(blk) ? F_RO : 0, b);
+	virtio_init(&b->dev, &blk_type, place, block_readonly(blk) ? F_RO : F_DISCARD | F_WRITE_ZEROES, b);
 	init_config(b);
 	return b;
 }

@@ -88,7 +88,7 @@ static void refusals(void **state)
 	expect_refused("/nonexistent/disk.img", &plain, "does not exist");
 	expect_refused("/tmp", &plain, "is a directory");
 	expect_refused("/dev/null", &plain, "neither a regular file");
-	expect_refused(path, &qcow, "unknown format");
+	expect_refused(path, &qcow, "no qcow2 image");
 	assert_int_equal(truncate(path, 0), 0);
 	expect_refused(path, &plain, "is empty");
 	assert_int_equal(truncate(path, 1000), 0);
@@ -97,7 +97,7 @@ static void refusals(void **state)
 	assert_int_equal(pwrite(fd, "QFI\xfb", 4, 0), 4);
 	close(fd);
 	assert_int_equal(truncate(path, 1024), 0);
-	expect_refused(path, &plain, "qcow2");
+	expect_refused(path, &plain, "qcow version");
 	blk = block_open(loop, path, &raw, NULL);
 	assert_non_null(blk);
 	block_close(blk);

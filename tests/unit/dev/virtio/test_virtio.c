@@ -239,6 +239,42 @@ static void requests_refused(void **state)
 	assert_int_equal(r(MODERN + 20, 1), 15);
 }
 
+/* A range of DISCARD (11) or WRITE_ZEROES (13). */
+static unsigned range(uint32_t type, uint64_t sector, uint32_t count, uint32_t flags)
+{
+	w(DATA + 0x1000, sector, 8);
+	w(DATA + 0x1008, count, 4);
+	w(DATA + 0x100c, flags, 4);
+	return request(type, 0, 16, false);
+}
+
+static void ranges(void **state)
+{
+	/* 5.2.6.2: WRITE_ZEROES zeroes just its sectors; ranges beyond the end, empty, or with unknown flags fail. */
+	uint8_t back[3 * 512];
+
+	start_modern(0);
+	assert_int_equal(range(13, 5, 1, 1), 0);
+	assert_int_equal(block_read_sync(disk, 4 * 512, back, sizeof(back)), 0);
+	assert_int_equal(back[511], 5);
+	assert_int_equal(back[512], 0);
+	assert_int_equal(back[1023], 0);
+	assert_int_equal(back[1024], 7);
+	assert_int_equal(range(13, 9, 2, 0), 0);
+	assert_int_equal(block_read_sync(disk, 9 * 512, back, sizeof(back)), 0);
+	assert_int_equal(back[1023], 0);
+	assert_int_equal(back[1024], 12);
+	assert_int_equal(range(11, 20, 4, 0), 0);
+	assert_int_equal(range(11, 20, 4, 1), 2);
+	assert_int_equal(range(13, 20, 4, 2), 2);
+	assert_int_equal(range(13, 63, 2, 0), 1);
+	assert_int_equal(range(11, UINT64_MAX, 1, 0), 1);
+	assert_int_equal(range(11, 0, 0, 0), 1);
+	assert_int_equal(range(11, 0, UINT32_MAX, 0), 1);
+	assert_int_equal(request(13, 0, 32, false), 1);
+	assert_int_equal(request(13, 0, 8, false), 1);
+}
+
 static void identity(void **state)
 {
 	/* GET_ID gives the serial, zero padded to 20 bytes. */
@@ -558,7 +594,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 		T(ids), T(capabilities), T(negotiation), T(config_space), T(modern_read_write), T(requests_refused),
-		T(identity),
+		T(identity), T(ranges),
 		cmocka_unit_test_setup_teardown(read_only, setup_readonly, teardown), T(legacy_driver), T(msix_completion),
 		T(suppression), T(indirect), T(hostile_rings), T(random_rings), T(rings_outside_ram), T(reset_under_way),
 		T(no_bus_master),
