@@ -251,7 +251,8 @@ void e1000_transmit(struct e1000 *e)
 	uint8_t cmd = 0;
 	struct packet p;
 
-	if (e->sending || !(reg[E1000_TCTL] & TCTL_EN) || !pci_master_enabled(&e->pci) || reg[E1000_TDT] >= n || reg[E1000_TDH] >= n)
+	if (e->sending || !(reg[E1000_TCTL] & TCTL_EN) || !pci_master_enabled(&e->pci) || reg[E1000_TDT] >= n ||
+	    reg[E1000_TDH] >= n)
 		return;
 	e->sending = true;
 	while (reg[E1000_TDH] != reg[E1000_TDT] && spent < E1000_TURN) {
