@@ -151,6 +151,12 @@ def net_ne2k(test):
     old_card(test, "ne2k_pci", "ne2k_pci")
 
 
+@case("net-pcnet", FULL, 10)
+def net_pcnet(test):
+    """The same with a PCnet, and Linux's pcnet32."""
+    old_card(test, "pcnet", "pcnet")
+
+
 def network_boot(test, model):
     """SeaBIOS runs the card's ROM; iPXE gets an address and a script by DHCP and TFTP, and kernel and initrd by it."""
     if test.is_reference:
@@ -192,6 +198,12 @@ def net_boot_rtl8139(test):
 def net_boot_ne2k(test):
     """PXE boot of a Debian kernel by an NE2000 on PCI."""
     network_boot(test, "ne2k_pci")
+
+
+@case("net-boot-pcnet", FULL, 7)
+def net_boot_pcnet(test):
+    """PXE boot of a Debian kernel by a PCnet."""
+    network_boot(test, "pcnet")
 
 
 @case("net-boot-82545em", FULL, 7)
