@@ -409,3 +409,17 @@ def net_errors(test):
 
 def hello(test):
     return ["--memory", "64M", "--kernel", test.assemble("hello")]
+
+
+@case("net-reset", FULL, 12)
+def net_reset(test):
+    """A guest that resets while data flows finds its card as new: DHCP, and a file comes whole."""
+    data = random.Random(test.seed).randbytes(2 << 20)
+    for model, kernel in (("virtio", CLOUD), ("e1000", "linux-image-amd64")):
+        machine = to_shell(boot(test, f"user,model={model}", model=model, kernel=kernel))
+        with web_server({"/data": data}) as server:
+            machine.line(f"(while true; do wget -q -O /dev/null http://10.0.2.2:{server}/data; done) & sleep 1; reboot -f")
+            machine.expect(r"lease of 10\.0\.2\.15 obtained", 60)
+            to_shell(machine)
+            fetch(machine, server, data)
+        power_off(machine)
