@@ -10,6 +10,7 @@
 
 #include "dev/net/e1000.h"
 #include "dev/net/ne2000.h"
+#include "dev/net/pcnet.h"
 #include "dev/net/rtl8139.h"
 #include "dev/virtio/virtio.h"
 
@@ -172,6 +173,26 @@ static void free_ne2k_isa(struct network_card *c)
 	ne2k_isa_free(c->chip);
 }
 
+static int attach_pcnet(struct pc *pc, struct network_card *c, const struct net_card_config *cfg, struct err *err)
+{
+	struct card_place place;
+
+	if (take_slot(pc, c, &place, err))
+		return -EINVAL;
+	c->chip = pcnet_new(&place, cfg);
+	return 0;
+}
+
+static void reset_pcnet(struct network_card *c)
+{
+	pcnet_reset(c->chip);
+}
+
+static void free_pcnet(struct network_card *c)
+{
+	pcnet_free(c->chip);
+}
+
 static const struct chip_card cards[] = {
 	{ .name = "virtio", .what = "a virtio network card, fastest", .vendor = 0x1af4, .device = 0x1000,
 		.rom = "pxe-virtio.rom", .attach = attach_virtio_net, .reset = reset_virtio_net, .free = free_virtio_net },
@@ -181,6 +202,8 @@ static const struct chip_card cards[] = {
 		.rom = "pxe-e1000.rom", .attach = attach_e1000, .reset = reset_e1000, .free = free_e1000 },
 	{ .name = "rtl8139", .what = "Realtek RTL8139C, for guests of around 2000", .vendor = 0x10ec, .device = 0x8139,
 		.rom = "pxe-rtl8139.rom", .attach = attach_rtl8139, .reset = reset_rtl8139, .free = free_rtl8139 },
+	{ .name = "pcnet", .what = "AMD PCnet-PCI II, for guests of the 1990s", .vendor = 0x1022, .device = 0x2000,
+		.rom = "pxe-pcnet.rom", .attach = attach_pcnet, .reset = reset_pcnet, .free = free_pcnet },
 	{ .name = "ne2k_pci", .what = "Realtek RTL8029, an NE2000 on PCI", .vendor = 0x10ec, .device = 0x8029,
 		.rom = "pxe-ne2k_pci.rom", .attach = attach_ne2k_pci, .reset = reset_ne2k_pci, .free = free_ne2k_pci },
 	{ .name = "ne2k_isa", .what = "NE2000 on ISA, at 300H with IRQ 9", .attach = attach_ne2k_isa,
@@ -199,7 +222,7 @@ const struct chip_card *chip_card_find(const char *name)
 
 const char *pc_card_models(void)
 {
-	return "virtio, e1000, e1000-82545em, rtl8139, ne2k_pci, ne2k_isa";
+	return "virtio, e1000, e1000-82545em, rtl8139, pcnet, ne2k_pci, ne2k_isa";
 }
 
 bool pc_card_model_known(const char *name)

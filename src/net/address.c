@@ -76,7 +76,7 @@ int net_find_address(struct net_address *a, const char *text, bool stream, bool 
 		return -EINVAL;
 	if (is_unix(text)) {
 		un->sun_family = AF_UNIX;
-		strcpy(un->sun_path, text + 5);
+		memcpy(un->sun_path, text + 5, strlen(text + 5) + 1);
 		a->len = sizeof(*un);
 		return 0;
 	}

@@ -6,7 +6,6 @@
  */
 #include <arpa/inet.h>
 #include <ctype.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -79,13 +78,15 @@ int net_parse_guestfwd(const char *text, struct net_guestfwd *f, struct err *err
 
 int net_parse_mac(const char *text, uint8_t mac[NET_MAC_LEN], struct err *err)
 {
-	unsigned b[NET_MAC_LEN];
-	int end = 0;
+	const char *p = text;
+	bool good = strlen(text) == 3 * NET_MAC_LEN - 1;
 
-	if (sscanf(text, "%2x:%2x:%2x:%2x:%2x:%2x%n", &b[0], &b[1], &b[2], &b[3], &b[4], &b[5], &end) != 6 || text[end])
+	for (unsigned i = 0; i < NET_MAC_LEN && good; i++, p += 3) {
+		good = isxdigit((unsigned char)p[0]) && isxdigit((unsigned char)p[1]) && p[2] == (i == 5 ? 0 : ':');
+		mac[i] = (uint8_t)strtoul(p, NULL, 16);
+	}
+	if (!good)
 		return err_set(err, -EINVAL, "'%s' is no MAC address: give six bytes, like 52:54:00:12:34:56", text);
-	for (unsigned i = 0; i < NET_MAC_LEN; i++)
-		mac[i] = (uint8_t)b[i];
 	if (mac[0] & 1)
 		return err_set(err, -EINVAL, "'%s' is a group's address: the first byte of a card's is even", text);
 	return 0;

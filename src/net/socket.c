@@ -40,7 +40,7 @@ struct link {
 
 static void set_events(struct link *l)
 {
-	short events = (l->held ? 0 : POLLIN) | (l->out_len || l->connecting ? POLLOUT : 0);
+	short events = (short)((l->held ? 0 : POLLIN) | (l->out_len || l->connecting ? POLLOUT : 0));
 
 	if (l->fd >= 0)
 		loop_fd_set(&l->watch, events);

@@ -58,7 +58,7 @@ def free_port(kind=socket.SOCK_STREAM):
 
 
 @contextmanager
-def web_server(files):
+def web_server(files, address="127.0.0.1"):
     """A server on this host's loopback; yields its port. files: path to bytes."""
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self):
@@ -69,7 +69,9 @@ def web_server(files):
 
         def log_message(self, *_):
             pass
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    class Server(http.server.ThreadingHTTPServer):
+        address_family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    server = Server((address, 0), Handler)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:
@@ -149,6 +151,12 @@ def net_ne2k(test):
     old_card(test, "ne2k_pci", "ne2k_pci")
 
 
+@case("net-pcnet", FULL, 10)
+def net_pcnet(test):
+    """The same with a PCnet, and Linux's pcnet32."""
+    old_card(test, "pcnet", "pcnet")
+
+
 def network_boot(test, model):
     """SeaBIOS runs the card's ROM; iPXE gets an address and a script by DHCP and TFTP, and kernel and initrd by it."""
     if test.is_reference:
@@ -190,6 +198,12 @@ def net_boot_rtl8139(test):
 def net_boot_ne2k(test):
     """PXE boot of a Debian kernel by an NE2000 on PCI."""
     network_boot(test, "ne2k_pci")
+
+
+@case("net-boot-pcnet", FULL, 7)
+def net_boot_pcnet(test):
+    """PXE boot of a Debian kernel by a PCnet."""
+    network_boot(test, "pcnet")
 
 
 @case("net-boot-82545em", FULL, 7)
@@ -330,3 +344,82 @@ def longest_gap(path):
         if length > 1000:
             times.append(seconds + nanoseconds / 1e9)
     return max(after - before for before, after in zip(times, times[1:])), times[-1]
+
+
+@case("net-ipv6", FULL, 8)
+def net_ipv6(test):
+    """--net user over IPv6: an address by router advertisement, ping of the gateway, TCP to the host's loopback."""
+    data = random.Random(test.seed).randbytes(1 << 20)
+    machine = to_shell(boot(test, "user"))
+    machine.line("until ping6 -c 1 -W 1 fec0::2 > /dev/null; do :; done; ping6 -c 3 fec0::2")
+    machine.expect(r"3 packets received, 0% packet loss", 40)
+    with web_server({"/data": data}, "::1") as server:
+        machine.line(f"wget -q -O - http://[fec0::2]:{server}/data | md5sum")
+        machine.expect(hashlib.md5(data).hexdigest(), 60)
+    power_off(machine)
+
+
+@case("net-restrict", FULL, 8)
+def net_restrict(test):
+    """restrict: nothing of the host's is reached but by guestfwd=, and hostfwd= still leads in."""
+    port = free_port()
+    place = test.folder / "service"
+    with socket.socket(socket.AF_UNIX) as service, web_server({"/data": b"secret"}) as server:
+        service.bind(str(place))
+        os.chmod(place, 0o666)
+        service.listen()
+        machine = to_shell(boot(test, f"user,restrict,hostfwd=tcp:127.0.0.1:{port}-:80,"
+                                f"guestfwd=tcp:10.0.2.100:7-unix:{place}"))
+        machine.line(f"timeout 3 wget -q -O - http://10.0.2.2:{server}/data; echo ended $?")
+        said, _ = machine.expect(r"[^$]*\nended \d+", 40)
+        machine.must("secret" not in said[0].partition("echo")[2], "the guest reached the host")
+        machine.line("nc 10.0.2.100 7 < /proc/version")
+        link, _ = service.accept()
+        with link:
+            link.settimeout(20 * test.slow)
+            test.must(link.recv(5) == b"Linux", "the service hears something else")
+            link.sendall(b"heard you\n")
+            machine.expect("\nheard you", 20)
+        machine.send("\x03")
+        serve(machine, port, 100000, 5)
+        power_off(machine)
+
+
+@case("net-errors", QUICK, 1)
+def net_errors(test):
+    """What --net cannot have is one line that says which and why, and nothing is left behind."""
+    if test.is_reference:
+        raise Skip("the reference machine has its own messages")
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        bad = {f"user,hostfwd=tcp:127.0.0.1:{port}-:22": "cannot listen on TCP port 127.0.0.1:",
+               "user,tftp=/nonexistent": "tftp: cannot open", "user,tftp=/proc/version": "is no folder",
+               "user,guestfwd=tcp:10.0.2.2:1-cmd:true": "guestfwd: 10.0.2.2 port 1",
+               f"socket,connect=127.0.0.1:{free_port()}": "cannot connect",
+               f"socket,listen=127.0.0.1:{port}": "cannot listen at",
+               f"socket,connect=unix:{test.folder}/none": "cannot connect", "user,dump=/nonexistent/a": "cannot write"}
+        for net, says in bad.items():
+            done = test.ring3("run", *hello(test), "--display", "none", "--serial", "none", "--timeout", 2,
+                              "--net", net)
+            test.must(done.returncode in (1, 2) and says in done.stderr and len(done.stderr.strip().splitlines()) == 1,
+                      f"{net}: ended with {done.returncode}: {done.stderr}")
+
+
+def hello(test):
+    return ["--memory", "64M", "--kernel", test.assemble("hello")]
+
+
+@case("net-reset", FULL, 12)
+def net_reset(test):
+    """A guest that resets while data flows finds its card as new: DHCP, and a file comes whole."""
+    data = random.Random(test.seed).randbytes(2 << 20)
+    for model, kernel in (("virtio", CLOUD), ("e1000", "linux-image-amd64")):
+        machine = to_shell(boot(test, f"user,model={model}", model=model, kernel=kernel))
+        with web_server({"/data": data}) as server:
+            machine.line(f"(while true; do wget -q -O /dev/null http://10.0.2.2:{server}/data; done) & sleep 1; reboot -f")
+            machine.expect(r"lease of 10\.0\.2\.15 obtained", 60)
+            to_shell(machine)
+            fetch(machine, server, data)
+        power_off(machine)

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* what: fuzz target: network cards driven by a hostile guest, plugged into each other, with frames of any kind besides
  *
- * Several machines' worth of cards share one memory: virtio, e1000, rtl8139, ne2000. What one sends the next receives.
- * Rings are set up properly, or nearly; descriptors, registers and frames hold anything. A frame that reaches
+ * Several machines' worth of cards share one memory: virtio, e1000, rtl8139, ne2000, pcnet. What one sends the next
+ * receives. Rings are set up properly, or nearly; descriptors, registers and frames hold anything. A frame that reaches
  * an end that takes no offloads must be whole, and no larger than a frame may be.
  */
 #include "dev/net/e1000.h"
 #include "dev/net/ne2000.h"
+#include "dev/net/pcnet.h"
 #include "dev/net/rtl8139.h"
 #include "dev/virtio/virtio.h"
 #include "fuzz.h"
@@ -17,7 +18,7 @@
 #define MMIO 0xf1000000u
 #define IO 0xc000u
 
-enum { CARD_VIRTIO, CARD_E1000, CARD_RTL8139, CARD_NE2000, NCARDS };
+enum { CARD_VIRTIO, CARD_E1000, CARD_RTL8139, CARD_NE2000, CARD_PCNET, NCARDS };
 
 struct rig {
 	struct loop *loop;
@@ -29,6 +30,7 @@ struct rig {
 	struct e1000 *e1000;
 	struct rtl8139 *rtl8139;
 	struct ne2k_pci *ne2000;
+	struct pcnet *pcnet;
 	uint32_t refusals; /* one bit for each of the next frames: the network does not take it */
 	bool busy;
 };
@@ -103,6 +105,8 @@ static void make(struct rig *r, struct socket_of *sockets)
 	r->rtl8139 = rtl8139_new(&(struct card_place){ r->loop, r->mem, r->bus, r->states, "rtl8139", 3 << 3 }, &card);
 	card.end = net_port_card(r->port[CARD_NE2000]);
 	r->ne2000 = ne2k_pci_new(&(struct card_place){ r->loop, r->mem, r->bus, r->states, "ne2000", 4 << 3 }, &card);
+	card.end = net_port_card(r->port[CARD_PCNET]);
+	r->pcnet = pcnet_new(&(struct card_place){ r->loop, r->mem, r->bus, r->states, "pcnet", 5 << 3 }, &card);
 	for (unsigned i = 0; i < NCARDS; i++)
 		place(r, i);
 }
@@ -115,6 +119,7 @@ static void unmake(struct rig *r)
 	e1000_free(r->e1000);
 	rtl8139_free(r->rtl8139);
 	ne2k_pci_free(r->ne2000);
+	pcnet_free(r->pcnet);
 	for (unsigned i = 0; i < NCARDS; i++)
 		net_port_free(r->port[i]);
 	pci_bus_free(r->bus);
@@ -207,6 +212,38 @@ static void drive_rtl8139(struct input *in, struct rig *r)
 	mem_port_out(r->mem, (uint16_t)(io + 0x10 + 4 * n), (uint32_t)take(in, 2), 4);
 }
 
+static void pcnet_csr(struct rig *r, unsigned n, uint32_t val)
+{
+	mem_port_out(r->mem, IO + CARD_PCNET * 0x100 + 0x12, n, 2);
+	mem_port_out(r->mem, IO + CARD_PCNET * 0x100 + 0x10, val, 2);
+}
+
+/* An initialization block in the pages, in any style, then a descriptor or two. */
+static void drive_pcnet(struct input *in, struct rig *r)
+{
+	unsigned how = (unsigned)take(in, 1);
+	uint64_t block = RING + (take(in, 1) & 7) * 0x100, ring = gpa(in);
+
+	if (how & 1) {
+		pcnet_csr(r, 0, 4);
+		mem_port_out(r->mem, IO + CARD_PCNET * 0x100 + 0x12, 20, 2);
+		mem_port_out(r->mem, IO + CARD_PCNET * 0x100 + 0x16, how >> 1 & 3, 2);
+		write_mem(r, block, take(in, 4), 4);
+		write_mem(r, block + 16, ring | take(in, 1) << 29, 4);
+		write_mem(r, block + 20, ring | take(in, 1) << 29, 4);
+		write_mem(r, block + 24, ring, 4);
+		pcnet_csr(r, 1, (uint32_t)block);
+		pcnet_csr(r, 2, (uint32_t)(block >> 16));
+		pcnet_csr(r, 0, 0x43);
+	}
+	for (unsigned n = 0; n < (how >> 3 & 3); n++) {
+		write_mem(r, ring + n * 16, gpa(in), 4);
+		write_mem(r, ring + n * 16 + 4, 0xf000 | (take(in, 4) & 0x83000fff) | (how & 0x80 ? 0x80000000u : 0), 4);
+		write_mem(r, ring + n * 16 + 8, gpa(in), 4);
+	}
+	pcnet_csr(r, 0, 0x48);
+}
+
 /* A ring anywhere, a packet to send, or bytes by remote DMA. */
 static void drive_ne2000(struct input *in, struct rig *r)
 {
@@ -296,7 +333,9 @@ static void one(struct input *in, struct rig *r)
 		write_mem(r, mmio(CARD_VIRTIO) + 0x3000 + 4 * (take(in, 1) & 3), take(in, 1) & 3, 2);
 		break;
 	case 9:
-		if (op & 0x20)
+		if (op & 0x40)
+			drive_pcnet(in, r);
+		else if (op & 0x20)
 			drive_rtl8139(in, r);
 		else
 			drive_ne2000(in, r);

@@ -105,16 +105,18 @@ static int find(uint32_t at)
 	return -1;
 }
 
-/* The word of a table; NULL: at is in none. Filters repeat below, where the 82542 has them. */
-static uint32_t *in_table(struct e1000 *e, uint32_t at)
+/* The word of a table; false: at is in none. */
+static bool in_table(struct e1000 *e, uint32_t at, uint32_t **word)
 {
 	if (at >= MTA && at < MTA + sizeof(e->s.mta))
-		return &e->s.mta[(at - MTA) / 4];
-	if (at >= RA && at < RA + sizeof(e->s.ra))
-		return &e->s.ra[(at - RA) / 4];
-	if (at >= VFTA && at < VFTA + sizeof(e->s.vfta))
-		return &e->s.vfta[(at - VFTA) / 4];
-	return NULL;
+		*word = &e->s.mta[(at - MTA) / 4];
+	else if (at >= RA && at < RA + sizeof(e->s.ra))
+		*word = &e->s.ra[(at - RA) / 4];
+	else if (at >= VFTA && at < VFTA + sizeof(e->s.vfta))
+		*word = &e->s.vfta[(at - VFTA) / 4];
+	else
+		return false;
+	return true;
 }
 
 static uint32_t read_status(const struct e1000 *e)
@@ -126,11 +128,10 @@ static uint32_t read_status(const struct e1000 *e)
 
 static uint32_t reg_read(struct e1000 *e, uint32_t at)
 {
-	const uint32_t *word = in_table(e, at);
 	int reg = find(at);
-	uint32_t val;
+	uint32_t *word, val;
 
-	if (word)
+	if (in_table(e, at, &word))
 		return *word;
 	if (at >= STATS && at < STATS + sizeof(e->s.stats)) {
 		val = e->s.stats[(at - STATS) / 4];
@@ -208,10 +209,10 @@ static bool write_acting(struct e1000 *e, int reg, uint32_t val)
 
 static void reg_write(struct e1000 *e, uint32_t at, uint32_t val)
 {
-	uint32_t *word = in_table(e, at);
 	int reg = find(at);
+	uint32_t *word;
 
-	if (word) {
+	if (in_table(e, at, &word)) {
 		*word = val;
 		return;
 	}
@@ -329,39 +330,40 @@ static void loaded(void *opaque)
 	loop_timer_set(&e->tx_again, loop_now(e->loop));
 }
 
-static void init_pci(struct e1000 *e, const struct card_place *cfg, uint16_t device, const struct net_card_config *card)
+static void init_pci(struct e1000 *e, const struct card_place *place, uint16_t device,
+                     const struct net_card_config *card)
 {
 	struct pci_dev *pci = &e->pci;
 
-	pci->name = cfg->name;
+	pci->name = place->name;
 	pci->opaque = e;
 	pci_set_ids(pci, 0x8086, device, 0x020000, 2, 0x8086, 0x001e, 1);
 	pci->bar[0] = (struct pci_bar){ .kind = PCI_BAR_MEM32, .size = MEMORY_SIZE,
-		.region = { .name = cfg->name, .ops = &memory_ops, .opaque = e } };
+		.region = { .name = place->name, .ops = &memory_ops, .opaque = e } };
 	pci->bar[1] = (struct pci_bar){ .kind = PCI_BAR_IO, .size = IO_SIZE,
-		.ports = { .name = cfg->name, .ops = &io_ops, .opaque = e } };
+		.ports = { .name = place->name, .ops = &io_ops, .opaque = e } };
 	if (card->rom)
 		pci->bar[6] = (struct pci_bar){ .kind = PCI_BAR_ROM, .size = card->rom_size,
 			.region = { .name = "e1000-rom", .host = card->rom } };
-	pci_add(cfg->bus, pci, cfg->devfn);
-	pci_register_state(pci, cfg->states, cfg->name);
+	pci_add(place->bus, pci, place->devfn);
+	pci_register_state(pci, place->states, place->name);
 }
 
-struct e1000 *e1000_new(const struct card_place *cfg, uint16_t device, const struct net_card_config *card)
+struct e1000 *e1000_new(const struct card_place *place, uint16_t device, const struct net_card_config *card)
 {
 	struct e1000 *e = xalloc(sizeof(*e));
 
-	e->mem = cfg->mem;
-	e->loop = cfg->loop;
-	e->name = cfg->name;
+	e->mem = place->mem;
+	e->loop = place->loop;
+	e->name = place->name;
 	e->end = card->end;
-	loop_timer_init(&e->throttle, cfg->loop, throttle_over, e);
-	loop_timer_init(&e->rx_delay, cfg->loop, rx_delay_over, e);
-	loop_timer_init(&e->tx_delay, cfg->loop, tx_delay_over, e);
-	loop_timer_init(&e->tx_again, cfg->loop, send_again, e);
+	loop_timer_init(&e->throttle, place->loop, throttle_over, e);
+	loop_timer_init(&e->rx_delay, place->loop, rx_delay_over, e);
+	loop_timer_init(&e->tx_delay, place->loop, tx_delay_over, e);
+	loop_timer_init(&e->tx_again, place->loop, send_again, e);
 	e1000_eeprom_init(e, device, card->mac);
-	init_pci(e, cfg, device, card);
-	state_set_add(cfg->states, cfg->name, &e1000_state_type, &e->s, loaded, e);
+	init_pci(e, place, device, card);
+	state_set_add(place->states, place->name, &e1000_state_type, &e->s, loaded, e);
 	net_attach(e->end, &end_ops, e);
 	device_reset(e);
 	return e;

@@ -409,6 +409,43 @@ static void ne_filters(void **state)
 	assert_false(ne_passes(mac));
 }
 
+static void isa_line(void *opaque, int n, bool level)
+{
+	*(bool *)opaque = level;
+}
+
+static void ne_isa(void **state)
+{
+	/* The same core at the ports and on the line that it is given; a reset brings it back. */
+	struct net_port *own = net_port_new(pc->loop, &(struct net_port_config){ 0 }, NULL);
+	struct net_card_config cfg = { .end = net_port_card(own), .mac = { 2, 4, 6, 8, 10, 12 } };
+	bool line = false;
+	struct ne2k_isa *n;
+
+	loop_lock(pc->loop);
+	n = ne2k_isa_new(pc->mem, pc->states, "isa", 0x300, (struct wire){ isa_line, &line, 0 }, &cfg);
+	loop_unlock(pc->loop);
+	in(pc, 0x31f, 1);
+	out(pc, 0x300, 0x22, 1);
+	out(pc, 0x30e, 0x49, 1);
+	out(pc, 0x30f, 0x7f, 1);
+	out(pc, 0x30a, 2, 1);
+	out(pc, 0x30b, 0, 1);
+	out(pc, 0x308, 4, 1);
+	out(pc, 0x309, 0, 1);
+	out(pc, 0x300, 0x0a, 1);
+	assert_false(line);
+	assert_int_equal(in(pc, 0x310, 2), 0x0606);
+	assert_true(line);
+	loop_lock(pc->loop);
+	ne2k_isa_reset(n);
+	assert_false(line);
+	mem_detach_all(pc->mem);
+	ne2k_isa_free(n);
+	net_port_free(own);
+	loop_unlock(pc->loop);
+}
+
 static void hashes(void **state)
 {
 	/* IEEE 802.3: the check sequence of six bytes, computed by another (zlib's crc32). */
@@ -428,7 +465,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(rtl_identity), T(rtl_transmits), T(rtl_receives), T(rtl_filters), T(rtl_timer), T(ne_memory),
-		T(ne_transmits), T(ne_receives), T(ne_late_frame), T(ne_filters), T(hashes), T(state_is_declared),
+		T(ne_transmits), T(ne_receives), T(ne_late_frame), T(ne_filters), T(ne_isa), T(hashes), T(state_is_declared),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
