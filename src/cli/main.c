@@ -13,7 +13,7 @@ static const char help[] =
 	"\n"
 	"  run      run a machine; `ring3 run --help` tells its options, with examples\n"
 	"  ctl      send a command to a running machine; ps lists those with a name\n"
-	"  stop, pause, resume, reset, powerdown, screenshot, type, key\n"
+	"  stop, pause, resume, reset, powerdown, screenshot, type, key, console\n"
 	"           steer one: each has --help\n"
 	"  doctor   say which engines this host allows, and what speed to expect\n"
 	"  version  print the version\n"
@@ -41,7 +41,7 @@ static const struct command {
 } commands[] = {
 	{ "ctl", cmd_ctl }, { "ps", cmd_ps }, { "stop", cmd_stop }, { "pause", cmd_pause }, { "resume", cmd_resume },
 	{ "reset", cmd_reset }, { "powerdown", cmd_powerdown }, { "screenshot", cmd_screenshot }, { "type", cmd_type },
-	{ "key", cmd_key },
+	{ "key", cmd_key }, { "console", cmd_console },
 	{ "run", cmd_run }, { "doctor", cmd_doctor }, { "help", cmd_help }, { "--help", cmd_help },
 	{ "-h", cmd_help }, { "version", cmd_version }, { "--version", cmd_version },
 };

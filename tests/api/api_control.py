@@ -18,6 +18,7 @@ import zlib
 
 import archive
 import initramfs
+from boot_options import wait_for
 from cases import QUICK, TREE, Skip, case
 from machine import QUIT, Failure
 from qmp import Qmp, QmpError, Schema
@@ -421,14 +422,7 @@ def tools(test):
     """ring3 ps, ctl and their like find a machine by its name, and end with a status that tells."""
     if test.is_reference:
         raise Skip("ring3's own tools")
-    os.environ["XDG_RUNTIME_DIR"] = str(test.folder)
-    try:
-        judge_tools(test)
-    finally:
-        del os.environ["XDG_RUNTIME_DIR"]
-
-
-def judge_tools(test):
+    test.env["XDG_RUNTIME_DIR"] = str(test.folder)
     machine, qmp, _ = start(test, "--name", "one")
     while not word(qmp, TURNS):
         time.sleep(0.01)
@@ -532,3 +526,31 @@ def linux(test):
     qmp("quit")
     machine.must_end(QUIT)
     test.said = f"{rested:.2f} s of rest while it booted"
+
+
+@case("control-console", QUICK, 4)
+def console(test):
+    """ring3 console attaches to the guest's serial console, leaves by Ctrl-A d, and comes again."""
+    if test.is_reference:
+        raise Skip("ring3's own tool")
+    test.env["XDG_RUNTIME_DIR"] = str(test.folder)
+    machine = test.start("--memory", "256M", "--kernel", archive.kernel("linux-image-cloud-amd64"), "--initrd",
+                         initramfs.build(demo=True), "--append", "console=ttyS0 quiet", "--name", "two",
+                         "--serial", "attach", "--display", "none")
+    Qmp(test.folder / "ring3/two.sock").close()
+    for round_ in range(2):
+        attached = test.terminal("console", "two")
+        if round_:
+            wait_for(test, lambda one=attached: b"attached" in one.errors, 20, "it is not attached")
+        else:
+            attached.expect("guest#", 60)
+        attached.line(f"echo round $((4{round_} + 1))")
+        attached.expect(f"round 4{round_ + 1}", 60)
+        attached.send("\x01d")
+        attached.must_end(0)
+    piped = test.ring3("console", "two")
+    test.must(piped.returncode == 0, f"without input: {piped.stderr}")
+    good = test.ring3("stop", "two")
+    test.must(good.returncode == 0, good.stderr)
+    machine.must_end(QUIT)
+    test.must(not (test.folder / "ring3/two.tty").exists(), "the console's socket stays behind")
