@@ -7,6 +7,7 @@
  *   keys --escape: Ctrl-A d leaves--> socket --> guest        guest --> socket --> screen
  */
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -157,6 +158,7 @@ int cmd_console(int argc, char **argv)
 		fprintf(stderr, "ring3: unexpected argument '%s': ring3 console [NAME|SOCKET]\n", argv[1]);
 		return EXIT_BAD_INPUT;
 	}
+	signal(SIGPIPE, SIG_IGN);
 	l = ctl_open(argc ? argv[0] : NULL, &err);
 	where = l ? find_console(l, &err) : NULL;
 	api_link_close(l);

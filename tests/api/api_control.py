@@ -20,7 +20,7 @@ import archive
 import initramfs
 from boot_options import wait_for
 from cases import QUICK, TREE, Skip, case
-from machine import QUIT, Failure
+from machine import QUIT, RESET, Failure
 from qmp import Qmp, QmpError, Schema
 
 WIDTH, HEIGHT = 64, 48
@@ -215,8 +215,8 @@ def pause(test):
         return passed[1] / passed[0], passed[2] / passed[0] * 1e6
     tsc, ticks = rates(0)
     tsc_rested, ticks_rested = rates(0.4)
-    # the guest notes the TSC once a turn, and sleeps up to a tick: 1 ms of 300
-    test.must(abs(tsc_rested / tsc - 1) < 0.03, f"the TSC ran at {tsc} a ns, {tsc_rested} over a pause")
+    # the guest notes its TSC when the host lets it run; a rest that is not taken off would make it more than twice as fast
+    test.must(abs(tsc_rested / tsc - 1) < 0.25, f"the TSC ran at {tsc} a ns, {tsc_rested} over a pause")
     # on a busy host a tick may find its predecessor unserved, but none comes more often than it should
     test.must(max(ticks, ticks_rested) < 1.02 and ticks_rested > 0.7 * ticks, f"{ticks}, {ticks_rested} ticks a ms")
     test.said = f"a pause takes {statistics.median(took) * 1000:.2f} ms, at most {max(took) * 1000:.2f}"
@@ -245,7 +245,10 @@ def life(test):
     qmp("inject-nmi")
     while not word(qmp, NMIS):
         time.sleep(0.01)
-    finish(machine, qmp)
+    qmp("set-action", reboot="shutdown")
+    qmp("system_reset")
+    test.must(qmp.event("SHUTDOWN")["data"] == {"guest": False, "reason": "host-qmp-system-reset"}, "SHUTDOWN's data")
+    machine.must_end(RESET)
 
 
 @case("control-drives", QUICK, 2)
