@@ -717,7 +717,8 @@ int main(void)
 		T(identify), T(pio_read), T(pio_dwords), T(pio_write), T(multiple), T(addresses), T(unknown_commands),
 		T(absent_drive), T(nobody_answers), T(software_reset), T(diagnostic), T(interrupt_disable), T(dma_read),
 		T(dma_write), T(dma_errors), T(tiny_regions), T(flush), T(busy_ignores_commands), T(cd_identify), T(cd_read),
-		T(cd_byte_limit), T(cd_dma), T(cd_sense), T(cd_replies), T(cd_tray), T(cd_changed), T(cd_taken_out), T(device_reset), T(random_pokes),
+		T(cd_byte_limit), T(cd_dma), T(cd_sense), T(cd_replies), T(cd_tray), T(cd_changed),
+		T(cd_taken_out), T(device_reset), T(random_pokes),
 		T(coverage),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
