@@ -278,6 +278,20 @@ def drives(test):
     test.must(drive("ide1-cd0")["inserted"]["image"]["virtual-size"] == 1 << 20, "an image by descriptor")
     test.must(qmp("query-fdsets")[0]["fds"][0]["opaque"] == "a CD", "query-fdsets")
     qmp("remove-fd", fdset_id=answer["fdset-id"])
+    qmp.events.clear()
+    for _ in range(2):      # the first command is told of the other disc
+        qmp("send-key", keys=[{"type": "qcode", "data": "f1"}])
+    data = qmp.event("DEVICE_TRAY_MOVED")["data"]
+    test.must(data["tray-open"] is True and data["device"] == "ide1-cd0", f"the guest opened the tray: {data}")
+    qmp("blockdev-close-tray", device="ide1-cd0")
+    test.must(qmp.event("DEVICE_TRAY_MOVED")["data"]["tray-open"] is False, "the tray was closed by hand")
+    for _ in range(2):
+        qmp("send-key", keys=[{"type": "qcode", "data": "f2"}])
+    wait_for(test, lambda: drive("ide1-cd0")["locked"], 10, "the guest did not lock its drive")
+    test.must("is locked" in refused(qmp, "eject", device="ide1-cd0").desc, "a locked drive is opened")
+    test.must(not drive("ide1-cd0")["tray_open"], "refused, it is open")
+    qmp("eject", device="ide1-cd0", force=True)
+    test.must(drive("ide1-cd0")["tray_open"], "by force it stays shut")
     test.must("SCM_RIGHTS" in refused(qmp, "getfd", fdname="x").desc, "a descriptor that did not come")
     finish(machine, qmp)
 
