@@ -69,10 +69,26 @@ static void put_control(struct text *t, const struct cpu_state *s, bool wide)
 	text_add(t, "\r\nDR6=%016" PRIx64 " DR7=%016" PRIx64 "\r\nEFER=%016" PRIx64 "\r\n", s->dr[6], s->dr[7], s->efer);
 }
 
-/* cpu->fpu is an XSAVE area: SDM vol 1 10.5.1. */
+/* cpu->fpu is an XSAVE area, in which parts that are as after reset may be missing: SDM vol 1 10.5.1, 13.6. */
+static void legacy_area(const struct cpu *cpu, uint8_t x[512])
+{
+	uint64_t there = get_le64(cpu->fpu + 512);
+
+	memcpy(x, cpu->fpu, 512);
+	if (!(there & 1)) {
+		memset(x, 0, 24);
+		memset(x + 32, 0, 128);
+		put_le16(x, 0x37f);
+	}
+	if (!(there & 2))
+		memset(x + 160, 0, 256);
+}
+
 static void put_vectors(struct text *t, const struct cpu *cpu)
 {
-	const uint8_t *x = cpu->fpu;
+	uint8_t x[512];
+
+	legacy_area(cpu, x);
 
 	text_add(t, "FCW=%04x FSW=%04x [ST=%u] FTW=%02x MXCSR=%08x\r\n", get_le16(x), get_le16(x + 2), x[3] >> 3 & 7, x[4],
 	         get_le32(x + 24));

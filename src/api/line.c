@@ -91,7 +91,7 @@ static int send_command(struct api_link *l, const char *command, struct json *ar
 
 	free(line);
 	js_free(msg);
-	return rc ? rc : send_all(l, "\n", 1, err);
+	return rc;
 }
 
 static struct json *answer(struct api_link *l, struct err *err)

@@ -84,7 +84,7 @@ void pc_end_with(struct pc *pc, enum pc_end end)
 
 void pc_ask_reset(struct pc *pc, bool triple_fault)
 {
-	if (pc->cfg.no_reboot && !pc->reset_pressed) {
+	if (pc->cfg.no_reboot) {
 		pc_end_with(pc, triple_fault ? PC_TRIPLE_FAULT : PC_RESET);
 		return;
 	}
@@ -405,6 +405,8 @@ static void tell_end(struct pc *pc)
 	};
 	struct pc_news what = news[pc->end];
 
+	if (pc->end == PC_RESET && pc->reset_pressed)
+		what = (struct pc_news){ .reason = "host-qmp-system-reset" };
 	if (pc->quit_asked)
 		what.reason = "host-qmp-quit";
 	pc_tell(pc, PC_EVENT_SHUTDOWN, &what);

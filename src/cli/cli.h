@@ -25,7 +25,7 @@ enum exit_status {
 int cmd_run(int argc, char **argv);
 int cmd_doctor(int argc, char **argv);
 int cmd_switch(int argc, char **argv);
-/* Those that talk to a running machine: ctl.c, steer.c, hands.c. */
+/* Those that talk to a running machine: ctl.c, steer.c, hands.c, console.c. */
 int cmd_ctl(int argc, char **argv);
 int cmd_ps(int argc, char **argv);
 int cmd_stop(int argc, char **argv);
@@ -37,6 +37,7 @@ int cmd_screenshot(int argc, char **argv);
 int cmd_type(int argc, char **argv);
 int cmd_key(int argc, char **argv);
 int cmd_disk(int argc, char **argv);
+int cmd_console(int argc, char **argv);
 
 /* options.c: the options of `ring3 run`. */
 struct run_options {

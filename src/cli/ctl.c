@@ -130,6 +130,10 @@ static struct json *value(const struct api_arg *arg, const char *text, struct er
 	case API_INT:
 		errno = 0;
 		n = strtoll(text, &end, 0);
+		if (errno == ERANGE && *text != '-') { /* an address of the guest's kernel */
+			errno = 0;
+			n = (long long)strtoull(text, &end, 0);
+		}
 		if (end != text && !*end && !errno)
 			return js_int(n);
 		err_set(err, -EINVAL, "%s=%s: a whole number is expected", arg->name, text);

@@ -241,8 +241,8 @@ static bool is_stream(const char *arg)
 
 static int set_serial(struct run_options *o, const char *arg, struct err *err)
 {
-	if (!is_stream(arg) && strcmp(arg, "none"))
-		return err_set(err, -EINVAL, "'%s' is unknown: stdio, file:PATH, pty, unix:PATH or none", arg);
+	if (!is_stream(arg) && strcmp(arg, "none") && strcmp(arg, "attach"))
+		return err_set(err, -EINVAL, "'%s' is unknown: stdio, file:PATH, pty, unix:PATH, attach or none", arg);
 	if (o->pc.nserials == PC_SERIALS_MAX)
 		return err_set(err, -EINVAL, "more than %d serial ports", PC_SERIALS_MAX);
 	for (unsigned i = 0; i < o->pc.nserials; i++)
@@ -481,6 +481,24 @@ static int check_streams(struct pc_config *pc, struct err *err)
 	return 0;
 }
 
+/* A console that `ring3 console` attaches to is a socket beside that of the machine's name. */
+static int place_console(struct run_options *o, struct err *err)
+{
+	char folder[API_PATH_MAX], where[2 * API_PATH_MAX];
+
+	for (unsigned i = 0; i < o->pc.nserials; i++) {
+		if (strcmp(o->pc.serial[i], "attach"))
+			continue;
+		if (!o->api.name)
+			return err_set(err, -EINVAL, "--serial attach needs --name NAME, by which `ring3 console NAME` finds it");
+		if (api_folder(folder, err))
+			return err_prefix(err, -EINVAL, "--serial attach");
+		snprintf(where, sizeof(where), "unix:%s/%s.tty", folder, o->api.name);
+		o->pc.serial[i] = own(o, where);
+	}
+	return 0;
+}
+
 /* What only the whole can tell; defaults. */
 static int finish(struct run_options *o, struct err *err)
 {
@@ -496,7 +514,9 @@ static int finish(struct run_options *o, struct err *err)
 		return err_set(err, -EINVAL, "--kernel and --boot exclude each other: a kernel is started without firmware");
 	if (pc->paused && !o->api.name && !o->api.nlisten)
 		return err_set(err, -EINVAL, "--paused needs somebody who lets it go on: give --name NAME or --control SOCKET");
-	return check_streams(pc, err);
+	if (check_streams(pc, err))
+		return -EINVAL;
+	return place_console(o, err);
 }
 
 int options_parse(struct run_options *o, int argc, char **argv, struct err *err)

@@ -18,8 +18,9 @@ import zlib
 
 import archive
 import initramfs
+from boot_options import wait_for
 from cases import QUICK, TREE, Skip, case
-from machine import QUIT, Failure
+from machine import QUIT, RESET, Failure
 from qmp import Qmp, QmpError, Schema
 
 WIDTH, HEIGHT = 64, 48
@@ -214,8 +215,8 @@ def pause(test):
         return passed[1] / passed[0], passed[2] / passed[0] * 1e6
     tsc, ticks = rates(0)
     tsc_rested, ticks_rested = rates(0.4)
-    # the guest notes the TSC once a turn, and sleeps up to a tick: 1 ms of 300
-    test.must(abs(tsc_rested / tsc - 1) < 0.03, f"the TSC ran at {tsc} a ns, {tsc_rested} over a pause")
+    # the guest notes its TSC when the host lets it run; a rest that is not taken off would double it and more
+    test.must(abs(tsc_rested / tsc - 1) < 0.25, f"the TSC ran at {tsc} a ns, {tsc_rested} over a pause")
     # on a busy host a tick may find its predecessor unserved, but none comes more often than it should
     test.must(max(ticks, ticks_rested) < 1.02 and ticks_rested > 0.7 * ticks, f"{ticks}, {ticks_rested} ticks a ms")
     test.said = f"a pause takes {statistics.median(took) * 1000:.2f} ms, at most {max(took) * 1000:.2f}"
@@ -244,7 +245,10 @@ def life(test):
     qmp("inject-nmi")
     while not word(qmp, NMIS):
         time.sleep(0.01)
-    finish(machine, qmp)
+    qmp("set-action", reboot="shutdown")
+    qmp("system_reset")
+    test.must(qmp.event("SHUTDOWN")["data"] == {"guest": False, "reason": "host-qmp-system-reset"}, "SHUTDOWN's data")
+    machine.must_end(RESET)
 
 
 @case("control-drives", QUICK, 2)
@@ -274,6 +278,20 @@ def drives(test):
     test.must(drive("ide1-cd0")["inserted"]["image"]["virtual-size"] == 1 << 20, "an image by descriptor")
     test.must(qmp("query-fdsets")[0]["fds"][0]["opaque"] == "a CD", "query-fdsets")
     qmp("remove-fd", fdset_id=answer["fdset-id"])
+    qmp.events.clear()
+    for _ in range(2):      # the first command is told of the other disc
+        qmp("send-key", keys=[{"type": "qcode", "data": "f1"}])
+    data = qmp.event("DEVICE_TRAY_MOVED")["data"]
+    test.must(data["tray-open"] is True and data["device"] == "ide1-cd0", f"the guest opened the tray: {data}")
+    qmp("blockdev-close-tray", device="ide1-cd0")
+    test.must(qmp.event("DEVICE_TRAY_MOVED")["data"]["tray-open"] is False, "the tray was closed by hand")
+    for _ in range(2):
+        qmp("send-key", keys=[{"type": "qcode", "data": "f2"}])
+    wait_for(test, lambda: drive("ide1-cd0")["locked"], 10, "the guest did not lock its drive")
+    test.must("is locked" in refused(qmp, "eject", device="ide1-cd0").desc, "a locked drive is opened")
+    test.must(not drive("ide1-cd0")["tray_open"], "refused, it is open")
+    qmp("eject", device="ide1-cd0", force=True)
+    test.must(drive("ide1-cd0")["tray_open"], "by force it stays shut")
     test.must("SCM_RIGHTS" in refused(qmp, "getfd", fdname="x").desc, "a descriptor that did not come")
     finish(machine, qmp)
 
@@ -421,14 +439,7 @@ def tools(test):
     """ring3 ps, ctl and their like find a machine by its name, and end with a status that tells."""
     if test.is_reference:
         raise Skip("ring3's own tools")
-    os.environ["XDG_RUNTIME_DIR"] = str(test.folder)
-    try:
-        judge_tools(test)
-    finally:
-        del os.environ["XDG_RUNTIME_DIR"]
-
-
-def judge_tools(test):
+    test.env["XDG_RUNTIME_DIR"] = str(test.folder)
     machine, qmp, _ = start(test, "--name", "one")
     while not word(qmp, TURNS):
         time.sleep(0.01)
@@ -484,8 +495,8 @@ def uptimes(machine, qmp):
 
 @case("control-linux", QUICK, 12)
 def linux(test):
-    """A Linux that is paused again and again while it boots keeps its time and complains of nothing; it sleeps, is
-    woken, switches itself off and waits for a reset, each with its event."""
+    """Paused again and again while it boots, Linux keeps its time and complains of nothing; it sleeps, is woken,
+    switches itself off and waits for a reset, each with its event."""
     if test.is_reference:
         raise Skip("the reference machine has a control socket of its own")
     path, pauses = test.folder / "control", random.Random(test.seed)
@@ -532,3 +543,31 @@ def linux(test):
     qmp("quit")
     machine.must_end(QUIT)
     test.said = f"{rested:.2f} s of rest while it booted"
+
+
+@case("control-console", QUICK, 4)
+def console(test):
+    """ring3 console attaches to the guest's serial console, leaves by Ctrl-A d, and comes again."""
+    if test.is_reference:
+        raise Skip("ring3's own tool")
+    test.env["XDG_RUNTIME_DIR"] = str(test.folder)
+    machine = test.start("--memory", "256M", "--kernel", archive.kernel("linux-image-cloud-amd64"), "--initrd",
+                         initramfs.build(demo=True), "--append", "console=ttyS0 quiet", "--name", "two",
+                         "--serial", "attach", "--display", "none")
+    Qmp(test.folder / "ring3/two.sock").close()
+    for round_ in range(2):
+        attached = test.terminal("console", "two")
+        if round_:
+            wait_for(test, lambda one=attached: b"attached" in one.errors, 20, "it is not attached")
+        else:
+            attached.expect("guest#", 60)
+        attached.line(f"echo round $((4{round_} + 1))")
+        attached.expect(f"round 4{round_ + 1}", 60)
+        attached.send("\x01d")
+        attached.must_end(0)
+    piped = test.ring3("console", "two")
+    test.must(piped.returncode == 0, f"without input: {piped.stderr}")
+    good = test.ring3("stop", "two")
+    test.must(good.returncode == 0, good.stderr)
+    machine.must_end(QUIT)
+    test.must(not (test.folder / "ring3/two.tty").exists(), "the console's socket stays behind")

@@ -46,12 +46,21 @@ class Context:
         self.logs = logs
         self.folder = Path(tempfile.mkdtemp(prefix="ring3-test-"))
         self.machines = []
+        self.env = {}           # besides this process's, for all that is started
         self.said = ""          # output whose counts of checks belong in the report
 
     def start(self, *args, terminal=False):
         """Starts `ring3 run` with just these arguments, on pipes or in a terminal of its own."""
         log = self.logs / f"{self.name}.{len(self.machines)}.log"
-        one = Machine(self.program, list(map(str, args)), log, slow=self.slow, terminal=terminal)
+        one = Machine(self.program, list(map(str, args)), log, slow=self.slow, terminal=terminal, env=self.env)
+        self.machines.append(one)
+        return one
+
+    def terminal(self, verb, *args):
+        """Runs another sub-command in a terminal of its own."""
+        log = self.logs / f"{self.name}.{len(self.machines)}.log"
+        one = Machine(self.program, list(map(str, args)), log, slow=self.slow, terminal=True, verb=verb,
+                      env=self.env)
         self.machines.append(one)
         return one
 
@@ -66,7 +75,8 @@ class Context:
     def ring3(self, *args, timeout=60, stdin=subprocess.DEVNULL):
         """Runs ring3 to its end; returns the finished process."""
         return subprocess.run([self.program, *map(str, args)], stdin=stdin, stdout=subprocess.PIPE,
-                              stderr=subprocess.PIPE, text=True, errors="replace", timeout=timeout * self.slow)
+                              stderr=subprocess.PIPE, text=True, errors="replace", timeout=timeout * self.slow,
+                              env=dict(os.environ, **self.env))
 
     def assemble(self, name, *defines):
         """A flat image of tests/guest/NAME.asm."""

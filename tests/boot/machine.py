@@ -29,7 +29,7 @@ class Failure(Exception):
 
 
 class Machine:
-    def __init__(self, program, args, log, slow=1.0, terminal=False):
+    def __init__(self, program, args, log, slow=1.0, terminal=False, verb="run", env=None):
         self.log = open(log, "wb")
         self.slow = slow
         self.text = ""
@@ -40,25 +40,26 @@ class Machine:
         self.news = threading.Condition()
         self.started = time.time()
         self.open = True
-        command = [program, "run", *args]
+        command = [program, verb, *args]
+        env = dict(os.environ, **env or {})
         if terminal:
-            self._start_in_terminal(command)
+            self._start_in_terminal(command, env)
         else:
             self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                            stderr=subprocess.PIPE, start_new_session=True)
+                                            stderr=subprocess.PIPE, start_new_session=True, env=env)
             self.keys, self.console = self.process.stdin, self.process.stdout
         self.readers = [threading.Thread(target=self._read_console, daemon=True),
                         threading.Thread(target=self._read_errors, daemon=True)]
         for reader in self.readers:
             reader.start()
 
-    def _start_in_terminal(self, command):
+    def _start_in_terminal(self, command, env):
         """A terminal of 50 lines by 100 columns; patterns are then looked for in what its screen shows."""
         self.screen = Screen(50, 100)
         terminal, inner = pty.openpty()
         fcntl.ioctl(inner, termios.TIOCSWINSZ, struct.pack("HHHH", 50, 100, 0, 0))
         self.process = subprocess.Popen(command, stdin=inner, stdout=inner, stderr=subprocess.PIPE,
-                                        start_new_session=True, env=dict(os.environ, TERM="xterm"))
+                                        start_new_session=True, env=dict(env, TERM="xterm"))
         os.close(inner)
         self.keys = os.fdopen(terminal, "wb", buffering=0)
         self.console = os.fdopen(os.dup(terminal), "rb", buffering=0)

@@ -2,8 +2,9 @@
 ; what: firmware that counts what happens to it, checks that nothing is lost or happens twice, and shows a test card
 ;
 ; For tests/api: a pause must not be seen from within. In memory, from 600H: turns, PIT ticks, #DE, INT 60H, the last
-; TSC, NMIs; at 700H how many bytes the keyboard sent, and from 701H which. Ends by the debug port with the number of
-; the check that failed: 2 the TSC went back, 3 an exception or interrupt was lost or came twice, 4 a register changed.
+; TSC, NMIs; at 700H how many bytes the keyboard sent, and from 701H which. F1 opens the tray of the CD-ROM drive, F2
+; locks it. Ends by the debug port with the number of the check that failed: 2 the TSC went back, 3 an exception or
+; interrupt was lost or came twice, 4 a register changed.
 	bits 16
 	org 0
 
@@ -107,6 +108,28 @@ turn:	rdtsc
 	mov [di + 0x701], al
 	inc byte [0x700]
 	and byte [0x700], 0x7f
+	mov si, opening
+	cmp al, 0x3b		; F1
+	je .drive
+	mov si, locking
+	cmp al, 0x3c		; F2
+	jne .rest
+	; ATAPI packet at CS:SI to the secondary master: SFF-8020i 5.8
+.drive:	mov dx, 0x176
+	mov al, 0xa0
+	out dx, al
+	mov dx, 0x175
+	mov al, 8
+	out dx, al
+	mov dx, 0x177
+	mov al, 0xa0
+	out dx, al
+.drq:	in al, dx
+	test al, 8
+	jz .drq
+	mov dx, 0x170
+	mov cx, 6
+	cs rep outsw
 .rest:	test byte [0x600], 0xff
 	jnz turn
 	hlt
@@ -160,6 +183,12 @@ words:	dw 0x20
 	dw 0x60
 	db 0x40
 	dw 0
+
+	; START STOP UNIT: open; PREVENT MEDIUM REMOVAL
+opening:
+	db 0x1b, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0
+locking:
+	db 0x1e, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0
 
 	; enable off, size, depth, enable
 dispi:	dw 4, 0, 1, WIDTH, 2, HEIGHT, 3, 32, 4, 1, -1

@@ -612,6 +612,58 @@ static void cd_tray(void **state)
 	assert_int_equal(buf[4], 2);
 }
 
+static void cd_changed(void **state)
+{
+	/* Another disc, put in by hand: a locked drive asks the guest first; then the next command but INQUIRY and its like
+	 * is told once, and the medium is the new one (SPC-2 5.8.5.2, MMC-3 6.6). */
+	const uint8_t tur[12] = {0}, sense[12] = {3, 0, 0, 0, 18}, inquiry[12] = {0x12, 0, 0, 0, 36};
+	const uint8_t lock[12] = {0x1e, 0, 0, 0, 1}, event[12] = {0x4a, 1, 0, 0, 0x10, 0, 0, 0, 8}, capacity[12] = {0x25};
+	struct ide_channel *ch = piix_ide_channel(ide, 1);
+	char *path = make_image(10 * 2048);
+	struct block *other = open_image(pc, path, true);
+	uint8_t buf[64];
+
+	run(0, lock, buf);
+	assert_true(ide_tray(ch, 0).locked);
+	ide_press_eject(ch, 0);
+	assert_int_equal(run(0, event, buf), 8);
+	assert_int_equal(buf[4], 1);
+	ide_set_tray(ch, 0, true);
+	assert_true(ide_tray(ch, 0).open && !ide_tray(ch, 0).locked);
+	ide_set_disc(ch, 0, other);
+	ide_set_tray(ch, 0, false);
+	assert_int_equal(run(0, event, buf), 8);
+	assert_int_equal(buf[4], 2);
+	assert_int_equal(run(0, inquiry, buf), 36);
+	assert_int_equal(run(0, tur, buf), -6);
+	assert_int_equal(run(0, sense, buf), 18);
+	assert_int_equal(buf[12], 0x28);
+	assert_int_equal(run(0, tur, buf), 0);
+	assert_int_equal(run(0, capacity, buf), 8);
+	assert_int_equal(get_be32(buf), 9);
+	ide_set_disc(ch, 0, cd);
+	block_close(other);
+	remove_image(path);
+}
+
+static void cd_taken_out(void **state)
+{
+	/* A disc that goes in the middle of a transfer ends it with an error, not with an access to nothing. */
+	const uint8_t read10[12] = {0x28, 0, 0, 0, 0, 0, 0, 0, 40};
+	struct ide_channel *ch = piix_ide_channel(ide, 1);
+	uint8_t buf[2048];
+
+	packet(0, 2048, false, read10);
+	loop_step(pc->loop, 0);
+	ide_set_disc(ch, 0, NULL);
+	for (unsigned i = 0; i < 40 && status(0x170) & DRQ; i++) {
+		read_data(0x170, buf, sizeof(buf));
+		loop_step(pc->loop, 0);
+	}
+	assert_int_equal(status(0x170) & (BSY | DRQ | ERR), ERR);
+	ide_set_disc(ch, 0, cd);
+}
+
 static void device_reset(void **state)
 {
 	/* DEVICE RESET works in the middle of a packet command. */
@@ -665,7 +717,8 @@ int main(void)
 		T(identify), T(pio_read), T(pio_dwords), T(pio_write), T(multiple), T(addresses), T(unknown_commands),
 		T(absent_drive), T(nobody_answers), T(software_reset), T(diagnostic), T(interrupt_disable), T(dma_read),
 		T(dma_write), T(dma_errors), T(tiny_regions), T(flush), T(busy_ignores_commands), T(cd_identify), T(cd_read),
-		T(cd_byte_limit), T(cd_dma), T(cd_sense), T(cd_replies), T(cd_tray), T(device_reset), T(random_pokes),
+		T(cd_byte_limit), T(cd_dma), T(cd_sense), T(cd_replies), T(cd_tray), T(cd_changed),
+		T(cd_taken_out), T(device_reset), T(random_pokes),
 		T(coverage),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
