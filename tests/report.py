@@ -22,7 +22,8 @@ BY_NAME = [(re.compile(pattern), area, part) for pattern, area, part in (
     (r"fuzz-(.*)", "fuzzing", r"\1"),
     (r"(style|check-.*)", "house rules", r"\1"))]
 # The rest are guests on the whole machine: by the file in tests/boot that holds them.
-BY_FILE = {"boot_testdev": ("devices", "testdev"), "boot_faults": ("privileged semantics", "triple faults, garbage"),
+BY_FILE = {"image_formats": ("devices", "disk images"), "image_crash": ("devices", "disk images"),
+           "boot_testdev": ("devices", "testdev"), "boot_faults": ("privileged semantics", "triple faults, garbage"),
            "boot_oracle": ("instructions", "oracle, an hour"),
            "boot_options": ("user interface", "command line"), "boot_input": ("user interface", "bad input")}
 # What a test prints about itself: checks, then (where it says so) how many of them failed.
