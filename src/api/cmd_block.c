@@ -9,15 +9,13 @@
 
 #include "api/api_int.h"
 #include "api/commands.h"
-
-/* They are files of one kind so far. */
-#define FORMAT "raw"
+#include "block/image.h"
 
 static struct json *image_info(const struct pc_drive *d)
 {
 	struct json *i = js_object();
 
-	js_set(js_set(i, "filename", js_str(d->path)), "format", js_str(FORMAT));
+	js_set(js_set(i, "filename", js_str(d->path)), "format", js_str(d->format));
 	return js_set(js_set(i, "virtual-size", js_uint(d->size)), "dirty-flag", js_bool(false));
 }
 
@@ -32,7 +30,7 @@ static struct json *inserted(const struct pc_drive *d)
 	js_set(js_set(cache, "writeback", js_bool(true)), "direct", js_bool(false));
 	js_set(cache, "no-flush", js_bool(false));
 	js_set(js_set(i, "file", js_str(d->path)), "node-name", js_str(node));
-	js_set(js_set(i, "ro", js_bool(d->readonly)), "drv", js_str(FORMAT));
+	js_set(js_set(i, "ro", js_bool(d->readonly)), "drv", js_str(d->format));
 	js_set(js_set(i, "encrypted", js_bool(false)), "detect_zeroes", js_str("off"));
 	for (unsigned k = 0; k < ARRAY_LEN(zeros); k++)
 		js_set(i, zeros[k], js_int(0));
@@ -162,14 +160,14 @@ static bool reads_only(struct pc *pc, const char *name, const char *mode)
 
 API_COMMAND(blockdev_change_medium)
 {
-	const char *name = which(call, args), *format = js_get_str(args, "format", FORMAT);
+	const char *name = which(call, args), *format = js_get_str(args, "format", NULL);
 	const char *mode = js_get_str(args, "read-only-mode", "retain");
 	char buf[64];
 
 	if (!name)
 		return NULL;
-	if (strcmp(format, FORMAT))
+	if (format && !block_format_known(format))
 		return api_fail(call, "Unknown driver '%.64s'", format);
-	return done(call, pc_drive_change(call->pc, name, api_file(call->api, js_get_str(args, "filename", ""), buf),
+	return done(call, pc_drive_change(call->pc, name, api_file(call->api, js_get_str(args, "filename", ""), buf), format,
 	                                  reads_only(call->pc, name, mode), js_get_bool(args, "force", false), &call->err));
 }

@@ -326,7 +326,8 @@ static void cmd_change(struct line *l)
 	if (l->nwords < 3)
 		text_add(l->t, "change: give a device and a file\r\n");
 	else
-		say_error(l, pc_drive_change(l->api->pc, l->word[1], api_file(l->api, l->word[2], buf), false, false, &err),
+		say_error(l, pc_drive_change(l->api->pc, l->word[1], api_file(l->api, l->word[2], buf), NULL, false, false,
+		                             &err),
 		          &err);
 }
 

@@ -27,6 +27,7 @@ struct block {
 	struct loop *loop;
 	struct block_image *img;
 	char *path;
+	const char *format; /* of the image, not of a temporary overlay */
 	bool readonly;
 	pthread_mutex_t queue_lock;
 	pthread_cond_t wake, idle;
@@ -259,17 +260,24 @@ uint64_t block_size(const struct block *blk)
 	return blk->img->size;
 }
 
+const char *block_format(const struct block *blk)
+{
+	return blk->format;
+}
+
 bool block_readonly(const struct block *blk)
 {
 	return blk->readonly;
 }
 
-static struct block_image *open_image(const char *path, const struct block_opts *opts, struct err *err)
+static struct block_image *open_image(const char *path, const struct block_opts *opts, const char **format,
+                                      struct err *err)
 {
 	struct block_image_opts how = {.format = opts->format, .readonly = opts->readonly || opts->snapshot,
 	                               .fault = opts->fault};
 	struct block_image *base = block_image_open(path, &how, err), *top;
 
+	*format = base ? base->ops->name : NULL;
 	if (!base || !opts->snapshot)
 		return base;
 	top = block_overlay_open(base, err);
@@ -280,7 +288,8 @@ static struct block_image *open_image(const char *path, const struct block_opts 
 
 struct block *block_open(struct loop *loop, const char *path, const struct block_opts *opts, struct err *err)
 {
-	struct block_image *img = open_image(path, opts, err);
+	const char *format;
+	struct block_image *img = open_image(path, opts, &format, err);
 	struct block *blk;
 	int rc = 0;
 
@@ -290,6 +299,7 @@ struct block *block_open(struct loop *loop, const char *path, const struct block
 	blk->loop = loop;
 	blk->img = img;
 	blk->path = xstrdup(path);
+	blk->format = format;
 	blk->readonly = opts->readonly;
 	blk->tail = &blk->head;
 	blk->task = (struct loop_task){.fn = run_stepped, .opaque = blk};

@@ -54,6 +54,8 @@ void block_close(struct block *blk);
 void block_drain(struct block *blk);
 uint64_t block_size(const struct block *blk); /* bytes, a multiple of 512 */
 bool block_readonly(const struct block *blk);
+/* Name of its format, as --disk format= takes it. */
+const char *block_format(const struct block *blk);
 /* Lock held. A request beyond the end fails with -EINVAL; a write to a read-only image with -EROFS. */
 void block_submit(struct block *blk, struct block_req *req);
 /* What the image has been asked for so far, by enum block_op; times are those of the host. Any thread. */

@@ -357,7 +357,8 @@ int pc_drive_eject(struct pc *pc, const char *name, bool force, struct err *err)
 	return ret;
 }
 
-int pc_drive_change(struct pc *pc, const char *name, const char *path, bool readonly, bool force, struct err *err)
+int pc_drive_change(struct pc *pc, const char *name, const char *path, const char *format, bool readonly, bool force,
+                    struct err *err)
 {
 	struct pc_drive d;
 	struct block *blk;
@@ -365,7 +366,7 @@ int pc_drive_change(struct pc *pc, const char *name, const char *path, bool read
 
 	if (ret)
 		return ret;
-	blk = block_open(pc->loop, path, &(struct block_opts){ .readonly = readonly || d.has_tray }, err);
+	blk = block_open(pc->loop, path, &(struct block_opts){ .format = format, .readonly = readonly || d.has_tray }, err);
 	if (!blk)
 		return -EINVAL;
 	ret = open_tray(pc, &d, force, err);

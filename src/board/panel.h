@@ -69,6 +69,7 @@ void pc_stats(struct pc *pc, char *buf, size_t len);
 struct pc_drive {
 	char name[16];    /* as QEMU calls the like by default: ide0-hd0, ide1-cd0, virtio0, floppy0 */
 	const char *path; /* of what is in it; NULL: nothing */
+	const char *format;
 	bool removable, has_tray, readonly, snapshot, locked, tray_open;
 	uint64_t size;
 	struct block_stats stats;
@@ -81,7 +82,8 @@ int pc_drive_tray(struct pc *pc, const char *name, bool open, bool force, struct
 /* Open the tray, take out what is in. */
 int pc_drive_eject(struct pc *pc, const char *name, bool force, struct err *err);
 /* That, and put path in and close the tray. The image is opened first: if it cannot be, nothing has changed. */
-int pc_drive_change(struct pc *pc, const char *name, const char *path, bool readonly, bool force, struct err *err);
+int pc_drive_change(struct pc *pc, const char *name, const char *path, const char *format, bool readonly, bool force,
+                    struct err *err);
 
 /* For inspection. Lock held while they are walked. */
 struct loop *pc_loop(struct pc *pc);

@@ -260,6 +260,7 @@ static void fill_image(struct pc_drive *d, struct block *blk, const char *path)
 	d->path = blk ? path : NULL;
 	if (!blk)
 		return;
+	d->format = block_format(blk);
 	d->size = block_size(blk);
 	d->readonly = block_readonly(blk);
 	block_get_stats(blk, &d->stats);

@@ -46,7 +46,7 @@ struct run_options {
 	unsigned verbose;
 	bool help;
 	bool serial_given;
-	uint32_t seen; /* one bit for each option of options.def */
+	uint64_t seen; /* one bit for each option of options.def */
 	char **owned;  /* copies of split arguments, freed by options_free() */
 	unsigned nowned;
 };

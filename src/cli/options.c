@@ -428,7 +428,7 @@ static int unknown_option(const char *name, struct err *err)
 
 static int apply(struct run_options *o, const struct option *opt, const char *arg, struct err *err)
 {
-	uint32_t bit = 1u << (opt - options);
+	uint64_t bit = 1ull << (opt - options);
 
 	if (o->seen & bit && !(opt->flags & OPT_REPEATS) && opt->set != set_verbose)
 		return err_set(err, -EINVAL, "--%s is given twice", opt->name);

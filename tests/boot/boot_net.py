@@ -277,7 +277,7 @@ def beside_qemu(test, ours, theirs, model="virtio", kernel=CLOUD):
         power_off(machine)
 
 
-@case("net-socket-stream", FULL, 10)
+@case("net-socket-stream", QUICK, 10)
 def net_socket_stream(test):
     """--net socket,listen=: a QEMU guest joins by a Unix stream; both ping and fetch files."""
     path = f"unix:{test.folder}/stream"
