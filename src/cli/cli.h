@@ -26,7 +26,6 @@ int cmd_run(int argc, char **argv);
 int cmd_doctor(int argc, char **argv);
 /* Those that talk to a running machine: ctl.c, steer.c, hands.c, console.c. */
 int cmd_ctl(int argc, char **argv);
-int cmd_console(int argc, char **argv);
 int cmd_ps(int argc, char **argv);
 int cmd_stop(int argc, char **argv);
 int cmd_pause(int argc, char **argv);
@@ -36,6 +35,7 @@ int cmd_powerdown(int argc, char **argv);
 int cmd_screenshot(int argc, char **argv);
 int cmd_type(int argc, char **argv);
 int cmd_key(int argc, char **argv);
+int cmd_console(int argc, char **argv);
 
 /* options.c: the options of `ring3 run`. */
 struct run_options {

@@ -39,10 +39,9 @@ static const struct command {
 	const char *name;
 	int (*run)(int argc, char **argv);
 } commands[] = {
-	{ "console", cmd_console },
 	{ "ctl", cmd_ctl }, { "ps", cmd_ps }, { "stop", cmd_stop }, { "pause", cmd_pause }, { "resume", cmd_resume },
 	{ "reset", cmd_reset }, { "powerdown", cmd_powerdown }, { "screenshot", cmd_screenshot }, { "type", cmd_type },
-	{ "key", cmd_key },
+	{ "key", cmd_key }, { "console", cmd_console },
 	{ "run", cmd_run }, { "doctor", cmd_doctor }, { "help", cmd_help }, { "--help", cmd_help },
 	{ "-h", cmd_help }, { "version", cmd_version }, { "--version", cmd_version },
 };
