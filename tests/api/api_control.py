@@ -495,8 +495,8 @@ def uptimes(machine, qmp):
 
 @case("control-linux", QUICK, 12)
 def linux(test):
-    """Paused again and again while it boots, Linux keeps its time and complains of nothing; it sleeps, is woken,
-    switches itself off and waits for a reset, each with its event."""
+    """A Linux that is paused again and again while it boots keeps its time and complains of nothing; it sleeps, is
+    woken, switches itself off and waits for a reset, each with its event."""
     if test.is_reference:
         raise Skip("the reference machine has a control socket of its own")
     path, pauses = test.folder / "control", random.Random(test.seed)
