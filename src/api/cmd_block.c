@@ -161,13 +161,14 @@ static bool reads_only(struct pc *pc, const char *name, const char *mode)
 API_COMMAND(blockdev_change_medium)
 {
 	const char *name = which(call, args), *format = js_get_str(args, "format", NULL);
-	const char *mode = js_get_str(args, "read-only-mode", "retain");
+	const char *mode = js_get_str(args, "read-only-mode", "retain"), *path;
 	char buf[64];
 
 	if (!name)
 		return NULL;
 	if (format && !block_format_known(format))
 		return api_fail(call, "Unknown driver '%.64s'", format);
-	return done(call, pc_drive_change(call->pc, name, api_file(call->api, js_get_str(args, "filename", ""), buf), format,
-	                                  reads_only(call->pc, name, mode), js_get_bool(args, "force", false), &call->err));
+	path = api_file(call->api, js_get_str(args, "filename", ""), buf);
+	return done(call, pc_drive_change(call->pc, name, path, format, reads_only(call->pc, name, mode),
+	                                  js_get_bool(args, "force", false), &call->err));
 }
