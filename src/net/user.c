@@ -274,6 +274,14 @@ static const SlirpCb callbacks = {
 
 /* --- frames from the guest --- */
 
+/* An answer to ARP or a neighbour solicitation: libslirp keeps what waited for it, and sends it when it is polled. */
+static bool resolves(const uint8_t *data, uint32_t len)
+{
+	uint16_t type = get_be16(data + 12);
+
+	return type == 0x0806 || (type == 0x86dd && len > 54 && data[20] == 58 && data[54] == 136);
+}
+
 static void input(struct user *u, const uint8_t *data, uint32_t len)
 {
 	bool was = u->busy;
@@ -282,6 +290,8 @@ static void input(struct user *u, const uint8_t *data, uint32_t len)
 	slirp_input(u->slirp, data, (int)len);
 	u->busy = was;
 	changed(u);
+	if (resolves(data, len))
+		loop_post(u->loop, &u->task);
 }
 
 /* A copy: the guest may write to its memory while it is looked at. */
