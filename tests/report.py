@@ -22,7 +22,7 @@ BY_NAME = [(re.compile(pattern), area, part) for pattern, area, part in (
     (r"fuzz-(.*)", "fuzzing", r"\1"),
     (r"(style|check-.*)", "house rules", r"\1"))]
 # The rest are guests on the whole machine: by the file in tests/boot that holds them.
-BY_FILE = {"api_control": ("user interface", "control socket"),
+BY_FILE = {"boot_smp": ("firmware and boots", "several CPUs"), "api_control": ("user interface", "control socket"),
            "image_formats": ("devices", "disk images"), "image_crash": ("devices", "disk images"),
            "boot_testdev": ("devices", "testdev"), "boot_faults": ("privileged semantics", "triple faults, garbage"),
            "boot_oracle": ("instructions", "oracle, an hour"),

@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""what: stock kernels with several CPUs (docs/smp.md): all of them work, are taken off and on, and switch off."""
+
+import hashlib
+
+import archive
+import initramfs
+from cases import FULL, LONG, QUICK, case
+from machine import BAD_INPUT, POWERED_OFF
+
+PROMPT = r"guest# "
+LINES = 20000
+DIGEST = hashlib.md5("".join(f"{n}\n" for n in range(1, LINES + 1)).encode()).hexdigest()
+KERNELS = (("linux-image-amd64", "amd64"), ("linux-image-cloud-amd64", "amd64"), ("linux-image-rt-amd64", "amd64"),
+           ("linux-image-686", "i386"), ("linux-image-686-pae", "i386"))
+
+
+def start(test, kernel, arch, cpus):
+    machine = test.machine("--memory", "512M", "--cpus", cpus, "--kernel", archive.kernel(kernel, arch), "--initrd",
+                           initramfs.build(arch, demo=True), "--append", "console=ttyS0,115200 panic=-1")
+    machine.expect(PROMPT, 120)
+    machine.line("mount -t sysfs sys /sys; mount -t proc proc /proc; dmesg -n 1; echo ready: $?")
+    machine.expect("ready: ")
+    return machine
+
+
+def count(machine, command, timeout=60):
+    """The number that a command prints."""
+    machine.line(f'echo "it is $( {command})."')
+    found, _ = machine.expect(r"it is (\d+)\.\r?\n", timeout)
+    return int(found[1])
+
+
+def judge(machine, cpus, rounds=1):
+    """Each CPU is there, takes interrupts and computes what it should; the kernel complains of nothing."""
+    machine.must(count(machine, "nproc") == cpus, "not all CPUs are online")
+    machine.must(count(machine, "grep -c ^processor /proc/cpuinfo") == cpus, "/proc/cpuinfo tells of other CPUs")
+    for _ in range(rounds):
+        jobs = 2 * cpus
+        work = f"(seq 1 {LINES} | gzip | gunzip | md5sum) & "
+        right = count(machine, f"(for i in $(seq {jobs}); do {work}done; wait) | grep -c {DIGEST}", 240)
+        machine.must(right == jobs, f"{jobs - right} of {jobs} pipelines gave a wrong digest")
+    local = count(machine, "grep LOC: /proc/interrupts | tr -s ' ' '\\n' | grep -c '^[1-9]'")
+    machine.must(local == cpus, f"timer interrupts on {local} of {cpus} CPUs")
+    complaints = count(machine, "dmesg | grep -cE 'BUG|Oops|WARNING|stall|soft lockup|not responding'")
+    machine.must(not complaints, f"the kernel complained {complaints} times")
+
+
+def power_off(machine):
+    machine.line("poweroff -f")
+    machine.must_end(POWERED_OFF)
+
+
+def whole(test, kernel, arch, cpus, rounds=1):
+    machine = start(test, kernel, arch, str(cpus))
+    judge(machine, cpus, rounds)
+    power_off(machine)
+
+
+@case("smp-two", QUICK, 15)
+def two(test):
+    """Two CPUs start, share work, and any may switch the machine off."""
+    whole(test, "linux-image-cloud-amd64", "amd64", 2)
+
+
+@case("smp-pae", QUICK, 20)
+def pae(test):
+    """Four 32-bit CPUs, more than a small host has."""
+    whole(test, "linux-image-686-pae", "i386", 4)
+
+
+@case("smp-offline", QUICK, 25)
+def offline(test):
+    """INIT and start-up messages again and again: a CPU goes off and comes back while the others work."""
+    machine = start(test, "linux-image-amd64", "amd64", "4")
+    machine.line(f"while [ ! -e /stop ]; do seq 1 {LINES} | md5sum > /dev/null; done &")
+    turns = "for i in $(seq 8); do for n in 1 2 3; do echo 0 > $c$n/online; echo 1 > $c$n/online || exit 1; done; done"
+    machine.line(f"c=/sys/devices/system/cpu/cpu; ({turns}); echo turns ended: $?; touch /stop")
+    machine.expect("turns ended: 0", 180)
+    judge(machine, 4)
+    power_off(machine)
+
+
+@case("smp-topology", QUICK, 20)
+def topology(test):
+    """Two sockets of one core of two threads: what CPUID, MADT and SMBIOS say agrees for Linux."""
+    machine = start(test, "linux-image-cloud-amd64", "amd64", "4,sockets=2,cores=1,threads=2")
+    where = "/sys/devices/system/cpu/cpu"
+    for cpu, package, siblings in ((0, 0, "0-1"), (1, 0, "0-1"), (2, 1, "2-3"), (3, 1, "2-3")):
+        machine.line(f'echo "cpu{cpu}: $(cat {where}{cpu}/topology/physical_package_id) '
+                     f'$(cat {where}{cpu}/topology/thread_siblings_list)."')
+        machine.expect(rf"cpu{cpu}: {package} {siblings}\.\r?\n", 30)
+    power_off(machine)
+
+
+@case("smp-options", QUICK, 2)
+def options(test):
+    """What cannot be is refused in one line."""
+    for wrong, line in (("0", "'0' is no number of CPUs from 1 to 64"), ("65", "no number of CPUs"),
+                        ("x", "no number of CPUs"), ("4,sockets=3", "are not 4 CPUs"),
+                        ("4,books=2", "'books' is unknown"), ("4,cores=0", "cores=0 is no number")):
+        machine = test.machine("--cpus", wrong)
+        machine.must_end(BAD_INPUT)
+        right = line.encode() in machine.errors and machine.errors.count(b"\n") == 1
+        machine.must(right, f"--cpus {wrong} says no such thing")
+
+
+for _kernel, _arch in KERNELS:
+    for _cpus in (2, 8):
+        @case(f"smp-{_kernel.removeprefix('linux-image-')}-{_cpus}", FULL if _cpus == 2 else LONG, 30)
+        def boots(test, kernel=_kernel, arch=_arch, cpus=_cpus):
+            """Every kernel of Debian's, with two CPUs and with more than the host has."""
+            whole(test, kernel, arch, cpus, 3)
