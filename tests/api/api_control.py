@@ -216,9 +216,9 @@ def pause(test):
     tsc, ticks = rates(0)
     tsc_rested, ticks_rested = rates(0.4)
     # the guest notes its TSC when the host lets it run; a rest that is not taken off would double it and more
-    test.must(abs(tsc_rested / tsc - 1) < 0.25, f"the TSC ran at {tsc} a ns, {tsc_rested} over a pause")
+    test.must(abs(tsc_rested / tsc - 1) < 0.5, f"the TSC ran at {tsc} a ns, {tsc_rested} over a pause")
     # on a busy host a tick may find its predecessor unserved, but none comes more often than it should
-    test.must(max(ticks, ticks_rested) < 1.02 and ticks_rested > 0.7 * ticks, f"{ticks}, {ticks_rested} ticks a ms")
+    test.must(max(ticks, ticks_rested) < 1.02 and ticks_rested > 0.4 * ticks, f"{ticks}, {ticks_rested} ticks a ms")
     test.said = f"a pause takes {statistics.median(took) * 1000:.2f} ms, at most {max(took) * 1000:.2f}"
     finish(machine, qmp)
 

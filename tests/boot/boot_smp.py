@@ -2,10 +2,11 @@
 """what: stock kernels with several CPUs (docs/smp.md): all of them work, are taken off and on, and switch off."""
 
 import hashlib
+import subprocess
 
 import archive
 import initramfs
-from cases import FULL, LONG, QUICK, case
+from cases import FULL, LONG, QUICK, TREE, case
 from machine import BAD_INPUT, POWERED_OFF
 
 PROMPT = r"guest# "
@@ -111,3 +112,32 @@ for _kernel, _arch in KERNELS:
         def boots(test, kernel=_kernel, arch=_arch, cpus=_cpus):
             """Every kernel of Debian's, with two CPUs and with more than the host has."""
             whole(test, kernel, arch, cpus, 3)
+
+
+def hammer(test, rounds):
+    """tests/guest/hammer.c, in the guest's user mode on two CPUs: LOCK wherever the operand lies, orders of stores and
+    loads, code that the other CPU patches."""
+    program = test.folder / "hammer"
+    command = ["gcc", "-O2", "-D_GNU_SOURCE", "-static", "-pthread", "-o", program, TREE / "tests/guest/hammer.c"]
+    subprocess.run(command, check=True)
+    image = initramfs.build(demo=True, extra=[("hammer", program.read_bytes(), 0o755)], tag="-hammer")
+    machine = test.machine("--memory", "256M", "--cpus", "2", "--kernel", archive.kernel("linux-image-cloud-amd64"),
+                           "--initrd", image, "--append", "console=ttyS0,115200 panic=-1 quiet")
+    machine.expect(PROMPT, 120)
+    machine.line(f"/hammer {rounds}")
+    machine.expect("hammer: end", 600)
+    machine.must("WRONG" not in machine.text, "see above")
+    machine.must(machine.text.count(" right") == 19, "not all was tried")
+    power_off(machine)
+
+
+@case("smp-hammer", QUICK, 20)
+def hammer_quick(test):
+    """In short."""
+    hammer(test, 20000)
+
+
+@case("smp-hammer-long", LONG, 600)
+def hammer_long(test):
+    """Millions of rounds."""
+    hammer(test, 2000000)
