@@ -143,14 +143,14 @@ static bool matches(const struct lapic *l, uint32_t dest, bool logical)
 }
 
 /* SDM vol 3 11.6.2.4: of the addressed processors the one of lowest priority takes it. */
-static struct lapic *lowest(struct lapic_bus *bus, uint32_t dest, bool logical)
+static struct lapic *lowest(struct lapic_bus *bus, uint32_t dest, bool logical, const struct lapic *except)
 {
 	struct lapic *best = NULL;
 
 	for (unsigned i = 0; i < bus->count; i++) {
 		struct lapic *l = bus->apic[i];
 
-		if (!lapic_enabled(l) || !(l->s.svr & SVR_ENABLE) || !matches(l, dest, logical))
+		if (l == except || !lapic_enabled(l) || !(l->s.svr & SVR_ENABLE) || !matches(l, dest, logical))
 			continue;
 		if (!best || lapic_ppr(l) < lapic_ppr(best))
 			best = l;
@@ -165,7 +165,7 @@ static unsigned deliver(struct lapic_bus *bus, uint32_t dest, bool logical, unsi
 	unsigned taken = 0;
 
 	if (delivery == LAPIC_LOWEST && bus->count > 1) {
-		struct lapic *l = lowest(bus, dest, logical);
+		struct lapic *l = lowest(bus, dest, logical, except);
 
 		return l && lapic_message(l, delivery, vector, level);
 	}

@@ -355,6 +355,11 @@ static void test_logical(void **state)
 	lapic_set_tpr(apic[0], 5);
 	assert_int_equal(lapic_bus_deliver(bus, LAPIC_DEST_ALL, false, LAPIC_LOWEST, 0x61, false), 1);
 	assert_int_equal(lapic_ack(apic[1]), 0x61);
+	lapic_set_tpr(apic[0], 0);
+	lapic_set_tpr(apic[1], 5);
+	wr(ICR, 0xc0162); /* 11.6.1: not to the sender, though its priority is the lowest */
+	assert_int_equal(rd(IRR + 0x30) & 4, 0);
+	assert_int_equal(lapic_mmio_read(apic[1], IRR + 0x30) & 4, 4);
 }
 
 /* 11.11: an MSI carries destination, vector and mode in address and data. */
