@@ -415,7 +415,7 @@ void lapic_reset(struct lapic *l)
 	lapic_init_reset(l);
 	if (l->cfg.virtual_wire)
 		l->s.lvt[LVT_LINT0] = LAPIC_EXTINT << 8;
-	lapic_bus_map(l->cfg.bus, l);
+	lapic_bus_map(l->cfg.bus);
 	lapic_update(l);
 }
 
@@ -444,7 +444,7 @@ static void lapic_loaded(void *opaque)
 {
 	struct lapic *l = opaque;
 
-	lapic_bus_map(l->cfg.bus, l);
+	lapic_bus_map(l->cfg.bus);
 	l->intr = has_interrupt(l);
 	wire_set(&l->cfg.intr, l->intr);
 	lapic_timer_arm(l);

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* what: the message bus of the local APICs: addressing, lowest priority, IPIs, MSIs, EOI broadcast, the MMIO window
  *
- * All vCPUs see their own LAPIC at the same address, so the window belongs to the bus: it follows the base MSR
- * of the first LAPIC and asks whose access it is. APICs at differing bases, which no system uses, are not modelled.
+ * All vCPUs see their own LAPIC at the same address, so the window belongs to the bus: it lies where the base MSR of
+ * the first LAPIC says, is there while any of them is in xAPIC mode, and asks whose access it is. APICs at differing
+ * bases, which no system uses, are not modelled; nor is what lies beneath, for a CPU whose own APIC does not answer.
  *
  * Sources: Intel SDM vol 3 11.6 (destinations), 11.11 (MSI).
  */
@@ -28,22 +29,35 @@ static struct lapic *current_apic(struct lapic_bus *bus)
 	return n < bus->count ? bus->apic[n] : bus->apic[0];
 }
 
+/* SDM vol 3 11.4.3, 11.12.1: no window of an APIC that is off or in x2APIC mode. */
+static bool answers(const struct lapic *l)
+{
+	return lapic_enabled(l) && !lapic_is_x2(l);
+}
+
 /* SDM vol 3 11.4.1: 32-bit accesses on 16-byte boundaries; anything else is undefined: narrow reads see their
  * bytes, other writes are dropped. */
 static uint64_t window_read(void *opaque, uint64_t off, unsigned size)
 {
+	struct lapic *l = current_apic(opaque);
 	uint32_t val;
 
+	if (!answers(l))
+		return UINT64_MAX;
 	if (off & 12)
 		return 0;
-	val = lapic_mmio_read(current_apic(opaque), (uint32_t)off & 0xff0);
+	val = lapic_mmio_read(l, (uint32_t)off & 0xff0);
 	return val >> ((off & 3) * 8);
 }
 
 static void window_write(void *opaque, uint64_t off, uint64_t val, unsigned size)
 {
+	struct lapic *l = current_apic(opaque);
+
+	if (!answers(l))
+		return;
 	if (size == 4 && !(off & 15))
-		lapic_mmio_write(current_apic(opaque), (uint32_t)off, (uint32_t)val);
+		lapic_mmio_write(l, (uint32_t)off, (uint32_t)val);
 	else
 		guest_log("lapic: %u-byte write at 0x%x dropped", size, (unsigned)off);
 }
@@ -98,13 +112,15 @@ void lapic_bus_remove(struct lapic_bus *bus, struct lapic *l)
 		mem_region_disable(bus->mem, &bus->window);
 }
 
-void lapic_bus_map(struct lapic_bus *bus, struct lapic *l)
+void lapic_bus_map(struct lapic_bus *bus)
 {
-	bool on = lapic_enabled(l) && !lapic_is_x2(l);
-	gpa_t base = l->s.base & BASE_ADDR;
+	gpa_t base = bus->apic[0]->s.base & BASE_ADDR;
+	bool on = false;
 
-	if (!bus->mem || l != bus->apic[0])
+	if (!bus->mem)
 		return;
+	for (unsigned i = 0; i < bus->count; i++)
+		on |= answers(bus->apic[i]);
 	if (bus->window.enabled && !on)
 		mem_region_disable(bus->mem, &bus->window);
 	if (base != bus->window.base)

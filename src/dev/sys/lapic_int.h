@@ -117,7 +117,7 @@ uint32_t lapic_timer_count(const struct lapic *l);
 void lapic_bus_add(struct lapic_bus *bus, struct lapic *l);
 void lapic_bus_remove(struct lapic_bus *bus, struct lapic *l);
 /* The base MSR of l changed: move the window. */
-void lapic_bus_map(struct lapic_bus *bus, struct lapic *l);
+void lapic_bus_map(struct lapic_bus *bus);
 void lapic_bus_eoi(struct lapic_bus *bus, uint8_t vector);
 /* Act on a write to the ICR; dest as for lapic_bus_deliver(). */
 void lapic_bus_ipi(struct lapic_bus *bus, struct lapic *from, uint32_t icr, uint32_t dest);

@@ -105,7 +105,7 @@ static bool write_base(struct lapic *l, uint64_t val)
 	l->s.base = (val & ~(uint64_t)BASE_BSP) | (was & BASE_BSP);
 	if ((was & BASE_ENABLE) && !(val & BASE_ENABLE))
 		lapic_init_reset(l); /* 11.4.3: what was set up is lost */
-	lapic_bus_map(l->cfg.bus, l);
+	lapic_bus_map(l->cfg.bus);
 	lapic_update(l);
 	return true;
 }

@@ -362,6 +362,37 @@ static void test_logical(void **state)
 	assert_int_equal(lapic_mmio_read(apic[1], IRR + 0x30) & 4, 4);
 }
 
+static unsigned asking;
+
+static unsigned who_asks(void *opaque)
+{
+	return asking;
+}
+
+static uint32_t seen_by(unsigned n, unsigned off)
+{
+	uint32_t val;
+
+	asking = n;
+	mem_read(mem, 0xfee00000 + off, &val, 4);
+	return val;
+}
+
+/* 11.4.3, 11.12.1: each CPU has its own window: one in x2APIC mode, or switched off, takes away no other's. */
+static void test_windows(void **state)
+{
+	uint64_t x2 = 0xfee00d00, off = 0xfee00000, on = 0xfee00800;
+
+	lapic_bus_set_current(bus, who_asks, NULL);
+	assert_true(lapic_msr_write(apic[0], MSR_APIC_BASE, &x2));
+	assert_int_equal(seen_by(0, ID), 0xffffffff);
+	assert_int_equal(seen_by(1, ID), 1u << 24);
+	assert_true(lapic_msr_write(apic[1], MSR_APIC_BASE, &off));
+	assert_int_equal(seen_by(1, ID), 0xffffffff);
+	assert_true(lapic_msr_write(apic[1], MSR_APIC_BASE, &on));
+	assert_int_equal(seen_by(1, ID), 1u << 24);
+}
+
 /* 11.11: an MSI carries destination, vector and mode in address and data. */
 static void test_msi(void **state)
 {
@@ -455,6 +486,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_timer_deadline, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_ipi, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_logical, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_windows, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_msi, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_errors, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_x2apic, setup, teardown),
