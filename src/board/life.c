@@ -54,6 +54,7 @@ void pc_reset_cpus(struct pc *pc)
 
 	for (unsigned k = 0; k < pc->ncpus; k++) {
 		vcpu_tsc_zero(pc->cpu[k].vcpu, zero);
+		vcpu_drop_messages(pc->cpu[k].vcpu);
 		if (k || !pc->kernel)
 			vcpu_request_reset(pc->cpu[k].vcpu, false);
 	}
@@ -219,8 +220,10 @@ static int do_go_on(struct pc *pc, struct err *err)
 		mem_port_out(pc->mem, 0xa0, 0x20, 1);
 		mem_port_out(pc->mem, 0x20, 0x20, 1);
 	}
-	for (unsigned k = 0; k < pc->ncpus; k++)
+	for (unsigned k = 0; k < pc->ncpus; k++) {
+		vcpu_drop_messages(pc->cpu[k].vcpu);
 		cpu_reset(vcpu_cpu(pc->cpu[k].vcpu), true);
+	}
 	guestinfo_start_real(pc, get_le16(pointer + 2), get_le16(pointer));
 	return pc_start_cpus(pc, err);
 }

@@ -204,8 +204,15 @@ void vcpu_ask_ignne(struct vcpu *v)
 	vcpu_request(v, REQ_IGNNE);
 }
 
+void vcpu_drop_messages(struct vcpu *v)
+{
+	__atomic_fetch_and(&v->cpu->request, ~(uint32_t)(REQ_SIPI | REQ_NMI), __ATOMIC_SEQ_CST);
+	__atomic_store_n(&v->sipi_open, v->cfg.number != 0, __ATOMIC_SEQ_CST);
+}
+
 void vcpu_request_reset(struct vcpu *v, bool init)
 {
+	vcpu_drop_messages(v);
 	if (!init)
 		v->init_reset = false;
 	vcpu_request(v, REQ_RESET);
@@ -215,12 +222,15 @@ void vcpu_request_reset(struct vcpu *v, bool init)
  * the INIT does not. */
 void vcpu_init(struct vcpu *v)
 {
-	__atomic_fetch_and(&v->cpu->request, ~(uint32_t)REQ_SIPI, __ATOMIC_SEQ_CST);
 	vcpu_request_reset(v, true);
 }
 
+/* The first after an INIT is taken, those behind it are not, though the thread may not have looked at the first yet:
+ * SDM vol 3 9.4.4. */
 void vcpu_sipi(struct vcpu *v, uint8_t vector)
 {
+	if (!__atomic_exchange_n(&v->sipi_open, false, __ATOMIC_SEQ_CST))
+		return;
 	__atomic_store_n(&v->sipi_vector, vector, __ATOMIC_SEQ_CST);
 	vcpu_request(v, REQ_SIPI);
 }

@@ -104,6 +104,7 @@ struct vcpu *vcpu_new(const struct vcpu_config *cfg, struct err *err)
 	v->cpu->apic_id = cpuid_apic_id(&cfg->model->topology, cfg->number);
 	v->cpu->tsc_zero = cfg->tsc_zero;
 	cpu_reset(v->cpu, false);
+	vcpu_drop_messages(v);
 	mmu_init(v->cpu);
 	mmu_window_init(v->cpu, window_use(cfg->mode));
 	mmu_window_share(v->cpu, v->cfg.count);
@@ -162,9 +163,11 @@ static void *thread_main(void *arg)
 
 int vcpu_start(struct vcpu *v, struct err *err)
 {
-	/* After a stop. What devices and the board have written meanwhile is still to be looked at (REQ_CODE). */
+	/* After a stop. What devices and the board have written is still to be looked at, also if that was asked for
+	 * together with the stop and so forgotten. */
 	__atomic_fetch_and(&v->cpu->request, ~(uint32_t)REQ_STOP, __ATOMIC_SEQ_CST);
-	__atomic_fetch_or(&v->cpu->request, (uint32_t)(v->stand ? REQ_FLUSH | REQ_STAND : REQ_FLUSH), __ATOMIC_SEQ_CST);
+	__atomic_fetch_or(&v->cpu->request, (uint32_t)(REQ_FLUSH | REQ_CODE | (v->stand ? REQ_STAND : 0)),
+	                  __ATOMIC_SEQ_CST);
 	v->have_event = v->delivering = v->joined = false;
 	v->stands = 0;
 	cpu_derive(v->cpu);

@@ -61,6 +61,8 @@ void vcpu_ask_ignne(struct vcpu *v);
 /* Reset (or INIT) before the next instruction. Any thread, also from device callbacks of the vCPU thread itself. When
  * hard, on_reset of the board ran already. */
 void vcpu_request_reset(struct vcpu *v, bool init);
+/* NMIs and start-up messages sent before a reset are gone with it. For who resets it by other means. */
+void vcpu_drop_messages(struct vcpu *v);
 /* INIT: the CPU resets; unless it is number 0, it then waits for a start-up message, which lets it begin in real mode
  * at vector << 12 (SDM vol 3 9.4.4). Any thread. */
 void vcpu_init(struct vcpu *v);

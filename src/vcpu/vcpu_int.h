@@ -39,6 +39,7 @@ struct vcpu {
 	uint32_t stands;        /* futex: the ticket it stood for last, or VCPU_ENDED */
 	uint64_t since, slept;  /* ns of guest time: a second or more is looked at, and the part of it spent in HLT */
 	bool init_reset;
+	bool sipi_open;         /* a start-up message would be taken */
 	uint8_t sipi_vector;    /* of REQ_SIPI */
 	struct mem_member member;
 };

@@ -13,7 +13,7 @@
 /* mov ax, n; mov [RESULT], ax; hlt */
 static const uint8_t program[] = { 0xb8, 1, 0, 0xa3, RESULT & 0xff, RESULT >> 8, 0xf4 };
 
-static unsigned run(struct vcpu *v, struct mem *mem)
+static void begin(struct vcpu *v)
 {
 	struct cpu *cpu = vcpu_cpu(v);
 	struct err err;
@@ -25,6 +25,11 @@ static unsigned run(struct vcpu *v, struct mem *mem)
 	assert_int_equal(vcpu_start(v, &err), 0);
 	for (unsigned k = 0; k < 5000 && !__atomic_load_n(&v->sleeping, __ATOMIC_SEQ_CST); k++)
 		nanosleep(&(struct timespec){ .tv_nsec = 1000000 }, NULL);
+}
+
+static unsigned run(struct vcpu *v, struct mem *mem)
+{
+	begin(v);
 	vcpu_stop(v);
 	return get_le16(mem_ram_base(mem) + RESULT);
 }
@@ -48,6 +53,47 @@ static void code_written_while_stopped(void **state)
 	mem_dma_write(mem, CODE + 1, "\2", 1);
 	loop_unlock(loop);
 	assert_int_equal(run(v, mem), 2);
+	/* also if it is told of the write and to stop at once */
+	begin(v);
+	__atomic_fetch_or(&vcpu_cpu(v)->request, (uint32_t)REQ_STOP, __ATOMIC_SEQ_CST);
+	loop_lock(loop);
+	mem_dma_write(mem, CODE + 1, "\3", 1);
+	loop_unlock(loop);
+	vcpu_stop(v);
+	assert_int_equal(run(v, mem), 3);
+	vcpu_free(v);
+	free(model);
+	mem_free(mem);
+	loop_free(loop);
+}
+
+static uint32_t asked(struct vcpu *v)
+{
+	return __atomic_load_n(&vcpu_cpu(v)->request, __ATOMIC_SEQ_CST) & (REQ_RESET | REQ_SIPI | REQ_NMI);
+}
+
+static void messages(void **state)
+{
+	/* SDM vol 3 9.4.4: one start-up message is taken after each INIT; what was sent before a reset is gone with it. */
+	struct err err;
+	struct loop *loop = loop_new(&err);
+	struct mem *mem = mem_new(loop, MIB(1), 0xe0000000, &err);
+	struct cpu_model *model = cpuid_model_new(NULL, &err);
+	struct vcpu *v = vcpu_new(&(struct vcpu_config){ .mem = mem, .loop = loop, .model = model, .number = 1 }, &err);
+
+	assert_non_null(v);
+	vcpu_sipi(v, 8);
+	vcpu_sipi(v, 9);
+	assert_int_equal(asked(v), REQ_SIPI);
+	assert_int_equal(v->sipi_vector, 8);
+	vcpu_init(v);
+	assert_int_equal(asked(v), REQ_RESET);
+	vcpu_sipi(v, 9);
+	assert_int_equal(v->sipi_vector, 9);
+	vcpu_nmi(v);
+	assert_int_equal(asked(v), REQ_RESET | REQ_SIPI | REQ_NMI);
+	vcpu_request_reset(v, false);
+	assert_int_equal(asked(v), REQ_RESET);
 	vcpu_free(v);
 	free(model);
 	mem_free(mem);
@@ -56,7 +102,7 @@ static void code_written_while_stopped(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(code_written_while_stopped) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(code_written_while_stopped), cmocka_unit_test(messages) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
