@@ -24,6 +24,7 @@
 #include <unistd.h>
 
 #include "board/pc_int.h"
+#include "xlate/xlate.h"
 
 /* Wires */
 
@@ -139,6 +140,11 @@ static unsigned current_cpu(void *opaque)
 
 /* Chips */
 
+const struct engine_ops *pc_engine(void)
+{
+	return &xlate_engine;
+}
+
 static int make_vcpu(struct pc *pc, unsigned n, struct err *err)
 {
 	struct pc_cpu *c = &pc->cpu[n];
@@ -154,7 +160,8 @@ static int make_vcpu(struct pc *pc, unsigned n, struct err *err)
 
 	*c = (struct pc_cpu){ .pc = pc, .n = n };
 	c->vcpu = vcpu_new(&(struct vcpu_config){
-		.mem = pc->mem, .loop = pc->loop, .model = pc->model, .hooks = &hooks, .states = pc->states,
+		.engine = pc_engine(), .mem = pc->mem, .loop = pc->loop, .model = pc->model, .hooks = &hooks,
+		.states = pc->states,
 		.first = n ? pc->cpu[0].vcpu : NULL, .number = n, .count = pc->ncpus, .tsc_zero = pc->tsc_zero,
 		.opaque = c, .ack = pc_ack, .triple_fault = cpu_triple_fault, .halted = cpu_halted,
 		.stats = pc->cfg.stats, .perf_map = pc->cfg.perf_map, .mode = pc->cfg.mode,

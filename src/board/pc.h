@@ -68,7 +68,7 @@ struct pc_config {
 	int stats_fd;         /* with stats: an eventfd that becomes readable when tell() is wanted */
 	void (*tell)(const char *text); /* the report so far, many lines; by pc_run's thread */
 	bool perf_map;        /* name translated blocks for Linux perf */
-	enum vcpu_mode mode;
+	enum engine_mode mode;
 };
 
 enum pc_end {
@@ -97,6 +97,8 @@ struct pc *pc_new(const struct pc_config *cfg, struct err *err);
 int pc_run(struct pc *pc, struct pc_result *result, struct err *err);
 /* Flushes disks, restores the terminal. */
 void pc_free(struct pc *pc);
+/* What runs the code of guests on this host. */
+const struct engine_ops *pc_engine(void);
 /* Which engine runs the guest and what was built, in one line each, through log at LOG_INFO. */
 void pc_describe(const struct pc *pc);
 /* Is there a disk interface of that name? For options. */

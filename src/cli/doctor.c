@@ -27,6 +27,7 @@ static void say(bool good, const char *what, const char *why)
 static void report_cpu(void)
 {
 	unsigned a, b = 0, c, d, max = __get_cpuid_max(0, NULL);
+	bool windows = pc_engine()->can(ENGINE_WINDOWS);
 	char name[49] = { 0 };
 
 	for (unsigned i = 0; i < 3; i++)
@@ -40,7 +41,7 @@ static void report_cpu(void)
 	    "user code runs slower: Intel has it since 2013, AMD since 2015");
 	say(b & bit_AVX2, "AVX2", b & bit_AVX2 ? "guests may use it" : "guests will not see it");
 	say(b & bit_AVX512F, "AVX-512", b & bit_AVX512F ? "guests may use it" : "guests will not see it");
-	say(vcpu_windows_possible(), "windows", vcpu_windows_possible() ? "user memory is reached without checks" :
+	say(windows, "windows", windows ? "user memory is reached without checks" :
 	    "user code runs slower: they need BMI2");
 }
 
@@ -79,7 +80,7 @@ static bool report_translation(void)
 
 	printf("\nBinary translation (the engine ring3 uses):\n");
 	say(mapping, "write-xor-execute", why);
-	ok = mapping && !vcpu_probe(&err);
+	ok = mapping && !vcpu_probe(pc_engine(), &err);
 	say(ok, "runs guest code", ok ? "a few guest instructions gave what they should" : mapping ? err.msg : "not tried");
 	return ok;
 }

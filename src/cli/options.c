@@ -357,11 +357,11 @@ static int set_perf_map(struct run_options *o, const char *arg, struct err *err)
 
 static int set_mode(struct run_options *o, const char *arg, struct err *err)
 {
-	static const char *const names[] = { "automatic", "windows", "tlb" }; /* enum vcpu_mode */
+	static const char *const names[] = { "automatic", "windows", "tlb" }; /* enum engine_mode */
 
 	for (unsigned k = 0; k < ARRAY_LEN(names); k++)
 		if (!strcmp(arg, names[k])) {
-			o->pc.mode = (enum vcpu_mode)k;
+			o->pc.mode = (enum engine_mode)k;
 			return 0;
 		}
 	return err_set(err, -EINVAL, "there is no mode '%s': give automatic, windows or tlb", arg);

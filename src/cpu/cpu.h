@@ -148,102 +148,9 @@ struct cpu_state {
 };
 extern const struct st_type cpu_state_type;
 
-/* A software TLB entry. Valid for ea iff ea - tag <= 4096 - size. An invalid entry's tag is a page that hashes to
- * another slot: ((i ^ 1) << 12) for slot i. */
-#define TLB_BITS 13
-#define TLB_SIZE (1u << TLB_BITS)
-struct cpu_tlbe {
-	uint64_t tag;  /* linear address of the page */
-	uint64_t host; /* host address of the page */
-};
-/* In front of the TLB: the page that was last used through each base register, for code translated with it. An
- * invalid entry's tag is no canonical address; should a guest use that address, the access through its host address,
- * no canonical one either, faults. */
-#define NEAR_SIZE 20
-#define NEAR_NONE (1ull << 63)
 /* Privilege views of a linear address. AC: supervisor with SMAP lifted by EFLAGS.AC, or SMAP off. */
 enum cpu_view { VIEW_USER, VIEW_SUP, VIEW_SUP_AC, VIEW_COUNT };
 enum cpu_rw { TLB_READ, TLB_WRITE, TLB_RW_COUNT };
-
-/* Index of an entry among all: (view * 2 + rw) * TLB_SIZE + slot. sum: the words of bits that are not 0. */
-#define TLB_ALL (VIEW_COUNT * TLB_RW_COUNT * TLB_SIZE)
-struct cpu_tlb_used {
-	uint64_t sum[(TLB_ALL / 64 + 63) / 64];
-	uint64_t bits[TLB_ALL / 64];
-};
-#define CPU_LARGE 1024
-#define CPU_LARGE_SET (1ull << 63)
-/* Pages of RAM told apart: 4 GiB; larger machines share bits. */
-#define CPU_WRITTEN (1u << 20)
-
-/* A page table that a 4-level walk ended in, with the rights of the levels above: the walk's last step without the
- * first three (a paging-structure cache, SDM vol 3 4.10.3). */
-#define CPU_PDE_SIZE 64
-struct cpu_pde {
-	uint64_t region;   /* linear address >> 21 */
-	uint8_t *table;    /* host address of the page table */
-	uint64_t reserved; /* bits that must be 0 in its entries */
-	uint64_t gen;      /* alive while equal to pde_gen */
-	uint8_t esize;     /* bytes an entry */
-	bool user, write, nx;
-};
-
-/* Translations for execution, kept for the look-up of blocks; a compiler runs through a thousand pages of code. tag:
- * linear address of the page | user. */
-#define CPU_EXEC_SIZE 4096
-struct cpu_exec {
-	uint64_t tag, gpa;
-	const uint8_t *host; /* of the page; NULL: not memory */
-	uint64_t gen : 63, global : 1;
-};
-
-/* TLB entries out of the TLB, in groups of neighbours: mmu/saved.c. */
-#define SAVED_GROUP 32u
-#define SAVED_FRAMES 256u
-struct cpu_saved {
-	uint8_t frame[TLB_ALL / SAVED_GROUP]; /* of a group; 0: nothing is saved of it */
-	uint64_t free[SAVED_FRAMES / 64];
-	uint32_t used;                        /* frames */
-	uint32_t bits[SAVED_FRAMES];          /* which entries of a frame */
-	struct cpu_tlbe e[SAVED_FRAMES][SAVED_GROUP];
-};
-
-/* What is kept of an address space by PCID: mmu/context.c. */
-#define CPU_CTX 8
-struct cpu_ctx {
-	bool live;                  /* has pcid; always so for the current one */
-	uint16_t pcid;
-	uint64_t exec_gen, pde_gen; /* while it is not current */
-	uint64_t left;              /* when it was current last, on the counter of generations */
-	struct cpu_saved saved;
-};
-
-/* Windows of an address space (mmu/window.c): host memory of 2^39 bytes and a guard for each slot of user addresses. */
-#define WINDOW_SLOTS 8
-struct cpu_window {
-	bool on;             /* code is translated for it */
-	uint8_t view;        /* enum cpu_view: whose rights its pages have */
-	uint8_t n;
-	uint16_t ticks;      /* timer interrupts in user mode since its address space began, or gave windows up */
-	uint64_t root;       /* CR3 of that address space */
-	uint8_t spent;       /* how often it gave windows up */
-	uint64_t since;      /* CPU time of the host's thread when it was turned on, ns */
-	uint8_t slot[WINDOW_SLOTS];
-	uint8_t *host[WINDOW_SLOTS]; /* kept for other slots */
-	uint32_t pages;      /* mapped since it was cleared */
-	uint64_t cost;       /* of all mapped since it was turned on, host TSC ticks */
-	bool rest;           /* none for a while, although they are used from the start */
-	uint64_t filter[512];
-	uint64_t large[16];  /* hashed 4 MiB regions that large pages were mapped in */
-};
-
-/* A page of device registers: the walk of an access that the TLB cannot answer. tag: linear address of the page | view
- * << 1 | write. */
-#define CPU_IO_SIZE 8
-struct cpu_io {
-	uint64_t tag, gpa;
-	uint64_t gen; /* alive while equal to pde_gen */
-};
 
 /* The descriptor that a data segment register was loaded with last, at CPL 0 from the GDT: while GDTR and the
  * descriptor are the same, loading the selector again at CPL 0 gives the same segment. */
@@ -267,17 +174,6 @@ struct cpu_span {
 		bool code; /* for writes: the page holds translated code */
 	} part[2];
 };
-
-/* Keyspaces: numbers of the mode keys that blocks were translated for. Those of code with a flat CS come first and have
- * a jump cache, host code by guest RIP. Firmware runs through dozens of the other kind. */
-#define KS_FLAT 16
-#define KS_COUNT 256
-#define JC_BITS 16
-#define JC_SIZE (1u << JC_BITS)
-/* Return caches: each CALL leaves in its slot where a RET to behind it goes. */
-#define RC_SIZE 1024u
-/* Linear pages of code that may have a number (xlate/live.c); 0 is none. */
-#define VPAGES 65536u
 
 /* An exception or interrupt on its way to delivery. */
 struct cpu_event {
@@ -305,19 +201,6 @@ struct cpu_hooks {
 	void (*ferr)(void *opaque, bool level);
 };
 
-/* What INVLPG of a large page drops: 4 MiB, the larger of both kinds. */
-#define FLUSH_REGION_SHIFT 22
-
-/* Called by mmu when translations die or give way, for the engine's own caches. */
-enum cpu_flush {
-	FLUSH_PAGE,      /* those of gla: the current context's and global ones */
-	FLUSH_REGION,    /* the same of the 4 MiB around gla: what a large page may have covered */
-	FLUSH_NONGLOBAL, /* the current context's, all but global ones */
-	FLUSH_ALL,       /* of all contexts, global ones too */
-	FLUSH_SWITCH,    /* none: context gla becomes the current one instead of cpu->ctx, with what it had */
-	FLUSH_CONTEXT,   /* those of context gla, which is not the current one */
-};
-
 struct cpu_model; /* CPUID policy, cpuid.h */
 struct mem;
 struct mem_member; /* mem/coherence.h */
@@ -330,40 +213,23 @@ struct mem_member; /* mem/coherence.h */
 /* In translated code RSP is so far into struct cpu: its low six bits are 40, and the slot of an address takes one SHRX
  * by RSP (xlate/windowed.c). */
 #define CPU_RSP 40
-/* User addresses by bits 40 to 46, and what else reaches the table of biases; the rest of what SHRX may give lies in a
- * hole of so many bytes behind it. */
-#define CPU_SLOT_SHIFT 40
-#define CPU_SLOTS 128
-#define CPU_BIASES 512
-#define CPU_BIAS_HOLE (((size_t)1 << (64 - CPU_SLOT_SHIFT)) * 8)
+struct mmu; /* mmu/soft.h */
 
 struct cpu {
 	uint8_t below[CPU_RSP];  /* the top of the monitor's stack */
 	struct cpu_state s;      /* gpr[] first */
-	/* the engine's, read and written by translated code */
-	/* What translated code looks at before it jumps, by cpu_kick() and cpu_unkick() */
-	uint64_t poll;           /* before jumps backwards: an address it loads from; 0 = leave */
-	uint64_t poll_target;    /* a valid address for poll */
 	uint64_t next_rip;       /* helpers: RIP to continue at */
-	uint64_t tmp[4];
-	uint64_t host_flags;     /* arithmetic flags at the last exit, as host EFLAGS image */
+	uint64_t tmp[4];         /* what an engine hands a helper, and its own */
 	uint64_t host_pc;        /* host return address in translated code of the running helper; 0: s.rip is right */
-	uint64_t host_rsp;       /* the run loop's stack pointer while translated code runs */
-	uint64_t rc_mask;        /* RIP bits that select a return cache slot, for pext; 0 = leave (see xlate/control.c) */
-	uint64_t jc_seed;        /* of the sum that selects a jump cache slot; not 0 = leave */
-	const void *thunk[21];   /* enum xlate_thunk: where translated code calls out */
+	uint64_t host_rsp;       /* the run loop's stack pointer while an engine's code runs */
 	uint32_t bounce_len;     /* 0: the access went straight to memory */
 	bool bounce_exit;        /* the write hit translated code: leave after this instruction */
 	uint8_t pad_[3];
 	uint64_t bounce_gla;
-	bool near_live[VIEW_COUNT][TLB_RW_COUNT]; /* any valid entry in near? */
-	uint32_t near_budget;    /* near misses until the engine looks which site has so many */
 	struct cpu_kept kept[6]; /* ES, DS, FS, GS */
-	_Alignas(64) struct cpu_tlbe near[VIEW_COUNT][TLB_RW_COUNT][NEAR_SIZE];
-	_Alignas(64) struct cpu_tlbe tlb[VIEW_COUNT][TLB_RW_COUNT][TLB_SIZE];
-	/* ---- members above are at offsets known to entry.S (xlate/offsets.h) ---- */
 	uint64_t rmax[6];        /* highest offset + 1 that reads of the segment may reach; 0: always check in C */
 	uint64_t wmax[6];
+	/* ---- members above are at offsets known to xlate/entry.S (xlate/offsets.h) ---- */
 	/* mode */
 	bool mode_dirty;
 	bool fpu_live;
@@ -371,8 +237,6 @@ struct cpu {
 	uint8_t view;            /* enum cpu_view of data accesses now */
 	uint8_t passed;          /* see cpu_shadow_pass(); 2: a shadow of SS */
 	uint64_t passed_rip;
-	uint32_t key;            /* mode key of s, see xlate/key.h; valid while !mode_dirty */
-	uint32_t ks;             /* keyspace index of key */
 	/* leaving by exception */
 	struct cpu_event event;
 	bool event_valid;
@@ -389,62 +253,20 @@ struct cpu {
 	uint32_t spin_turns;
 	uint64_t tsc_zero;         /* host TSC at which the guest's is 0 after RESET; 0: then */
 	const struct cpu_model *model;
-	void (*flushed)(struct cpu *cpu, enum cpu_flush scope, gla_t gla);
-	/* guest wrote RAM at [off, off+len) that holds translated code */
-	void (*code_written)(struct cpu *cpu, uint64_t off, uint64_t len);
-	/* around such writes and what is told of them; false: they have begun already */
-	bool (*code_begin)(struct cpu *cpu);
-	void (*code_end)(struct cpu *cpu);
 	/* What the engine has noted of the last x87 instruction, not 0 if s.x87_ip is of an earlier one; and how that is
 	 * made up for. */
 	uint64_t x87_at;
 	void (*x87_settle)(struct cpu *cpu);
-	void *engine;            /* struct xlate * */
+	void *engine;            /* its own */
+	struct mmu *mmu;         /* software translation of addresses */
 	void *vcpu;              /* struct vcpu * */
 	uint32_t fpu_size;       /* bytes of fpu used by XSAVE with all host components the guest may have */
 	uint64_t host_xcr0;      /* components saved and loaded */
 	bool fpu_opt;            /* XSAVEOPT */
-	/* mmu's */
-	struct cpu_tlb_used tlb_used[2]; /* which TLB entries are filled: [0] with non-global pages, [1] with global ones */
-	uint8_t tlb_written[CPU_WRITTEN / 8]; /* a bit for each host page that may have had write entries */
-	/* hash table: gla >> 21 | CPU_LARGE_SET of the regions that large pages with entries touch */
-	uint64_t tlb_large[CPU_LARGE];
-	uint32_t tlb_large_n;
-	uint64_t tlb_huge;       /* hashes, by bit, of the 1 GiB pages that have entries */
-	uint64_t exec_gen[2];    /* exec entries of another generation are dead: [0] non-global, [1] global */
-	struct cpu_exec exec[CPU_EXEC_SIZE];
-	struct cpu_pde pde[CPU_PDE_SIZE];
-	struct cpu_io io[CPU_IO_SIZE];
-	uint64_t pde_gen;        /* every flush, INVLPG too, moves it on */
-	uint64_t gen_last;       /* the newest generation of anything */
-	uint32_t ctx;            /* number of the current context: whose non-global translations these are */
-	struct cpu_ctx context[CPU_CTX];
-	struct cpu_window window[CPU_CTX];
-	uint8_t window_use;      /* enum mmu_window_use */
-	uint8_t *window_written; /* a bit for each RAM page that was mapped writable */
-	uint32_t window_pages, window_pages_max; /* in all of them */
-	uint32_t window_slots, window_slots_max; /* reserved for them */
-	bool window_global;      /* a global page may be among them: INVLPG is about every context */
-	uint32_t loader_misses;  /* TLB misses of a boot loader's code, and how often windows were no use to it */
-	uint8_t loader_strikes;
-	uint32_t loader_refused; /* how often it touched what is no RAM, since the last strike */
-	uint64_t window_wanted;  /* page that user code faulted on, 0: none; and whose it was */
-	uint32_t window_wanted_ctx;
-	uint64_t signal_ticks;   /* what a signal of a fault costs the host, host TSC ticks */
-	uint64_t window_gs;      /* the host's GS base, 0: not known */
-	uint8_t *window_none;    /* as large as a slot: where addresses of slots without a window end */
-	struct cpu_wnear { uint64_t slot, bias; } wnear[NEAR_SIZE]; /* the slot last used through a base register */
-	uint64_t wbias[NEAR_SIZE]; /* biases that several accesses of a block share (xlate/windowed.c) */
 	struct cpu_span span;    /* where the bounce buffer belongs */
 	_Alignas(64) uint8_t bounce[CPU_BOUNCE];
 	_Alignas(64) uint8_t fpu[CPU_BOUNCE]; /* XSAVE area while !fpu_live */
-	_Alignas(64) uint8_t live[VPAGES]; /* which of them may be executed now */
-	_Alignas(64) uint64_t minus[VPAGES]; /* their linear addresses negated while they are live (xlate/live.c) */
-	_Alignas(64) uint64_t rc[KS_FLAT][RC_SIZE];
-	_Alignas(64) uint64_t jc[KS_FLAT][JC_SIZE];
 	struct stats stats;
-	/* host address of a user address, less that address, by the latter's slot: the struct ends with the last */
-	_Alignas(4096) uint64_t bias[CPU_BIASES];
 };
 
 /* cpu->x87_at: s.x87_cs is right already; FNINIT has cleared it all. */
@@ -493,22 +315,6 @@ static inline bool cpu_canonical(gla_t gla)
 {
 	return (uint64_t)((int64_t)(gla << 16) >> 16) == gla;
 }
-/* Translated code is to leave at its next safe point: any thread, signal handlers too. Say why before. */
-static inline void cpu_kick(struct cpu *cpu)
-{
-	__atomic_store_n(&cpu->rc_mask, 0, __ATOMIC_RELAXED);
-	__atomic_store_n(&cpu->jc_seed, 1, __ATOMIC_RELAXED);
-	__atomic_store_n(&cpu->poll, 0, __ATOMIC_SEQ_CST);
-}
-
-/* It need not any more; look at what kicks were for afterwards. The vCPU's thread only. */
-static inline void cpu_unkick(struct cpu *cpu)
-{
-	__atomic_store_n(&cpu->rc_mask, RC_SIZE - 1, __ATOMIC_RELAXED);
-	__atomic_store_n(&cpu->jc_seed, 0, __ATOMIC_RELAXED);
-	__atomic_store_n(&cpu->poll, (uint64_t)(uintptr_t)&cpu->poll_target, __ATOMIC_SEQ_CST);
-}
-
 /* Nothing waits that the interrupt shadow would hold off, so the next instruction, at s.rip, runs without. Should
  * something come before it has run, cpu_shadow_recall() brings the shadow back: an interrupt between STI and HLT would
  * not wake the CPU. */

@@ -52,7 +52,7 @@ static void keep(struct cpu *cpu, unsigned n, const struct desc *d)
 	cpu->kept[n] = (struct cpu_kept){ .gdt_base = cpu->s.gdt_base, .gdt_limit = cpu->s.gdt_limit,
 		.page = d->at & ~4095ull, .off = d->at & 4095, .raw = d->raw | (uint64_t)SEGA_A << 40, .seg = cpu->s.seg[n],
 		.rmax = cpu->rmax[n], .wmax = cpu->wmax[n],
-		.slot = (uint32_t)((d->at >> 12 & (TLB_SIZE - 1)) * sizeof(struct cpu_tlbe)) };
+		.slot = (uint32_t)((d->at >> 12 & (TLB_SIZE - 1)) * sizeof(struct mmu_tlbe)) };
 }
 
 static void load_data_raise(struct cpu *cpu, unsigned n, uint16_t sel)

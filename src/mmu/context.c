@@ -16,12 +16,12 @@
  */
 #include "mmu/mmu_int.h"
 
-/* The live context of pcid, or CPU_CTX. */
+/* The live context of pcid, or MMU_CTX. */
 static unsigned context_of(const struct cpu *cpu, uint16_t pcid)
 {
 	unsigned k = 0;
 
-	while (k < CPU_CTX && !(cpu->context[k].live && cpu->context[k].pcid == pcid))
+	while (k < MMU_CTX && !(cpu->mmu->context[k].live && cpu->mmu->context[k].pcid == pcid))
 		k++;
 	return k;
 }
@@ -29,16 +29,17 @@ static unsigned context_of(const struct cpu *cpu, uint16_t pcid)
 /* A context for another PCID: one that is free, or the one left longest ago. */
 static unsigned context_oldest(const struct cpu *cpu)
 {
-	unsigned best = CPU_CTX;
+	struct mmu *m = cpu->mmu;
+	unsigned best = MMU_CTX;
 
-	for (unsigned k = 0; k < CPU_CTX; k++) {
-		const struct cpu_ctx *c = &cpu->context[k];
+	for (unsigned k = 0; k < MMU_CTX; k++) {
+		const struct mmu_ctx *c = &m->context[k];
 
-		if (k == cpu->ctx)
+		if (k == m->ctx)
 			continue;
 		if (!c->live)
 			return k;
-		if (best == CPU_CTX || c->left < cpu->context[best].left)
+		if (best == MMU_CTX || c->left < m->context[best].left)
 			best = k;
 	}
 	return best;
@@ -46,14 +47,14 @@ static unsigned context_oldest(const struct cpu *cpu)
 
 static void context_die(struct cpu *cpu, unsigned k)
 {
-	cpu->context[k].live = false;
+	cpu->mmu->context[k].live = false;
 	mmu_window_clear(cpu, k);
 	mmu_told(cpu, FLUSH_CONTEXT, k);
 }
 
 static void context_begin(struct cpu *cpu, unsigned k, uint16_t pcid)
 {
-	struct cpu_ctx *c = &cpu->context[k];
+	struct mmu_ctx *c = &cpu->mmu->context[k];
 
 	c->live = true;
 	c->pcid = pcid;
@@ -64,36 +65,37 @@ static void context_begin(struct cpu *cpu, unsigned k, uint16_t pcid)
 
 static void context_switch(struct cpu *cpu, unsigned to)
 {
-	struct cpu_ctx *old = &cpu->context[cpu->ctx], *new = &cpu->context[to];
+	struct mmu *m = cpu->mmu;
+	struct mmu_ctx *old = &m->context[m->ctx], *new = &m->context[to];
 
 	mmu_saved_take(cpu);
-	old->exec_gen = cpu->exec_gen[0];
-	old->pde_gen = cpu->pde_gen;
+	old->exec_gen = m->exec_gen[0];
+	old->pde_gen = m->pde_gen;
 	old->left = mmu_gen_new(cpu);
 	mmu_window_switch(cpu, to);
 	mmu_told(cpu, FLUSH_SWITCH, to);
-	cpu->ctx = to;
-	cpu->exec_gen[0] = new->exec_gen;
-	cpu->pde_gen = new->pde_gen;
+	m->ctx = to;
+	m->exec_gen[0] = new->exec_gen;
+	m->pde_gen = new->pde_gen;
 }
 
 void mmu_context_load(struct cpu *cpu, uint16_t pcid, bool keep)
 {
 	unsigned to = context_of(cpu, pcid);
 
-	if (to == cpu->ctx) {
+	if (to == cpu->mmu->ctx) {
 		if (!keep)
 			mmu_flush_nonglobal(cpu);
 		return;
 	}
 	cpu->stats.count[STAT_TLB_SWITCH]++;
-	cpu->stats.count[STAT_TLB_KEPT] += keep && to < CPU_CTX;
-	if (to == CPU_CTX) {
+	cpu->stats.count[STAT_TLB_KEPT] += keep && to < MMU_CTX;
+	if (to == MMU_CTX) {
 		to = context_oldest(cpu);
 		keep = false;
 	}
 	if (!keep) {
-		if (cpu->context[to].live)
+		if (cpu->mmu->context[to].live)
 			context_die(cpu, to);
 		context_begin(cpu, to, pcid);
 	}
@@ -104,29 +106,33 @@ void mmu_context_drop(struct cpu *cpu, uint16_t pcid)
 {
 	unsigned k = context_of(cpu, pcid);
 
-	if (k < CPU_CTX && k != cpu->ctx)
+	if (k < MMU_CTX && k != cpu->mmu->ctx)
 		context_die(cpu, k);
 }
 
 void mmu_context_drop_others(struct cpu *cpu)
 {
-	for (unsigned k = 0; k < CPU_CTX; k++)
-		if (cpu->context[k].live && k != cpu->ctx)
+	for (unsigned k = 0; k < MMU_CTX; k++)
+		if (cpu->mmu->context[k].live && k != cpu->mmu->ctx)
 			context_die(cpu, k);
 }
 
 void mmu_context_reset(struct cpu *cpu)
 {
-	for (unsigned k = 0; k < CPU_CTX; k++)
-		cpu->context[k].live = k == cpu->ctx;
-	cpu->context[cpu->ctx].pcid = mmu_pcid(cpu);
+	struct mmu *m = cpu->mmu;
+
+	for (unsigned k = 0; k < MMU_CTX; k++)
+		m->context[k].live = k == m->ctx;
+	m->context[m->ctx].pcid = mmu_pcid(cpu);
 }
 
 void mmu_context_init(struct cpu *cpu)
 {
-	cpu->ctx = 0;
-	cpu->gen_last = 0;
-	for (unsigned k = 0; k < CPU_CTX; k++)
-		cpu->context[k].live = false;
+	struct mmu *m = cpu->mmu;
+
+	m->ctx = 0;
+	m->gen_last = 0;
+	for (unsigned k = 0; k < MMU_CTX; k++)
+		m->context[k].live = false;
 	context_begin(cpu, 0, 0);
 }

@@ -29,9 +29,9 @@ static void walk_raise(struct cpu *cpu, gla_t gla, unsigned kind, unsigned view,
 		cpu_raise_pf(cpu, gla, error);
 }
 
-static struct cpu_io *io_at(struct cpu *cpu, gla_t gla)
+static struct mmu_io *io_at(struct cpu *cpu, gla_t gla)
 {
-	return &cpu->io[gla / PAGE % CPU_IO_SIZE];
+	return &cpu->mmu->io[gla / PAGE % MMU_IO_SIZE];
 }
 
 static uint64_t io_tag(gla_t gla, unsigned kind, unsigned view)
@@ -42,14 +42,14 @@ static uint64_t io_tag(gla_t gla, unsigned kind, unsigned view)
 /* Registers of devices have no TLB entries. What is kept is where their page is, not what: the map may change. */
 static void io_keep(struct cpu *cpu, gla_t gla, unsigned kind, unsigned view, gpa_t gpa)
 {
-	*io_at(cpu, gla) = (struct cpu_io){ io_tag(gla, kind, view), gpa & PAGE_MASK, cpu->pde_gen };
+	*io_at(cpu, gla) = (struct mmu_io){ io_tag(gla, kind, view), gpa & PAGE_MASK, cpu->mmu->pde_gen };
 }
 
 static bool io_known(struct cpu *cpu, gla_t gla, unsigned kind, unsigned view, uint64_t *gpa)
 {
-	const struct cpu_io *io = io_at(cpu, gla);
+	const struct mmu_io *io = io_at(cpu, gla);
 
-	if (io->tag != io_tag(gla, kind, view) || io->gen != cpu->pde_gen)
+	if (io->tag != io_tag(gla, kind, view) || io->gen != cpu->mmu->pde_gen)
 		return false;
 	*gpa = io->gpa | (gla & (PAGE - 1));
 	return true;
@@ -164,7 +164,7 @@ static void span_write(struct cpu *cpu, const struct cpu_span *sp, const void *b
 		from += sp->part[i].len;
 	}
 	if (begun)
-		cpu->code_end(cpu);
+		cpu->mmu->code_end(cpu);
 }
 
 /* --- for helpers --- */
@@ -176,7 +176,7 @@ gpa_t mmu_translate_raise(struct cpu *cpu, gla_t gla, unsigned kind)
 
 	gla = mmu_wrap(cpu, gla);
 	if (kind & MMU_EXEC) {
-		const struct cpu_exec *x = mmu_exec_find(cpu, gla, view);
+		const struct mmu_exec *x = mmu_exec_find(cpu, gla, view);
 
 		if (x)
 			return x->gpa | (gla & (PAGE - 1));

@@ -7,7 +7,7 @@
 #ifndef MMU_MMU_H
 #define MMU_MMU_H
 
-#include "cpu/cpu.h"
+#include "mmu/soft.h"
 #include "mem/mem.h"
 
 /* Access kinds. */
@@ -75,11 +75,12 @@ void mmu_window_share(struct cpu *cpu, unsigned ncpus);
 void mmu_window_thread(struct cpu *cpu);
 static inline bool mmu_window_on(const struct cpu *cpu)
 {
-	const struct cpu_window *w = &cpu->window[cpu->ctx];
+	const struct mmu *m = cpu->mmu;
+	const struct mmu_window *w = &m->window[m->ctx];
 
 	if (cpu->s.dr[7] & 0xff) /* data breakpoints: watch.c */
 		return false;
-	return (w->on && w->view == cpu->view) || (cpu->window_use == WINDOW_ALWAYS && cpu->view == VIEW_USER && !w->rest);
+	return (w->on && w->view == cpu->view) || (m->window_use == WINDOW_ALWAYS && cpu->view == VIEW_USER && !w->rest);
 }
 /* Before code for windows runs in another mode than before. */
 void mmu_window_enter(struct cpu *cpu);
@@ -98,7 +99,7 @@ void mmu_window_refused(struct cpu *cpu);
 enum mmu_window_fault { WINDOW_FILLED, WINDOW_GUEST, WINDOW_NOT };
 enum mmu_window_fault mmu_window_fault(struct cpu *cpu, bool canonical, uint64_t addr, bool write, uint64_t *bias);
 
-/* Forget translations. Each tells cpu->flushed. */
+/* Forget translations. Each tells cpu->mmu->flushed. */
 /* Those of all PCIDs, global ones too: CR0.PG/WP, CR4.PGE/PAE/PSE/PCIDE/SMEP.., EFER.NXE, DR0-3 and DR7, A20 and map
  * changes. */
 void mmu_flush_all(struct cpu *cpu);

@@ -58,15 +58,15 @@ static inline unsigned mmu_view(const struct cpu *cpu, unsigned kind)
 	return kind & MMU_USER ? VIEW_USER : cpu->view;
 }
 
-static inline struct cpu_tlbe *mmu_tlbe(struct cpu *cpu, unsigned view, unsigned rw, gla_t gla)
+static inline struct mmu_tlbe *mmu_tlbe(struct cpu *cpu, unsigned view, unsigned rw, gla_t gla)
 {
-	return &cpu->tlb[view][rw][gla >> 12 & (TLB_SIZE - 1)];
+	return &cpu->mmu->tlb[view][rw][gla >> 12 & (TLB_SIZE - 1)];
 }
 
 /* Host address of [gla, gla + size) if the TLB has it, else NULL. size 1..4096. */
 static inline uint8_t *mmu_tlb_find(struct cpu *cpu, unsigned view, unsigned rw, gla_t gla, size_t size)
 {
-	const struct cpu_tlbe *e = mmu_tlbe(cpu, view, rw, gla);
+	const struct mmu_tlbe *e = mmu_tlbe(cpu, view, rw, gla);
 
 	return gla - e->tag <= PAGE - size ? (uint8_t *)(e->host + (gla - e->tag)) : NULL;
 }
@@ -75,9 +75,9 @@ static inline uint8_t *mmu_tlb_find(struct cpu *cpu, unsigned view, unsigned rw,
 
 #define TLB_SLOT_PAGE(slot) ((uint64_t)((slot) ^ 1) << 12)
 
-static inline struct cpu_tlbe *mmu_entry_at(struct cpu *cpu, unsigned id)
+static inline struct mmu_tlbe *mmu_entry_at(struct cpu *cpu, unsigned id)
 {
-	return &((struct cpu_tlbe *)cpu->tlb)[id];
+	return &((struct mmu_tlbe *)cpu->mmu->tlb)[id];
 }
 
 static inline unsigned mmu_entry_id(unsigned view, unsigned rw, gla_t gla)
@@ -85,13 +85,13 @@ static inline unsigned mmu_entry_id(unsigned view, unsigned rw, gla_t gla)
 	return (view * TLB_RW_COUNT + rw) * TLB_SIZE + (gla >> 12 & (TLB_SIZE - 1));
 }
 
-static inline void mmu_used_set(struct cpu_tlb_used *u, unsigned id)
+static inline void mmu_used_set(struct mmu_tlb_used *u, unsigned id)
 {
 	u->bits[id / 64] |= 1ull << id % 64;
 	u->sum[id / 4096] |= 1ull << id / 64 % 64;
 }
 
-static inline void mmu_used_clear(struct cpu_tlb_used *u, unsigned id)
+static inline void mmu_used_clear(struct mmu_tlb_used *u, unsigned id)
 {
 	u->bits[id / 64] &= ~(1ull << id % 64);
 }
@@ -104,28 +104,28 @@ static inline void mmu_entry_kill(struct cpu *cpu, unsigned id)
 /* Which bit of tlb_written is about a host page. */
 static inline uint32_t mmu_written_at(uint64_t host)
 {
-	return (uint32_t)(host >> 12) % CPU_WRITTEN;
+	return (uint32_t)(host >> 12) % MMU_WRITTEN;
 }
 
 static inline void mmu_written_note(struct cpu *cpu, uint64_t host)
 {
 	uint32_t at = mmu_written_at(host);
 
-	cpu->tlb_written[at / 8] |= (uint8_t)(1u << at % 8);
+	cpu->mmu->tlb_written[at / 8] |= (uint8_t)(1u << at % 8);
 }
 
 static inline void mmu_entry_put(struct cpu *cpu, unsigned view, unsigned rw, gla_t gla, const uint8_t *host,
 				 bool global)
 {
 	unsigned id = mmu_entry_id(view, rw, gla);
-	struct cpu_tlbe *e = mmu_entry_at(cpu, id);
+	struct mmu_tlbe *e = mmu_entry_at(cpu, id);
 
 	e->tag = gla & PAGE_MASK;
 	e->host = (uintptr_t)host;
 	if (rw == TLB_WRITE)
 		mmu_written_note(cpu, e->host);
-	mmu_used_set(&cpu->tlb_used[global], id);
-	mmu_used_clear(&cpu->tlb_used[!global], id);
+	mmu_used_set(&cpu->mmu->tlb_used[global], id);
+	mmu_used_clear(&cpu->mmu->tlb_used[!global], id);
 }
 
 /* Fill read and write entries that the walk for kind, to page, allows. */
@@ -133,7 +133,7 @@ void mmu_tlb_fill(struct cpu *cpu, gla_t gla, unsigned kind, unsigned view, cons
 		  const struct mem_page *page);
 /* Keep a translation for execution; NULL if there is none kept. */
 void mmu_exec_fill(struct cpu *cpu, gla_t gla, unsigned view, const struct mmu_walk *w);
-const struct cpu_exec *mmu_exec_find(const struct cpu *cpu, gla_t gla, unsigned view);
+const struct mmu_exec *mmu_exec_find(const struct cpu *cpu, gla_t gla, unsigned view);
 /* The CPU is about to write to a writable page by an address that it keeps or has in hand: may it, without telling who
  * has translated what is there (mem/coherence.h C2)? */
 bool mmu_write_right(struct cpu *cpu, const struct mem_page *page);
@@ -153,7 +153,7 @@ bool mmu_saved_refill(struct cpu *cpu, unsigned view, gla_t gla);
 void mmu_saved_clear(struct cpu *cpu);
 void mmu_saved_forget(struct cpu *cpu, gla_t gla);
 /* Make a context's save area empty. */
-void mmu_saved_init(struct cpu_saved *s);
+void mmu_saved_init(struct mmu_saved *s);
 
 /* window.c: a context's pages go; every context's; the context changes; INVLPG of a page of 2^shift bytes; a RAM page
  * comes to hold translated code. */
@@ -166,16 +166,16 @@ void mmu_window_protect(struct cpu *cpu, uint64_t ram_off);
 void mmu_large_note(struct cpu *cpu, gla_t gla, unsigned shift);
 
 /* Tell the engine. */
-static inline void mmu_told(struct cpu *cpu, enum cpu_flush scope, gla_t gla)
+static inline void mmu_told(struct cpu *cpu, enum mmu_flush scope, gla_t gla)
 {
-	if (cpu->flushed)
-		cpu->flushed(cpu, scope, gla);
+	if (cpu->mmu->flushed)
+		cpu->mmu->flushed(cpu, scope, gla);
 }
 
 /* A number for cached translations that no others have had. 0 is nobody's. */
 static inline uint64_t mmu_gen_new(struct cpu *cpu)
 {
-	return ++cpu->gen_last;
+	return ++cpu->mmu->gen_last;
 }
 
 /* PCID that translations are cached for: 0 without CR4.PCIDE, SDM vol 3 4.10.1. */

@@ -17,12 +17,12 @@
 
 #define GROUPS_A_WORD (64 / SAVED_GROUP)
 
-static struct cpu_saved *saved_now(struct cpu *cpu)
+static struct mmu_saved *saved_now(struct cpu *cpu)
 {
-	return &cpu->context[cpu->ctx].saved;
+	return &cpu->mmu->context[cpu->mmu->ctx].saved;
 }
 
-void mmu_saved_init(struct cpu_saved *s)
+void mmu_saved_init(struct mmu_saved *s)
 {
 	bytes_fill(s->frame, 0, sizeof(s->frame));
 	for (unsigned k = 0; k < ARRAY_LEN(s->free); k++)
@@ -31,7 +31,7 @@ void mmu_saved_init(struct cpu_saved *s)
 	s->used = 0;
 }
 
-static uint8_t frame_new(struct cpu_saved *s, unsigned group)
+static uint8_t frame_new(struct mmu_saved *s, unsigned group)
 {
 	for (unsigned k = 0; k < ARRAY_LEN(s->free); k++) {
 		if (!s->free[k])
@@ -44,7 +44,7 @@ static uint8_t frame_new(struct cpu_saved *s, unsigned group)
 	return s->frame[group];
 }
 
-static void frame_free(struct cpu_saved *s, unsigned group)
+static void frame_free(struct mmu_saved *s, unsigned group)
 {
 	unsigned frame = s->frame[group];
 
@@ -53,7 +53,7 @@ static void frame_free(struct cpu_saved *s, unsigned group)
 	s->used--;
 }
 
-static void take_group(struct cpu *cpu, struct cpu_saved *s, unsigned group, uint32_t bits)
+static void take_group(struct cpu *cpu, struct mmu_saved *s, unsigned group, uint32_t bits)
 {
 	unsigned frame = frame_new(s, group);
 
@@ -68,8 +68,8 @@ static void take_group(struct cpu *cpu, struct cpu_saved *s, unsigned group, uin
 
 void mmu_saved_take(struct cpu *cpu)
 {
-	struct cpu_tlb_used *u = &cpu->tlb_used[0];
-	struct cpu_saved *s = saved_now(cpu);
+	struct mmu_tlb_used *u = &cpu->mmu->tlb_used[0];
+	struct mmu_saved *s = saved_now(cpu);
 
 	mmu_near_clear(cpu);
 	for (unsigned i = 0; i < ARRAY_LEN(u->sum); i++) {
@@ -96,12 +96,12 @@ static bool right_to(struct cpu *cpu, uint64_t host)
 	return mmu_write_right(cpu, &page);
 }
 
-static void give_group(struct cpu *cpu, struct cpu_saved *s, unsigned group, unsigned view, unsigned rw)
+static void give_group(struct cpu *cpu, struct mmu_saved *s, unsigned group, unsigned view, unsigned rw)
 {
 	unsigned frame = s->frame[group];
 
 	for (uint32_t bits = s->bits[frame]; bits; bits &= bits - 1) {
-		const struct cpu_tlbe *e = &s->e[frame][__builtin_ctz(bits)];
+		const struct mmu_tlbe *e = &s->e[frame][__builtin_ctz(bits)];
 
 		if (rw != TLB_WRITE || right_to(cpu, e->host))
 			mmu_entry_put(cpu, view, rw, e->tag, (const uint8_t *)(uintptr_t)e->host, false);
@@ -111,7 +111,7 @@ static void give_group(struct cpu *cpu, struct cpu_saved *s, unsigned group, uns
 
 bool mmu_saved_refill(struct cpu *cpu, unsigned view, gla_t gla)
 {
-	struct cpu_saved *s = saved_now(cpu);
+	struct mmu_saved *s = saved_now(cpu);
 	bool any = false;
 
 	for (unsigned rw = 0; rw < TLB_RW_COUNT; rw++) {
@@ -134,7 +134,7 @@ void mmu_saved_clear(struct cpu *cpu)
 
 void mmu_saved_forget(struct cpu *cpu, gla_t gla)
 {
-	struct cpu_saved *s = saved_now(cpu);
+	struct mmu_saved *s = saved_now(cpu);
 
 	for (unsigned view = 0; view < VIEW_COUNT; view++) {
 		for (unsigned rw = 0; rw < TLB_RW_COUNT; rw++) {

@@ -19,20 +19,20 @@
 #include "mmu/mmu_int.h"
 
 #define REGION_PAGES (1u << (FLUSH_REGION_SHIFT - 12))
-_Static_assert(TLB_SIZE >= REGION_PAGES && CPU_EXEC_SIZE >= REGION_PAGES, "each of its pages has a slot");
+_Static_assert(TLB_SIZE >= REGION_PAGES && MMU_EXEC_SIZE >= REGION_PAGES, "each of its pages has a slot");
 
 static void near_kill(struct cpu *cpu, unsigned view, unsigned rw)
 {
-	cpu->near_live[view][rw] = false;
+	cpu->mmu->near_live[view][rw] = false;
 	for (unsigned k = 0; k < NEAR_SIZE; k++)
-		cpu->near[view][rw][k] = (struct cpu_tlbe){ .tag = NEAR_NONE, .host = NEAR_NONE };
+		cpu->mmu->near[view][rw][k] = (struct mmu_tlbe){ .tag = NEAR_NONE, .host = NEAR_NONE };
 }
 
 void mmu_near_clear(struct cpu *cpu)
 {
 	for (unsigned view = 0; view < VIEW_COUNT; view++)
 		for (unsigned rw = 0; rw < TLB_RW_COUNT; rw++)
-			if (cpu->near_live[view][rw])
+			if (cpu->mmu->near_live[view][rw])
 				near_kill(cpu, view, rw);
 }
 
@@ -43,20 +43,20 @@ static unsigned large_at(const struct cpu *cpu, uint64_t region)
 {
 	unsigned i = (uint32_t)region * 0x9e3779b1u >> 22;
 
-	while (cpu->tlb_large[i] && cpu->tlb_large[i] != (region | CPU_LARGE_SET))
-		i = (i + 1) % CPU_LARGE;
+	while (cpu->mmu->tlb_large[i] && cpu->mmu->tlb_large[i] != (region | MMU_LARGE_SET))
+		i = (i + 1) % MMU_LARGE;
 	return i;
 }
 
 static bool large_full(const struct cpu *cpu)
 {
-	return cpu->tlb_large_n >= CPU_LARGE * 3 / 4;
+	return cpu->mmu->tlb_large_n >= MMU_LARGE * 3 / 4;
 }
 
 /* A full table means: any region. */
 static bool large_maybe(const struct cpu *cpu, gla_t gla)
 {
-	return cpu->tlb_large_n && (large_full(cpu) || cpu->tlb_large[large_at(cpu, gla >> 21)]);
+	return cpu->mmu->tlb_large_n && (large_full(cpu) || cpu->mmu->tlb_large[large_at(cpu, gla >> 21)]);
 }
 
 static uint64_t huge_bit(gla_t gla)
@@ -66,26 +66,29 @@ static uint64_t huge_bit(gla_t gla)
 
 void mmu_large_note(struct cpu *cpu, gla_t gla, unsigned shift)
 {
+	struct mmu *m = cpu->mmu;
 	uint64_t first = gla >> shift << (shift - 21), count = 1ull << (shift - 21); /* a 4 MiB page is two regions */
 
 	if (shift == 30) {
-		cpu->tlb_huge |= huge_bit(gla);
+		m->tlb_huge |= huge_bit(gla);
 		return;
 	}
 	for (uint64_t region = first; region < first + count && !large_full(cpu); region++) {
 		unsigned i = large_at(cpu, region);
 
-		cpu->tlb_large_n += !cpu->tlb_large[i];
-		cpu->tlb_large[i] = region | CPU_LARGE_SET;
+		m->tlb_large_n += !m->tlb_large[i];
+		m->tlb_large[i] = region | MMU_LARGE_SET;
 	}
 }
 
 static void large_clear(struct cpu *cpu)
 {
-	if (cpu->tlb_large_n)
-		bytes_fill(cpu->tlb_large, 0, sizeof(cpu->tlb_large));
-	cpu->tlb_large_n = 0;
-	cpu->tlb_huge = 0;
+	struct mmu *m = cpu->mmu;
+
+	if (m->tlb_large_n)
+		bytes_fill(m->tlb_large, 0, sizeof(m->tlb_large));
+	m->tlb_large_n = 0;
+	m->tlb_huge = 0;
 }
 
 /* --- fill --- */
@@ -104,24 +107,25 @@ bool mmu_write_right(struct cpu *cpu, const struct mem_page *page)
 
 bool mmu_code_begin(struct cpu *cpu)
 {
-	return cpu->code_begin && cpu->code_begin(cpu);
+	return cpu->mmu->code_begin && cpu->mmu->code_begin(cpu);
 }
 
 void mmu_code_written(struct cpu *cpu, const uint8_t *host, uint64_t len)
 {
 	uint64_t off = (uint64_t)(host - mem_ram_base(cpu->mem));
 
-	if (cpu->code_written && off < mem_ram_size(cpu->mem) && mem_code_map(cpu->mem)[off / PAGE])
-		cpu->code_written(cpu, off, len);
+	if (cpu->mmu->code_written && off < mem_ram_size(cpu->mem) && mem_code_map(cpu->mem)[off / PAGE])
+		cpu->mmu->code_written(cpu, off, len);
 }
 
 bool mmu_may_write(const struct cpu *cpu, uint64_t ram_off)
 {
+	struct mmu *m = cpu->mmu;
 	uint64_t page = ram_off / PAGE;
 	uint32_t at = mmu_written_at((uintptr_t)(mem_ram_base(cpu->mem) + (ram_off & PAGE_MASK)));
 
-	return __atomic_load_n(&cpu->tlb_written[at / 8], __ATOMIC_RELAXED) >> at % 8 & 1 ||
-	       (cpu->window_written && __atomic_load_n(&cpu->window_written[page / 8], __ATOMIC_RELAXED) >> page % 8 & 1);
+	return __atomic_load_n(&m->tlb_written[at / 8], __ATOMIC_RELAXED) >> at % 8 & 1 ||
+	       (m->window_written && __atomic_load_n(&m->window_written[page / 8], __ATOMIC_RELAXED) >> page % 8 & 1);
 }
 
 void mmu_tlb_fill(struct cpu *cpu, gla_t gla, unsigned kind, unsigned view, const struct mmu_walk *w,
@@ -147,23 +151,23 @@ void mmu_tlb_fill(struct cpu *cpu, gla_t gla, unsigned kind, unsigned view, cons
 
 /* --- execution --- */
 
-static struct cpu_exec *exec_at(struct cpu *cpu, gla_t gla)
+static struct mmu_exec *exec_at(struct cpu *cpu, gla_t gla)
 {
-	return &cpu->exec[gla >> 12 & (CPU_EXEC_SIZE - 1)];
+	return &cpu->mmu->exec[gla >> 12 & (MMU_EXEC_SIZE - 1)];
 }
 
-const struct cpu_exec *mmu_exec_find(const struct cpu *cpu, gla_t gla, unsigned view)
+const struct mmu_exec *mmu_exec_find(const struct cpu *cpu, gla_t gla, unsigned view)
 {
-	const struct cpu_exec *x = &cpu->exec[gla >> 12 & (CPU_EXEC_SIZE - 1)];
+	const struct mmu_exec *x = &cpu->mmu->exec[gla >> 12 & (MMU_EXEC_SIZE - 1)];
 
-	if (x->tag != ((gla & PAGE_MASK) | (view == VIEW_USER)) || x->gen != cpu->exec_gen[x->global])
+	if (x->tag != ((gla & PAGE_MASK) | (view == VIEW_USER)) || x->gen != cpu->mmu->exec_gen[x->global])
 		return NULL;
 	return x;
 }
 
 void mmu_exec_fill(struct cpu *cpu, gla_t gla, unsigned view, const struct mmu_walk *w)
 {
-	struct cpu_exec *x = exec_at(cpu, gla);
+	struct mmu_exec *x = exec_at(cpu, gla);
 	struct mem_page page;
 
 	if (w->shift > 12)
@@ -173,19 +177,19 @@ void mmu_exec_fill(struct cpu *cpu, gla_t gla, unsigned view, const struct mmu_w
 	mem_lookup(cpu->mem, x->gpa, &page);
 	x->host = page.read;
 	x->global = w->global;
-	x->gen = cpu->exec_gen[w->global];
+	x->gen = cpu->mmu->exec_gen[w->global];
 }
 
 const uint8_t *mmu_exec_page(const struct cpu *cpu, gla_t gla)
 {
-	const struct cpu_exec *x = mmu_exec_find(cpu, gla, cpu->s.cpl == 3 ? VIEW_USER : VIEW_SUP);
+	const struct mmu_exec *x = mmu_exec_find(cpu, gla, cpu->s.cpl == 3 ? VIEW_USER : VIEW_SUP);
 
 	return x ? x->host : NULL;
 }
 
 bool mmu_exec_global(const struct cpu *cpu, gla_t gla)
 {
-	const struct cpu_exec *x = mmu_exec_find(cpu, gla, cpu->s.cpl == 3 ? VIEW_USER : VIEW_SUP);
+	const struct mmu_exec *x = mmu_exec_find(cpu, gla, cpu->s.cpl == 3 ? VIEW_USER : VIEW_SUP);
 
 	return x && x->global;
 }
@@ -195,7 +199,7 @@ bool mmu_exec_global(const struct cpu *cpu, gla_t gla)
 typedef bool match_fn(struct cpu *cpu, unsigned id, uint64_t arg);
 
 /* Kill the entries of u for which match says so (NULL: all). */
-static void used_flush(struct cpu *cpu, struct cpu_tlb_used *u, match_fn *match, uint64_t arg)
+static void used_flush(struct cpu *cpu, struct mmu_tlb_used *u, match_fn *match, uint64_t arg)
 {
 	mmu_near_clear(cpu);
 	for (unsigned i = 0; i < ARRAY_LEN(u->sum); i++) {
@@ -218,17 +222,19 @@ static void used_flush(struct cpu *cpu, struct cpu_tlb_used *u, match_fn *match,
 
 static void flush_nonglobal(struct cpu *cpu)
 {
+	struct mmu *m = cpu->mmu;
+
 	mmu_saved_clear(cpu);
-	used_flush(cpu, &cpu->tlb_used[0], NULL, 0);
-	cpu->exec_gen[0] = mmu_gen_new(cpu);
-	cpu->pde_gen = mmu_gen_new(cpu);
+	used_flush(cpu, &m->tlb_used[0], NULL, 0);
+	m->exec_gen[0] = mmu_gen_new(cpu);
+	m->pde_gen = mmu_gen_new(cpu);
 }
 
 void mmu_flush_nonglobal(struct cpu *cpu)
 {
 	cpu->stats.count[STAT_TLB_NONGLOBAL]++;
 	flush_nonglobal(cpu);
-	mmu_window_clear(cpu, cpu->ctx);
+	mmu_window_clear(cpu, cpu->mmu->ctx);
 	mmu_told(cpu, FLUSH_NONGLOBAL, 0);
 }
 
@@ -236,8 +242,8 @@ void mmu_flush_all(struct cpu *cpu)
 {
 	cpu->stats.count[STAT_TLB_ALL]++;
 	flush_nonglobal(cpu);
-	used_flush(cpu, &cpu->tlb_used[1], NULL, 0);
-	cpu->exec_gen[1] = mmu_gen_new(cpu);
+	used_flush(cpu, &cpu->mmu->tlb_used[1], NULL, 0);
+	cpu->mmu->exec_gen[1] = mmu_gen_new(cpu);
 	large_clear(cpu);
 	mmu_window_clear_all(cpu);
 	mmu_context_reset(cpu);
@@ -266,19 +272,21 @@ static void flush_one(struct cpu *cpu, gla_t gla)
 			if (mmu_entry_at(cpu, id)->tag != (gla & PAGE_MASK))
 				continue;
 			mmu_entry_kill(cpu, id);
-			mmu_used_clear(&cpu->tlb_used[0], id);
-			mmu_used_clear(&cpu->tlb_used[1], id);
+			mmu_used_clear(&cpu->mmu->tlb_used[0], id);
+			mmu_used_clear(&cpu->mmu->tlb_used[1], id);
 		}
 	}
 }
 
 static void flush_gib(struct cpu *cpu, gla_t gla)
 {
+	struct mmu *m = cpu->mmu;
+
 	mmu_saved_clear(cpu);
-	used_flush(cpu, &cpu->tlb_used[0], same_gib, gla);
-	used_flush(cpu, &cpu->tlb_used[1], same_gib, gla);
-	cpu->exec_gen[0] = mmu_gen_new(cpu);
-	cpu->exec_gen[1] = mmu_gen_new(cpu);
+	used_flush(cpu, &m->tlb_used[0], same_gib, gla);
+	used_flush(cpu, &m->tlb_used[1], same_gib, gla);
+	m->exec_gen[0] = mmu_gen_new(cpu);
+	m->exec_gen[1] = mmu_gen_new(cpu);
 	mmu_window_flush(cpu, gla, 30);
 	mmu_told(cpu, FLUSH_ALL, 0);
 }
@@ -286,7 +294,8 @@ static void flush_gib(struct cpu *cpu, gla_t gla)
 /* Kill the entries among the 64 from id on that are for pages of gla's region. */
 static void flush_row(struct cpu *cpu, unsigned id, gla_t gla)
 {
-	uint64_t left = cpu->tlb_used[0].bits[id / 64] | cpu->tlb_used[1].bits[id / 64];
+	struct mmu *m = cpu->mmu;
+	uint64_t left = m->tlb_used[0].bits[id / 64] | m->tlb_used[1].bits[id / 64];
 
 	for (; left; left &= left - 1) {
 		unsigned at = id + (unsigned)__builtin_ctzll(left);
@@ -294,8 +303,8 @@ static void flush_row(struct cpu *cpu, unsigned id, gla_t gla)
 		if (mmu_entry_at(cpu, at)->tag >> FLUSH_REGION_SHIFT != gla >> FLUSH_REGION_SHIFT)
 			continue;
 		mmu_entry_kill(cpu, at);
-		mmu_used_clear(&cpu->tlb_used[0], at);
-		mmu_used_clear(&cpu->tlb_used[1], at);
+		mmu_used_clear(&m->tlb_used[0], at);
+		mmu_used_clear(&m->tlb_used[1], at);
 	}
 }
 
@@ -311,7 +320,7 @@ static void flush_region(struct cpu *cpu, gla_t gla)
 			for (unsigned k = 0; k < REGION_PAGES; k += 64)
 				flush_row(cpu, mmu_entry_id(view, rw, first) + k, gla);
 	for (unsigned k = 0; k < REGION_PAGES; k++) {
-		struct cpu_exec *x = exec_at(cpu, first + k * PAGE);
+		struct mmu_exec *x = exec_at(cpu, first + k * PAGE);
 
 		if (x->tag >> FLUSH_REGION_SHIFT == gla >> FLUSH_REGION_SHIFT)
 			x->gen = 0;
@@ -322,14 +331,15 @@ static void flush_region(struct cpu *cpu, gla_t gla)
 
 void mmu_flush_page(struct cpu *cpu, gla_t gla)
 {
-	struct cpu_exec *x;
+	struct mmu *m = cpu->mmu;
+	struct mmu_exec *x;
 
 	cpu->stats.count[STAT_TLB_PAGE]++;
 	gla = mmu_wrap(cpu, gla);
-	cpu->pde_gen = mmu_gen_new(cpu);
-	for (unsigned k = 0; k < CPU_IO_SIZE; k++)
-		cpu->io[k].gen = 0; /* other PCIDs' too: the page may be global */
-	if (cpu->tlb_huge & huge_bit(gla)) {
+	m->pde_gen = mmu_gen_new(cpu);
+	for (unsigned k = 0; k < MMU_IO_SIZE; k++)
+		m->io[k].gen = 0; /* other PCIDs' too: the page may be global */
+	if (m->tlb_huge & huge_bit(gla)) {
 		flush_gib(cpu, gla);
 		return;
 	}
@@ -347,12 +357,13 @@ void mmu_flush_page(struct cpu *cpu, gla_t gla)
 
 void mmu_protect_code(struct cpu *cpu, uint64_t ram_off)
 {
+	struct mmu *m = cpu->mmu;
 	uint32_t at = mmu_written_at((uintptr_t)(mem_ram_base(cpu->mem) + (ram_off & PAGE_MASK)));
-	uint8_t *byte = &cpu->tlb_written[at / 8], bit = (uint8_t)(1u << at % 8);
+	uint8_t *byte = &m->tlb_written[at / 8], bit = (uint8_t)(1u << at % 8);
 
 	if (*byte & bit) {
-		used_flush(cpu, &cpu->tlb_used[0], same_written, at);
-		used_flush(cpu, &cpu->tlb_used[1], same_written, at);
+		used_flush(cpu, &m->tlb_used[0], same_written, at);
+		used_flush(cpu, &m->tlb_used[1], same_written, at);
 		*byte &= (uint8_t)~bit;
 	}
 	mmu_window_protect(cpu, ram_off);
@@ -360,20 +371,22 @@ void mmu_protect_code(struct cpu *cpu, uint64_t ram_off)
 
 void mmu_init(struct cpu *cpu)
 {
+	struct mmu *m = cpu->mmu;
+
 	for (unsigned id = 0; id < TLB_ALL; id++)
 		mmu_entry_kill(cpu, id);
 	for (unsigned view = 0; view < VIEW_COUNT; view++)
 		for (unsigned rw = 0; rw < TLB_RW_COUNT; rw++)
 			near_kill(cpu, view, rw);
-	bytes_fill(cpu->tlb_used, 0, sizeof(cpu->tlb_used));
-	bytes_fill(cpu->tlb_written, 0, sizeof(cpu->tlb_written));
-	bytes_fill(cpu->tlb_large, 0, sizeof(cpu->tlb_large));
-	bytes_fill(cpu->exec, 0, sizeof(cpu->exec));
-	cpu->tlb_large_n = 0;
-	cpu->tlb_huge = 0;
-	bytes_fill(cpu->pde, 0, sizeof(cpu->pde));
+	bytes_fill(m->tlb_used, 0, sizeof(m->tlb_used));
+	bytes_fill(m->tlb_written, 0, sizeof(m->tlb_written));
+	bytes_fill(m->tlb_large, 0, sizeof(m->tlb_large));
+	bytes_fill(m->exec, 0, sizeof(m->exec));
+	m->tlb_large_n = 0;
+	m->tlb_huge = 0;
+	bytes_fill(m->pde, 0, sizeof(m->pde));
 	mmu_context_init(cpu);
-	cpu->exec_gen[0] = mmu_gen_new(cpu); /* entries hold 0: dead */
-	cpu->exec_gen[1] = mmu_gen_new(cpu);
-	cpu->pde_gen = mmu_gen_new(cpu);
+	m->exec_gen[0] = mmu_gen_new(cpu); /* entries hold 0: dead */
+	m->exec_gen[1] = mmu_gen_new(cpu);
+	m->pde_gen = mmu_gen_new(cpu);
 }

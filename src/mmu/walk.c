@@ -138,7 +138,7 @@ static bool entry_mark(struct cpu *cpu, const struct entry *e, unsigned esize, u
 	if (!right && done)
 		mmu_code_written(cpu, e->host, esize);
 	if (begun)
-		cpu->code_end(cpu);
+		cpu->mmu->code_end(cpu);
 	return done;
 }
 
@@ -239,18 +239,18 @@ static void walk_flat(const struct cpu *cpu, gla_t gla, struct mmu_walk *w)
 	w->nx = false;
 }
 
-static struct cpu_pde *pde_at(struct cpu *cpu, gla_t gla)
+static struct mmu_pde *pde_at(struct cpu *cpu, gla_t gla)
 {
-	return &cpu->pde[gla >> 21 & (CPU_PDE_SIZE - 1)];
+	return &cpu->mmu->pde[gla >> 21 & (MMU_PDE_SIZE - 1)];
 }
 
 /* The walk's last step alone, if its page table is known. False: whatever it is, the whole walk finds out. */
 static bool walk_last(struct cpu *cpu, gla_t gla, unsigned kind, unsigned view, struct mmu_walk *w)
 {
-	const struct cpu_pde *c = pde_at(cpu, gla);
+	const struct mmu_pde *c = pde_at(cpu, gla);
 	struct entry e;
 
-	if (c->gen != cpu->pde_gen || c->region != gla >> 21)
+	if (c->gen != cpu->mmu->pde_gen || c->region != gla >> 21)
 		return false;
 	e.host = c->table + (gla >> 12 & 511) * c->esize;
 	e.val = bytes_load(e.host, c->esize);
@@ -271,12 +271,12 @@ static bool walk_last(struct cpu *cpu, gla_t gla, unsigned kind, unsigned view, 
 /* Keep the page table that a walk ended in, or the half of it for the 2 MiB around gla. */
 static void pde_keep(struct cpu *cpu, gla_t gla, const struct format *f, const struct entry *e)
 {
-	struct cpu_pde *c = pde_at(cpu, gla);
+	struct mmu_pde *c = pde_at(cpu, gla);
 
 	if (!e[1].host)
 		return;
-	*c = (struct cpu_pde){ .region = gla >> 21, .table = e[1].host - (gla >> 12 & 511) * f->esize,
-			       .reserved = f->reserved, .gen = cpu->pde_gen, .esize = (uint8_t)f->esize, .user = true,
+	*c = (struct mmu_pde){ .region = gla >> 21, .table = e[1].host - (gla >> 12 & 511) * f->esize,
+			       .reserved = f->reserved, .gen = cpu->mmu->pde_gen, .esize = (uint8_t)f->esize, .user = true,
 			       .write = true };
 	for (unsigned level = 2; level <= f->levels; level++) {
 		c->user &= (e[level].val & PTE_U) != 0;
@@ -287,10 +287,10 @@ static void pde_keep(struct cpu *cpu, gla_t gla, const struct format *f, const s
 
 unsigned mmu_walk_run(struct cpu *cpu, gla_t gla, unsigned max)
 {
-	const struct cpu_pde *c = pde_at(cpu, gla);
+	const struct mmu_pde *c = pde_at(cpu, gla);
 	unsigned first = gla >> 12 & 511, n = 1;
 
-	if (!mmu_paging(cpu) || c->gen != cpu->pde_gen || c->region != gla >> 21)
+	if (!mmu_paging(cpu) || c->gen != cpu->mmu->pde_gen || c->region != gla >> 21)
 		return 1;
 	uint64_t entry = bytes_load(c->table + first * c->esize, c->esize);
 	while (n < max && first + n < 512 && bytes_load(c->table + (first + n) * c->esize, c->esize) == entry + n * PAGE)

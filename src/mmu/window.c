@@ -34,7 +34,7 @@
 #include "cpu/cpuid.h"
 #include "mmu/mmu_int.h"
 
-#define SLOT_SHIFT CPU_SLOT_SHIFT
+#define SLOT_SHIFT MMU_SLOT_SHIFT
 #define SLOT_SIZE (1ull << SLOT_SHIFT)
 #define USER_END (1ull << 47)
 /* An address with the bias of a slot without a window: bit 62, the slot in bits 48 to 56, an address in window_none. */
@@ -66,12 +66,12 @@
 
 static uint64_t unborn_bias(const struct cpu *cpu, unsigned slot)
 {
-	return UNBORN + ((uint64_t)slot << UNBORN_SLOT) + (uint64_t)cpu->window_none - ((uint64_t)slot << SLOT_SHIFT);
+	return UNBORN + ((uint64_t)slot << UNBORN_SLOT) + (uint64_t)cpu->mmu->window_none - ((uint64_t)slot << SLOT_SHIFT);
 }
 
 static bool unborn(const struct cpu *cpu, unsigned slot)
 {
-	return cpu->bias[slot] == unborn_bias(cpu, slot);
+	return cpu->mmu->bias[slot] == unborn_bias(cpu, slot);
 }
 
 /* A slot's window, or NULL. */
@@ -98,26 +98,27 @@ static void *reserve(void *at, size_t size)
 static void forget_near(struct cpu *cpu)
 {
 	for (unsigned k = 0; k < NEAR_SIZE; k++)
-		cpu->wnear[k].slot = UINT64_MAX;
+		cpu->mmu->wnear[k].slot = UINT64_MAX;
 }
 
 /* Host GS base: where the window of slot 0 is, or would be, for 32-bit code. By a system call, as not every host lets
  * WRGSBASE run; who runs 64-bit code alone never makes it. */
 static void set_gs(struct cpu *cpu)
 {
-	uint64_t base = unborn(cpu, 0) ? (uint64_t)cpu->window_none : cpu->bias[0];
+	struct mmu *m = cpu->mmu;
+	uint64_t base = unborn(cpu, 0) ? (uint64_t)m->window_none : m->bias[0];
 
-	if (cpu_code64(cpu) || base == cpu->window_gs || cpu->window_use == WINDOW_NEVER)
+	if (cpu_code64(cpu) || base == m->window_gs || m->window_use == WINDOW_NEVER)
 		return;
 	must(syscall(SYS_arch_prctl, ARCH_SET_GS, base) == 0);
-	cpu->window_gs = base;
+	m->window_gs = base;
 }
 
-static void set_biases(struct cpu *cpu, const struct cpu_window *w, bool in)
+static void set_biases(struct cpu *cpu, const struct mmu_window *w, bool in)
 {
 	forget_near(cpu);
 	for (unsigned k = 0; k < w->n; k++)
-		cpu->bias[w->slot[k]] = in ? (uint64_t)w->host[k] - ((uint64_t)w->slot[k] << SLOT_SHIFT)
+		cpu->mmu->bias[w->slot[k]] = in ? (uint64_t)w->host[k] - ((uint64_t)w->slot[k] << SLOT_SHIFT)
 					   : unborn_bias(cpu, w->slot[k]);
 	set_gs(cpu);
 }
@@ -128,7 +129,7 @@ static size_t written_size(const struct cpu *cpu)
 	return mem_ram_size(cpu->mem) / PAGE / 8 + 1;
 }
 
-static uint64_t *filter_word(struct cpu_window *w, gla_t gla, uint64_t *bit)
+static uint64_t *filter_word(struct mmu_window *w, gla_t gla, uint64_t *bit)
 {
 	uint32_t h = (uint32_t)(gla >> 12) * 0x9e3779b1u >> 17;
 
@@ -136,7 +137,7 @@ static uint64_t *filter_word(struct cpu_window *w, gla_t gla, uint64_t *bit)
 	return &w->filter[h >> 6];
 }
 
-static uint64_t *large_word(struct cpu_window *w, gla_t gla, uint64_t *bit)
+static uint64_t *large_word(struct mmu_window *w, gla_t gla, uint64_t *bit)
 {
 	uint32_t h = (uint32_t)(gla >> 22) * 0x9e3779b1u >> 22;
 
@@ -144,7 +145,7 @@ static uint64_t *large_word(struct cpu_window *w, gla_t gla, uint64_t *bit)
 	return &w->large[h >> 6];
 }
 
-static void note_large(struct cpu_window *w, gla_t gla, unsigned shift)
+static void note_large(struct mmu_window *w, gla_t gla, unsigned shift)
 {
 	uint64_t bit, *word = large_word(w, gla, &bit);
 
@@ -155,8 +156,10 @@ static void note_large(struct cpu_window *w, gla_t gla, unsigned shift)
 }
 
 /* Take all pages out of the windows. Where all slots are taken, a later address space is to have other ones. */
-static void clear(struct cpu *cpu, struct cpu_window *w)
+static void clear(struct cpu *cpu, struct mmu_window *w)
 {
+	struct mmu *m = cpu->mmu;
+
 	if (w->on)
 		cpu->mode_dirty = true;
 	w->on = false;
@@ -165,18 +168,18 @@ static void clear(struct cpu *cpu, struct cpu_window *w)
 			must(reserve(w->host[k], SLOT_SIZE) != MAP_FAILED);
 		bytes_fill(w->filter, 0, sizeof(w->filter));
 		bytes_fill(w->large, 0, sizeof(w->large));
-		cpu->window_pages -= w->pages;
+		m->window_pages -= w->pages;
 		w->pages = 0;
 	}
 	if (w->n < WINDOW_SLOTS)
 		return;
-	if (w == &cpu->window[cpu->ctx])
+	if (w == &m->window[m->ctx])
 		set_biases(cpu, w, false);
 	w->n = 0;
 }
 
 /* Where windows are used from the start: not for a while. */
-static void rest(struct cpu *cpu, struct cpu_window *w, bool yes)
+static void rest(struct cpu *cpu, struct mmu_window *w, bool yes)
 {
 	cpu->mode_dirty |= w->rest != yes;
 	w->rest = yes;
@@ -189,11 +192,13 @@ static uint64_t root(const struct cpu *cpu)
 
 static void strike(struct cpu *cpu, unsigned n)
 {
-	cpu->loader_misses = cpu->loader_refused = 0;
-	cpu->loader_strikes = (uint8_t)MIN(cpu->loader_strikes + n, STRIKES_MAX);
+	struct mmu *m = cpu->mmu;
+
+	m->loader_misses = m->loader_refused = 0;
+	m->loader_strikes = (uint8_t)MIN(m->loader_strikes + n, STRIKES_MAX);
 }
 
-static void give_up(struct cpu *cpu, struct cpu_window *w)
+static void give_up(struct cpu *cpu, struct mmu_window *w)
 {
 	if (w->spent < SPENT_MAX)
 		w->spent++;
@@ -212,7 +217,7 @@ static uint64_t cpu_time(void)
 }
 
 /* Did the pages mapped since windows were turned on cost little of the time since, and of the credit? */
-static bool pays(const struct cpu *cpu, const struct cpu_window *w)
+static bool pays(const struct cpu *cpu, const struct mmu_window *w)
 {
 	uint64_t cost_us = w->cost / (cpu->model->tsc_hz / 1000000 + 1);
 	uint64_t credit = NS_PER_S / (w->view == VIEW_USER ? USER_CREDIT : LOADER_CREDIT);
@@ -222,8 +227,8 @@ static bool pays(const struct cpu *cpu, const struct cpu_window *w)
 
 void mmu_window_clear(struct cpu *cpu, unsigned ctx)
 {
-	struct cpu_window *w = &cpu->window[ctx];
-	bool same = ctx == cpu->ctx && w->root == root(cpu), keep = w->on && same && pays(cpu, w);
+	struct mmu_window *w = &cpu->mmu->window[ctx];
+	bool same = ctx == cpu->mmu->ctx && w->root == root(cpu), keep = w->on && same && pays(cpu, w);
 
 	if (!same) {
 		w->root = 0;
@@ -238,18 +243,20 @@ void mmu_window_clear(struct cpu *cpu, unsigned ctx)
 
 void mmu_window_clear_all(struct cpu *cpu)
 {
-	bool any = cpu->window_pages;
+	struct mmu *m = cpu->mmu;
+	bool any = m->window_pages;
 
-	for (unsigned k = 0; k < CPU_CTX; k++)
-		clear(cpu, &cpu->window[k]);
-	cpu->window_global = false;
+	for (unsigned k = 0; k < MMU_CTX; k++)
+		clear(cpu, &m->window[k]);
+	m->window_global = false;
 	if (any)
-		bytes_fill(cpu->window_written, 0, written_size(cpu));
+		bytes_fill(m->window_written, 0, written_size(cpu));
 }
 
 void mmu_window_switch(struct cpu *cpu, unsigned to)
 {
-	const struct cpu_window *old = &cpu->window[cpu->ctx], *new = &cpu->window[to];
+	struct mmu *m = cpu->mmu;
+	const struct mmu_window *old = &m->window[m->ctx], *new = &m->window[to];
 
 	if (old->on != new->on || old->view != new->view)
 		cpu->mode_dirty = true;
@@ -260,25 +267,27 @@ void mmu_window_switch(struct cpu *cpu, unsigned to)
 /* A hole may cut a mapping in two, so it counts as a page. */
 static void cut(struct cpu *cpu, gla_t gla, uint64_t size)
 {
-	struct cpu_window *w = &cpu->window[cpu->ctx];
-	void *at = (void *)((gla & ~(size - 1)) + cpu->bias[gla >> SLOT_SHIFT]);
+	struct mmu *m = cpu->mmu;
+	struct mmu_window *w = &m->window[m->ctx];
+	void *at = (void *)((gla & ~(size - 1)) + m->bias[gla >> SLOT_SHIFT]);
 
-	if (cpu->window_pages >= cpu->window_pages_max || reserve(at, size) == MAP_FAILED) {
+	if (m->window_pages >= m->window_pages_max || reserve(at, size) == MAP_FAILED) {
 		mmu_window_clear_all(cpu);
 		return;
 	}
 	w->pages++;
-	cpu->window_pages++;
+	m->window_pages++;
 }
 
 void mmu_window_flush(struct cpu *cpu, gla_t gla, unsigned shift)
 {
-	struct cpu_window *w = &cpu->window[cpu->ctx];
+	struct mmu *m = cpu->mmu;
+	struct mmu_window *w = &m->window[m->ctx];
 	uint64_t bit, *word;
 
-	for (unsigned k = 0; cpu->window_global && k < CPU_CTX; k++)
-		if (k != cpu->ctx)
-			clear(cpu, &cpu->window[k]);
+	for (unsigned k = 0; m->window_global && k < MMU_CTX; k++)
+		if (k != m->ctx)
+			clear(cpu, &m->window[k]);
 	if (!w->pages || gla >= USER_END || unborn(cpu, gla >> SLOT_SHIFT))
 		return;
 	word = large_word(w, gla, &bit);
@@ -293,13 +302,13 @@ void mmu_window_protect(struct cpu *cpu, uint64_t ram_off)
 {
 	uint64_t page = ram_off / PAGE;
 
-	if (cpu->window_written && cpu->window_written[page / 8] >> page % 8 & 1)
+	if (cpu->mmu->window_written && cpu->mmu->window_written[page / 8] >> page % 8 & 1)
 		mmu_window_clear_all(cpu);
 }
 
 void mmu_window_enter(struct cpu *cpu)
 {
-	struct cpu_window *w = &cpu->window[cpu->ctx];
+	struct mmu_window *w = &cpu->mmu->window[cpu->mmu->ctx];
 
 	set_gs(cpu);
 	if (w->view == cpu->view)
@@ -310,7 +319,7 @@ void mmu_window_enter(struct cpu *cpu)
 
 static void turn_on(struct cpu *cpu)
 {
-	struct cpu_window *w = &cpu->window[cpu->ctx];
+	struct mmu_window *w = &cpu->mmu->window[cpu->mmu->ctx];
 
 	mmu_window_enter(cpu);
 	w->on = true;
@@ -320,30 +329,34 @@ static void turn_on(struct cpu *cpu)
 }
 
 /* Is there room for another page, and does it pay? If not, the TLB does for a while. */
-static bool may_map(struct cpu *cpu, struct cpu_window *w)
+static bool may_map(struct cpu *cpu, struct mmu_window *w)
 {
-	if (cpu->window_pages >= cpu->window_pages_max) {
+	struct mmu *m = cpu->mmu;
+
+	if (m->window_pages >= m->window_pages_max) {
 		mmu_window_clear_all(cpu);
-		rest(cpu, w, cpu->window_use == WINDOW_ALWAYS);
-	} else if (cpu->window_use == WINDOW_ALWAYS || w->pages % LOOK_EVERY || pays(cpu, w)) {
+		rest(cpu, w, m->window_use == WINDOW_ALWAYS);
+	} else if (m->window_use == WINDOW_ALWAYS || w->pages % LOOK_EVERY || pays(cpu, w)) {
 		return true;
 	}
 	cpu->stats.count[STAT_WINDOW_ENDS]++;
 	give_up(cpu, w);
 	clear(cpu, w);
-	cpu_kick(cpu); /* to the run loop, which looks at the mode */
+	if (m->gave_way)
+		m->gave_way(cpu); /* to the run loop, which looks at the mode */
 	return false;
 }
 
 /* Who lives longer can afford dearer pages. */
 static unsigned enough(const struct cpu *cpu)
 {
-	return TICKS_ENOUGH * (unsigned)MIN(MAX(cpu->signal_ticks / SIGNAL_CHEAP, 1u), 10u);
+	return TICKS_ENOUGH * (unsigned)MIN(MAX(cpu->mmu->signal_ticks / SIGNAL_CHEAP, 1u), 10u);
 }
 
 void mmu_window_tick(struct cpu *cpu)
 {
-	struct cpu_window *w = &cpu->window[cpu->ctx];
+	struct mmu *m = cpu->mmu;
+	struct mmu_window *w = &m->window[m->ctx];
 
 	if (cpu->s.rip > USER_END) /* a kernel that runs at CPL 3: its code is for the TLB (xlate/windowed.c) */
 		return;
@@ -353,42 +366,47 @@ void mmu_window_tick(struct cpu *cpu)
 	if (w->ticks <= enough(cpu) << 3 * w->spent)
 		return;
 	rest(cpu, w, false);
-	if (cpu->window_use == WINDOW_LATER && !mmu_window_on(cpu))
+	if (m->window_use == WINDOW_LATER && !mmu_window_on(cpu))
 		turn_on(cpu);
 }
 
 void mmu_window_missed(struct cpu *cpu)
 {
-	if (cpu->window_use == WINDOW_NEVER || mmu_window_on(cpu))
+	struct mmu *m = cpu->mmu;
+
+	if (m->window_use == WINDOW_NEVER || mmu_window_on(cpu))
 		return;
-	if (++cpu->loader_misses < MISSES_ENOUGH << cpu->loader_strikes)
+	if (++m->loader_misses < MISSES_ENOUGH << m->loader_strikes)
 		return;
-	cpu->loader_misses = 0;
+	m->loader_misses = 0;
 	turn_on(cpu);
 }
 
 void mmu_window_refused(struct cpu *cpu)
 {
-	if (cpu->view == VIEW_USER || ++cpu->loader_refused < REFUSED_MAX)
+	struct mmu *m = cpu->mmu;
+
+	if (cpu->view == VIEW_USER || ++m->loader_refused < REFUSED_MAX)
 		return;
 	cpu->stats.count[STAT_WINDOW_ENDS]++;
-	clear(cpu, &cpu->window[cpu->ctx]);
+	clear(cpu, &m->window[m->ctx]);
 	strike(cpu, 1);
 }
 
 /* Reserved, or taken from a context that is not the current one. NULL: there is none. */
 static uint8_t *new_slot(struct cpu *cpu)
 {
-	uint8_t *p = cpu->window_slots < cpu->window_slots_max ? reserve_slot() : NULL;
+	struct mmu *m = cpu->mmu;
+	uint8_t *p = m->window_slots < m->window_slots_max ? reserve_slot() : NULL;
 
-	cpu->window_slots += p != NULL;
-	for (unsigned c = 0; !p && c < CPU_CTX; c++) {
-		struct cpu_window *w = &cpu->window[c];
+	m->window_slots += p != NULL;
+	for (unsigned c = 0; !p && c < MMU_CTX; c++) {
+		struct mmu_window *w = &m->window[c];
 		unsigned n = 0;
 
 		while (n < WINDOW_SLOTS && w->host[n])
 			n++;
-		if (c == cpu->ctx || !n)
+		if (c == m->ctx || !n)
 			continue;
 		clear(cpu, w);
 		w->n = 0;
@@ -401,7 +419,7 @@ static uint8_t *new_slot(struct cpu *cpu)
 /* Host address space for a slot of the current context. */
 static bool bear(struct cpu *cpu, unsigned slot)
 {
-	struct cpu_window *w = &cpu->window[cpu->ctx];
+	struct mmu_window *w = &cpu->mmu->window[cpu->mmu->ctx];
 	uint8_t *host;
 
 	if (w->n == WINDOW_SLOTS)
@@ -473,7 +491,7 @@ static void extend(struct cpu *cpu, gpa_t gpa, struct piece *p)
 static bool take_right(struct cpu *cpu, uint64_t ram_off, uint64_t size)
 {
 	for (uint64_t page = ram_off / PAGE; page < (ram_off + size) / PAGE; page++)
-		cpu->window_written[page / 8] |= (uint8_t)(1u << page % 8);
+		cpu->mmu->window_written[page / 8] |= (uint8_t)(1u << page % 8);
 	if (mem_shared(cpu->mem))
 		__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	return !any_code(cpu, ram_off, size);
@@ -481,8 +499,9 @@ static bool take_right(struct cpu *cpu, uint64_t ram_off, uint64_t size)
 
 static enum mmu_window_fault map_piece(struct cpu *cpu, const struct piece *p)
 {
-	struct cpu_window *w = &cpu->window[cpu->ctx];
-	void *at = (void *)(p->gla + cpu->bias[p->gla >> SLOT_SHIFT]);
+	struct mmu *m = cpu->mmu;
+	struct mmu_window *w = &m->window[m->ctx];
+	void *at = (void *)(p->gla + m->bias[p->gla >> SLOT_SHIFT]);
 	uint64_t bit;
 
 	if (!may_map(cpu, w))
@@ -496,9 +515,9 @@ static enum mmu_window_fault map_piece(struct cpu *cpu, const struct piece *p)
 		must(reserve(at, p->size) != MAP_FAILED);
 		return WINDOW_NOT;
 	}
-	cpu->window_global |= p->global;
+	m->window_global |= p->global;
 	w->pages++;
-	cpu->window_pages++;
+	m->window_pages++;
 	for (uint64_t k = 0; k < p->size; k += PAGE)
 		*filter_word(w, p->gla + k, &bit) |= bit;
 	return WINDOW_FILLED;
@@ -514,17 +533,18 @@ static bool writable(struct cpu *cpu, const struct mmu_walk *w, const struct mem
 
 static enum mmu_window_fault look_and_map(struct cpu *cpu, gla_t gla, bool write)
 {
+	struct mmu *m = cpu->mmu;
 	struct mmu_walk w;
 	struct mem_page page;
 	struct piece p = { .gla = gla & PAGE_MASK, .size = PAGE };
 	uint32_t error;
 
 	if (gla >= USER_END || (!cpu_long_mode(cpu) && gla >> 32) || mmu_watching(cpu) ||
-	    cpu->window[cpu->ctx].view != cpu->view)
+	    m->window[m->ctx].view != cpu->view)
 		return WINDOW_NOT;
 	if (!mmu_walk(cpu, gla, write ? MMU_WRITE : MMU_READ, cpu->view, &w, &error)) {
-		cpu->window_wanted = gla & PAGE_MASK;
-		cpu->window_wanted_ctx = cpu->ctx;
+		m->window_wanted = gla & PAGE_MASK;
+		m->window_wanted_ctx = m->ctx;
 		return WINDOW_GUEST;
 	}
 	mem_lookup(cpu->mem, w.gpa, &page);
@@ -539,7 +559,7 @@ static enum mmu_window_fault look_and_map(struct cpu *cpu, gla_t gla, bool write
 		w.shift = 21;
 	else if (w.shift > 12)
 		mmu_large_note(cpu, gla, w.shift);
-	note_large(&cpu->window[cpu->ctx], gla, w.shift);
+	note_large(&m->window[m->ctx], gla, w.shift);
 	if (!whole(cpu, &w, &p) && w.shift == 12)
 		extend(cpu, w.gpa, &p);
 	cpu->stats.count[STAT_WINDOW_PAGES]++;
@@ -553,35 +573,36 @@ static enum mmu_window_fault fill(struct cpu *cpu, gla_t gla, bool write)
 	enum mmu_window_fault how = look_and_map(cpu, gla, write);
 
 	if (how == WINDOW_FILLED)
-		cpu->window[cpu->ctx].cost += MIN(__builtin_ia32_rdtsc() - from, cpu->model->tsc_hz / 1000);
+		cpu->mmu->window[cpu->mmu->ctx].cost += MIN(__builtin_ia32_rdtsc() - from, cpu->model->tsc_hz / 1000);
 	return how;
 }
 
 void mmu_window_wanted(struct cpu *cpu)
 {
-	gla_t gla = cpu->window_wanted;
-	bool same = cpu->window_wanted_ctx == cpu->ctx && mmu_window_on(cpu) && cpu->view == VIEW_USER;
+	struct mmu *m = cpu->mmu;
+	gla_t gla = m->window_wanted;
+	bool same = m->window_wanted_ctx == m->ctx && mmu_window_on(cpu) && cpu->view == VIEW_USER;
 
-	cpu->window_wanted = 0;
-	if (!same || cpu->window_pages >= cpu->window_pages_max || unborn(cpu, gla >> SLOT_SHIFT))
+	m->window_wanted = 0;
+	if (!same || m->window_pages >= m->window_pages_max || unborn(cpu, gla >> SLOT_SHIFT))
 		return;
 	/* Not as a write, which might set D of a page that nobody writes to: the guest has set it if the page was for that.
 	 * A may be set early (SDM vol 3 4.8). What this finds not mapped is not wanted again. */
 	fill(cpu, gla, false);
-	cpu->window_wanted = 0;
+	m->window_wanted = 0;
 }
 
 /* The first access to a slot, unless #GP has another cause. */
 static enum mmu_window_fault fault_unborn(struct cpu *cpu, uint64_t *bias)
 {
-	uint64_t slot = (*bias - UNBORN - (uint64_t)cpu->window_none + (1ull << UNBORN_SLOT) - 1) >> UNBORN_SLOT;
+	uint64_t slot = (*bias - UNBORN - (uint64_t)cpu->mmu->window_none + (1ull << UNBORN_SLOT) - 1) >> UNBORN_SLOT;
 
-	if (slot >= CPU_SLOTS || *bias != unborn_bias(cpu, (unsigned)slot))
+	if (slot >= MMU_SLOTS || *bias != unborn_bias(cpu, (unsigned)slot))
 		return WINDOW_GUEST;
 	/* the block may have looked it up before */
 	if (unborn(cpu, (unsigned)slot) && !bear(cpu, (unsigned)slot))
 		return WINDOW_NOT;
-	*bias = cpu->bias[slot];
+	*bias = cpu->mmu->bias[slot];
 	return WINDOW_FILLED;
 }
 
@@ -592,24 +613,25 @@ static bool near_window(uint64_t addr, const uint8_t *window)
 }
 
 /* I1, as seen by a fault. Addresses of the upper half are what is no user's address. */
-static bool astray(const struct cpu *cpu, const struct cpu_window *w, uint64_t addr)
+static bool astray(const struct cpu *cpu, const struct mmu_window *w, uint64_t addr)
 {
 	for (unsigned k = 0; k < w->n; k++)
 		if (near_window(addr, w->host[k]))
 			return false;
-	return addr < USER_END && !near_window(addr, cpu->window_none);
+	return addr < USER_END && !near_window(addr, cpu->mmu->window_none);
 }
 
 enum mmu_window_fault mmu_window_fault(struct cpu *cpu, bool canonical, uint64_t addr, bool write, uint64_t *bias)
 {
-	struct cpu_window *w = &cpu->window[cpu->ctx];
+	struct mmu *m = cpu->mmu;
+	struct mmu_window *w = &m->window[m->ctx];
 
-	w->cost += cpu->signal_ticks;
+	w->cost += m->signal_ticks;
 	if (!canonical)
 		return fault_unborn(cpu, bias);
-	if (addr - (uint64_t)(cpu->bias + CPU_BIASES) < CPU_BIAS_HOLE)
+	if (addr - (uint64_t)(m->bias + MMU_BIASES) < MMU_BIAS_HOLE)
 		return WINDOW_GUEST;
-	if (!cpu_code64(cpu) && unborn(cpu, 0) && addr - (uint64_t)cpu->window_none < SLOT_SIZE)
+	if (!cpu_code64(cpu) && unborn(cpu, 0) && addr - (uint64_t)m->window_none < SLOT_SIZE)
 		return bear(cpu, 0) ? WINDOW_FILLED : WINDOW_NOT;
 	for (unsigned k = 0; k < w->n; k++)
 		if (addr - (uint64_t)w->host[k] < SLOT_SIZE)
@@ -620,41 +642,46 @@ enum mmu_window_fault mmu_window_fault(struct cpu *cpu, bool canonical, uint64_t
 
 void mmu_window_init(struct cpu *cpu, enum mmu_window_use use)
 {
+	struct mmu *m = cpu->mmu;
 	int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
 	void *written = mmap(NULL, written_size(cpu), PROT_READ | PROT_WRITE, flags, -1, 0);
 
 	mmu_window_share(cpu, 1);
-	cpu->window_none = reserve_slot();
-	cpu->window_written = written == MAP_FAILED ? NULL : written;
-	cpu->window_use = cpu->window_none && cpu->window_written ? (uint8_t)use : WINDOW_NEVER;
+	m->window_none = reserve_slot();
+	m->window_written = written == MAP_FAILED ? NULL : written;
+	m->window_use = m->window_none && m->window_written ? (uint8_t)use : WINDOW_NEVER;
 	forget_near(cpu);
-	for (unsigned k = 0; k < ARRAY_LEN(cpu->bias); k++)
-		cpu->bias[k] = unborn_bias(cpu, k);
+	for (unsigned k = 0; k < ARRAY_LEN(m->bias); k++)
+		m->bias[k] = unborn_bias(cpu, k);
 	mmu_window_thread(cpu);
 }
 
 void mmu_window_share(struct cpu *cpu, unsigned ncpus)
 {
-	cpu->window_pages_max = PAGES_MAX / ncpus;
-	cpu->window_slots_max = SLOTS_MAX / ncpus - 1;
-	if (!cpu->window_slots_max)
-		cpu->window_use = WINDOW_NEVER;
+	struct mmu *m = cpu->mmu;
+
+	m->window_pages_max = PAGES_MAX / ncpus;
+	m->window_slots_max = SLOTS_MAX / ncpus - 1;
+	if (!m->window_slots_max)
+		m->window_use = WINDOW_NEVER;
 }
 
 void mmu_window_thread(struct cpu *cpu)
 {
-	cpu->window_gs = 0;
-	for (unsigned k = 0; k < CPU_CTX; k++)
-		cpu->window[k].since = 0; /* of the other thread's time */
+	cpu->mmu->window_gs = 0;
+	for (unsigned k = 0; k < MMU_CTX; k++)
+		cpu->mmu->window[k].since = 0; /* of the other thread's time */
 	cpu->mode_dirty = true;
 }
 
 void mmu_window_fini(struct cpu *cpu)
 {
-	for (unsigned c = 0; c < CPU_CTX; c++)
-		for (unsigned k = 0; k < WINDOW_SLOTS && cpu->window[c].host[k]; k++)
-			release_slot(cpu->window[c].host[k]);
-	release_slot(cpu->window_none);
-	if (cpu->window_written)
-		munmap(cpu->window_written, written_size(cpu));
+	struct mmu *m = cpu->mmu;
+
+	for (unsigned c = 0; c < MMU_CTX; c++)
+		for (unsigned k = 0; k < WINDOW_SLOTS && m->window[c].host[k]; k++)
+			release_slot(m->window[c].host[k]);
+	release_slot(m->window_none);
+	if (m->window_written)
+		munmap(m->window_written, written_size(cpu));
 }

@@ -29,7 +29,7 @@ static void on_alarm(int sig, siginfo_t *si, void *ctx)
 	if (si->si_code != SI_TIMER || !v)
 		return;
 	__atomic_fetch_or(&v->cpu->request, (uint32_t)REQ_TIMERS, __ATOMIC_SEQ_CST);
-	cpu_kick(v->cpu);
+	v->engine->kick(v->cpu);
 	__atomic_store_n(&v->sleeping, 0, __ATOMIC_SEQ_CST);
 }
 

@@ -20,7 +20,7 @@ static long futex(uint32_t *word, int op, uint32_t val)
 
 static void kick(struct vcpu *v)
 {
-	cpu_kick(v->cpu);
+	v->engine->kick(v->cpu);
 	if (__atomic_exchange_n(&v->sleeping, 0, __ATOMIC_SEQ_CST))
 		futex(&v->sleeping, FUTEX_WAKE_PRIVATE, 1);
 }
@@ -143,7 +143,7 @@ static void note_sleep(struct vcpu *v, uint64_t began)
 	if (looked_at < NS_PER_S)
 		return;
 	if (v->slept > looked_at / 10 * 9)
-		xlate_shrink(v->xlate);
+		v->engine->idle(v->cpu);
 	v->since = now;
 	v->slept = 0;
 }

@@ -46,7 +46,7 @@ static int run_program(struct vcpu *v, struct mem *mem, struct err *err)
 	return 0;
 }
 
-int vcpu_probe(struct err *err)
+int vcpu_probe(const struct engine_ops *engine, struct err *err)
 {
 	int rc = -ENOMEM;
 	struct vcpu *v = NULL;
@@ -58,7 +58,7 @@ int vcpu_probe(struct err *err)
 	if (mem)
 		model = cpuid_model_new(NULL, err);
 	if (model)
-		v = vcpu_new(&(struct vcpu_config){ .mem = mem, .loop = loop, .model = model }, err);
+		v = vcpu_new(&(struct vcpu_config){ .engine = engine, .mem = mem, .loop = loop, .model = model }, err);
 	if (v)
 		rc = run_program(v, mem, err);
 	vcpu_free(v);

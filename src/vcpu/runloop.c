@@ -24,10 +24,10 @@ static bool nmi_ready(const struct cpu *cpu)
 	return cpu->s.nmi_pending && !cpu->s.nmi_blocked && !(cpu->s.int_shadow && cpu->s.shadow_ss);
 }
 
-static uint32_t take_requests(struct cpu *cpu)
+static uint32_t take_requests(struct vcpu *v)
 {
-	cpu_unkick(cpu);
-	return __atomic_exchange_n(&cpu->request, 0, __ATOMIC_SEQ_CST);
+	v->engine->unkick(v->cpu);
+	return __atomic_exchange_n(&v->cpu->request, 0, __ATOMIC_SEQ_CST);
 }
 
 static void reset(struct vcpu *v)
@@ -38,9 +38,10 @@ static void reset(struct vcpu *v)
 	cpu_reset(v->cpu, v->init_reset);
 	v->init_reset = true;
 	v->have_event = v->delivering = v->ignore_x87 = false;
-	mmu_flush_all(v->cpu);
 	if (all)
-		xlate_flush(v->xlate);
+		v->engine->flush(v->cpu);
+	else
+		v->engine->forget(v->cpu);
 }
 
 /* The device world's timers, which this thread keeps (alarm_sig.c). */
@@ -52,9 +53,9 @@ static void run_timers(struct vcpu *v)
 	loop_keep_timers(v->cfg.loop);
 	/* An interrupt that a timer raised is seen by this turn, or waits for IF: translated code need not stop at its
 	 * first safe point for it. A request must be seen: who makes one writes it before the kick. */
-	cpu_unkick(cpu);
+	v->engine->unkick(cpu);
 	if (__atomic_load_n(&cpu->request, __ATOMIC_SEQ_CST))
-		cpu_kick(cpu);
+		v->engine->kick(cpu);
 }
 
 /* SDM vol 3 9.4.4: only who waits for it takes the message. */
@@ -74,7 +75,7 @@ static void start_up(struct vcpu *v)
 static bool do_requests(struct vcpu *v)
 {
 	struct cpu *cpu = v->cpu;
-	uint32_t req = take_requests(cpu);
+	uint32_t req = take_requests(v);
 	if (!req)
 		return true;
 	if (req & REQ_STOP)
@@ -82,7 +83,7 @@ static bool do_requests(struct vcpu *v)
 	if (req & REQ_RESET)
 		reset(v);
 	if (req & REQ_FLUSH)
-		mmu_flush_all(cpu);
+		v->engine->forget(cpu);
 	if (req & REQ_TIMERS)
 		run_timers(v);
 	if (req & REQ_CODE) {
@@ -119,7 +120,7 @@ static void caught(struct vcpu *v)
 	struct cpu *cpu = v->cpu;
 	stats_enter(&cpu->stats, PHASE_RUNLOOP);
 	mem_alone_end(&v->member);
-	xlate_sync(v->xlate);
+	v->engine->sync(v->cpu);
 	if (cpu->s.ignne)
 		vcpu_ferr_after(v);
 	if (!v->delivering && native_fpu_error(v, &cpu->event)) {
@@ -152,7 +153,7 @@ static void deliver(struct vcpu *v)
 	stats_enter(&cpu->stats, PHASE_DELIVERY);
 	count_event(&cpu->stats, &v->event);
 	if (v->event.ext && cpu->s.cpl == 3)
-		mmu_window_tick(cpu);
+		v->engine->tick(cpu);
 	cpu->s.halted = false;
 	cpu->s.int_shadow = cpu->s.shadow_ss = false;
 	cpu->passed = 0;
@@ -196,12 +197,12 @@ static uint64_t breakpoint_hits(const struct cpu *cpu)
 static void step(struct vcpu *v, enum stats_why why)
 {
 	struct cpu *cpu = v->cpu;
-	bool tf = cpu->s.rflags & FL_TF;
+	bool tf = cpu->s.rflags & FL_TF, stepped_int;
 	stats_step(&cpu->stats, cpu->s.rip, why);
 	cpu->s.int_shadow = cpu->s.shadow_ss = false;
 	cpu->s.rflags &= ~(uint64_t)FL_RF;
-	xlate_step(v->xlate);
-	if (tf && !xlate_stepped_int(v->xlate) && !cpu->s.shadow_ss)
+	stepped_int = v->engine->step(cpu);
+	if (tf && !stepped_int && !cpu->s.shadow_ss)
 		cpu->s.pending_dbg |= DR6_BS;
 	if (cpu->s.ignne)
 		vcpu_ferr_after(v);
@@ -246,7 +247,7 @@ static void run_guest(struct vcpu *v)
 	cpu_shadow_pass(cpu);
 	cpu->s.rflags &= ~(uint64_t)FL_RF;
 	stats_enter(&cpu->stats, PHASE_DISPATCH);
-	xlate_run(v->xlate);
+	v->engine->run(cpu);
 }
 
 static void pending_debug(struct vcpu *v)

@@ -192,9 +192,9 @@ static void say_counts(struct report *r, const struct vcpu *v)
 #include "base/stats.def"
 #undef COUNTER
 	};
-	struct xlate_usage u;
+	struct engine_usage u;
 
-	xlate_usage(v->xlate, &u);
+	v->engine->usage(v->cpu, &u);
 	say(r, "ring3: how often\n");
 	for (unsigned k = 0; k < STAT_COUNT; k++)
 		say(r, "%14llu  %s\n", (unsigned long long)counted(r->st, k), texts[k]);

@@ -28,7 +28,7 @@ void vcpu_triple_fault(struct vcpu *v)
 void vcpu_drain_code(struct vcpu *v)
 {
 	cpu_fpu_park(v->cpu);
-	xlate_drain(v->xlate);
+	v->engine->drain(v->cpu);
 }
 
 static void map_changed(void *opaque)
@@ -47,20 +47,14 @@ static bool may_write(void *opaque, uint64_t off)
 {
 	const struct vcpu *v = opaque;
 
-	return mmu_may_write(v->cpu, off);
+	return v->engine->may_write(v->cpu, off);
 }
 
 static void withdraw(void *opaque, uint64_t off)
 {
 	struct vcpu *v = opaque;
 
-	if (off != UINT64_MAX) {
-		mmu_protect_code(v->cpu, off);
-		return;
-	}
-	for (off = 0; off < mem_ram_size(v->cfg.mem); off += 4096)
-		if (mmu_may_write(v->cpu, off))
-			mmu_protect_code(v->cpu, off);
+	v->engine->withdraw(v->cpu, off);
 }
 
 static void join(struct vcpu *v)
@@ -71,17 +65,10 @@ static void join(struct vcpu *v)
 	v->cpu->member = &v->member;
 }
 
-/* Their code uses SHRX. */
-bool vcpu_windows_possible(void)
+static struct cpu *open_cpu(const struct vcpu_config *cfg, struct err *err)
 {
-	return __builtin_cpu_supports("bmi2");
-}
-
-static enum mmu_window_use window_use(enum vcpu_mode mode)
-{
-	if (mode == VCPU_TLB || !vcpu_windows_possible())
-		return WINDOW_NEVER;
-	return mode == VCPU_WINDOWS ? WINDOW_ALWAYS : WINDOW_LATER;
+	return cfg->engine->open(&(struct engine_config){ .mem = cfg->mem, .model = cfg->model, .mode = cfg->mode,
+		.first = cfg->first ? cfg->first->cpu : NULL, .count = MAX(cfg->count, 1u), .perf_map = cfg->perf_map }, err);
 }
 
 struct vcpu *vcpu_new(const struct vcpu_config *cfg, struct err *err)
@@ -93,33 +80,25 @@ struct vcpu *vcpu_new(const struct vcpu_config *cfg, struct err *err)
 	v->cfg.count = MAX(cfg->count, 1u);
 	if (cfg->hooks)
 		v->hooks = *cfg->hooks;
-	v->cpu = xlate_arena_new(err);
-	if (!v->cpu)
-		goto fail;
+	v->engine = cfg->engine;
+	v->cpu = open_cpu(cfg, err);
+	if (!v->cpu) {
+		free(v);
+		return NULL;
+	}
 	v->cpu->hooks = &v->hooks;
-	v->cpu->mem = cfg->mem;
-	v->cpu->model = cfg->model;
 	v->cpu->vcpu = v;
 	v->cpu->number = cfg->number;
 	v->cpu->apic_id = cpuid_apic_id(&cfg->model->topology, cfg->number);
 	v->cpu->tsc_zero = cfg->tsc_zero;
 	cpu_reset(v->cpu, false);
 	vcpu_drop_messages(v);
-	mmu_init(v->cpu);
-	mmu_window_init(v->cpu, window_use(cfg->mode));
-	mmu_window_share(v->cpu, v->cfg.count);
 	join(v);
-	v->xlate = xlate_new(v->cpu, cfg->first ? cfg->first->xlate : NULL, v->cfg.count > 1, err);
-	if (!v->xlate || (cfg->perf_map && !cfg->first && xlate_perf_map(v->xlate, err) < 0))
-		goto fail;
 	mem_add_listener(cfg->mem, &(struct mem_listener){ .opaque = v, .changed = map_changed });
 	snprintf(name, sizeof(name), "cpu%u", cfg->number);
 	if (cfg->states)
 		state_set_add(cfg->states, name, &cpu_state_type, &v->cpu->s, NULL, NULL);
 	return v;
-fail:
-	vcpu_free(v);
-	return NULL;
 }
 
 void vcpu_free(struct vcpu *v)
@@ -127,10 +106,7 @@ void vcpu_free(struct vcpu *v)
 	if (!v)
 		return;
 	vcpu_stop(v);
-	xlate_free(v->xlate);
-	if (v->cpu)
-		mmu_window_fini(v->cpu);
-	xlate_arena_free(v->cpu);
+	v->engine->close(v->cpu);
 	free(v);
 }
 
@@ -144,7 +120,7 @@ static void *thread_main(void *arg)
 	pthread_setname_np(pthread_self(), name);
 	current = v;
 	v->tid = gettid();
-	if (xlate_thread_init(v->xlate, &err) < 0) {
+	if (v->engine->thread_begin(v->cpu, &err) < 0) {
 		log_at(LOG_ERROR, "vcpu: %s", err.msg);
 		vcpu_ended(v);
 		return NULL;
@@ -156,7 +132,7 @@ static void *thread_main(void *arg)
 	mem_member_away(&v->member);
 	vcpu_alarm_end(v);
 	vcpu_stats_thread_end(v);
-	xlate_thread_fini(v->xlate);
+	v->engine->thread_end(v->cpu);
 	vcpu_ended(v);
 	return NULL;
 }
@@ -171,7 +147,7 @@ int vcpu_start(struct vcpu *v, struct err *err)
 	v->have_event = v->delivering = v->joined = false;
 	v->stands = 0;
 	cpu_derive(v->cpu);
-	mmu_flush_all(v->cpu);
+	v->engine->forget(v->cpu);
 	int rc = pthread_create(&v->thread, NULL, thread_main, v);
 	if (rc)
 		return err_set(err, -rc, "cannot start a thread for the virtual CPU: %s", strerror(rc));

@@ -8,19 +8,14 @@
 #include "base/loop.h"
 #include "base/wire.h"
 #include "cpu/cpuid.h"
+#include "engine/engine.h"
 #include "mem/mem.h"
 #include "state/state.h"
 
 struct vcpu;
 
-/* How guest code is run. */
-enum vcpu_mode {
-	VCPU_AUTOMATIC, /* as pays */
-	VCPU_WINDOWS,   /* translated; user code through windows from the start (mmu/window.c) */
-	VCPU_TLB,       /* translated; all memory through the software TLB */
-};
-
 struct vcpu_config {
+	const struct engine_ops *engine; /* what runs its code */
 	struct mem *mem;
 	struct loop *loop;
 	const struct cpu_model *model;
@@ -41,11 +36,9 @@ struct vcpu_config {
 	void (*halted)(void *opaque);
 	bool stats;    /* take samples, for vcpu_stats() */
 	bool perf_map; /* name translated code for Linux perf */
-	enum vcpu_mode mode;
+	enum engine_mode mode;
 };
 
-/* Does this host allow windows? Without them VCPU_WINDOWS and VCPU_AUTOMATIC are VCPU_TLB. */
-bool vcpu_windows_possible(void);
 struct vcpu *vcpu_new(const struct vcpu_config *cfg, struct err *err);
 void vcpu_free(struct vcpu *v);
 /* Start the thread; the CPU begins at the reset vector, or at what vcpu_cpu(v)->s says when a loader set it up. */
@@ -98,6 +91,6 @@ void vcpu_dump(struct vcpu *v, char *buf, size_t len);
  * Any thread. */
 void vcpu_stats(const struct vcpu *v, char *buf, size_t len);
 /* Can this host run guest code? Runs a few guest instructions. For `ring3 doctor`. */
-int vcpu_probe(struct err *err);
+int vcpu_probe(const struct engine_ops *engine, struct err *err);
 
 #endif

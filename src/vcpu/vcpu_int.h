@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* what: struct vcpu, for the run loop and the thread around it
  *
- * A kick is two stores: a request (or the intr level), then cpu->poll = 0, which the next safe point of translated
- * code trips over. A halted vCPU sleeps on `sleeping`, a futex.
+ * A kick: a request (or the intr level) is stored, then the engine told to leave guest code at its next safe point. A
+ * halted vCPU sleeps on `sleeping`, a futex.
  */
 #ifndef VCPU_VCPU_INT_H
 #define VCPU_VCPU_INT_H
@@ -12,9 +12,7 @@
 
 #include "insn/insn.h"
 #include "mem/coherence.h"
-#include "mmu/mmu.h"
 #include "vcpu/vcpu.h"
-#include "xlate/xlate.h"
 
 #define VCPU_ENDED UINT32_MAX
 
@@ -22,7 +20,7 @@ struct vcpu {
 	struct vcpu_config cfg;
 	struct cpu_hooks hooks;
 	struct cpu *cpu;
-	struct xlate *xlate;
+	const struct engine_ops *engine;
 	pthread_t thread;
 	timer_t sampler;        /* while stats.sampling */
 	timer_t alarm;          /* while keeper */

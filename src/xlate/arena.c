@@ -2,7 +2,7 @@
 /* what: the translator's memory: the vCPU's arena, the doubly mapped code cache, the directories
  *
  * The code cache is one memfd mapped twice, writable and executable, never both (DESIGN.md section 3,
- * Isolation). The arena holds the monitor's stack below struct cpu, with a guard page beneath, and behind it the hole
+ * Isolation). The arena holds the monitor's stack below struct xcpu, with a guard page beneath, and behind it the hole
  * where translated code looks for biases of what is no user address.
  */
 #include <sys/mman.h>
@@ -15,25 +15,29 @@
 /* Of what describes the code, when there is most. */
 #define TABLES_SIZE ((size_t)CODE_SIZE / CODE_SIZE_FIRST * TABLES_SIZE_FIRST)
 
-_Static_assert(offsetof(struct cpu, bias) + sizeof(((struct cpu *)0)->bias) == sizeof(struct cpu) &&
-	sizeof(struct cpu) % 4096 == 0, "the hole begins behind the last bias");
+_Static_assert(offsetof(struct xcpu, m.bias) + sizeof(((struct xcpu *)0)->m.bias) == sizeof(struct xcpu) &&
+	sizeof(struct xcpu) % 4096 == 0, "the hole begins behind the last bias");
 
 static size_t arena_size(void)
 {
-	return CPU_STACK + sizeof(struct cpu) + CPU_BIAS_HOLE;
+	return CPU_STACK + sizeof(struct xcpu) + MMU_BIAS_HOLE;
 }
 
 struct cpu *xlate_arena_new(struct err *err)
 {
 	uint8_t *p = mmap(NULL, arena_size(), PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	size_t used = CPU_STACK + sizeof(struct cpu);
+	size_t used = CPU_STACK + sizeof(struct xcpu);
+	struct xcpu *xc;
+
 	if (p == MAP_FAILED || mprotect(p + 4096, used - 4096, PROT_READ | PROT_WRITE) < 0) {
 		err_set(err, -ENOMEM, "cannot map %zu bytes for a virtual CPU: %s", arena_size(), strerror(errno));
 		if (p != MAP_FAILED)
 			munmap(p, arena_size());
 		return NULL;
 	}
-	return (struct cpu *)(p + CPU_STACK);
+	xc = (struct xcpu *)(p + CPU_STACK);
+	xc->c.mmu = &xc->m;
+	return &xc->c;
 }
 
 void xlate_arena_free(struct cpu *cpu)

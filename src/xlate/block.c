@@ -142,7 +142,7 @@ static void emit_exit_stubs(struct xlate *x, struct emit *e, struct block *b)
 		ex->stub_off = (uint32_t)(e->p - x->c->rw);
 		emit_patch(x->c->rw + ex->disp_off, e->p);
 		emit_mov_imm(e, S1, (uint64_t)(uintptr_t)ex);
-		emit_jmp_cpu(e, CPU_OFF(thunk) + (ex->returns ? XT_EXIT_RETURN : XT_EXIT_DIRECT) * 8);
+		emit_jmp_cpu(e, X_OFF(thunk) + (ex->returns ? XT_EXIT_RETURN : XT_EXIT_DIRECT) * 8);
 	}
 	b->cold_len = (uint32_t)(e->p - x->c->rw) - b->cold_off;
 }
@@ -209,17 +209,17 @@ static void set_identity(struct xlate *x, struct block *b, const struct fetch *f
 	b->rip = cpu->s.rip;
 	b->cs_base = cpu_code64(cpu) ? 0 : cpu->s.seg[SEG_CS].base;
 	b->cs_limit = cpu->s.seg[SEG_CS].limit;
-	b->ks = cpu->ks;
+	b->ks = xcpu(cpu)->ks;
 	b->host[0] = f->host[0];
 	b->page_off = f->page_off;
 	b->ram[0] = f->ram[0];
 	b->ram[1] = UINT64_MAX;
-	b->window = cpu->key & KEY_WINDOW;
+	b->window = xcpu(cpu)->key & KEY_WINDOW;
 }
 
 static void number_page(struct xlate *x, struct block *b, unsigned k, uint64_t rip)
 {
-	uint32_t key = x->cpu->key;
+	uint32_t key = xcpu(x->cpu)->key;
 	gla_t gla = key_code64(key) ? rip : (uint32_t)rip;
 
 	if (key & KEY_FLAT_CS)
@@ -232,7 +232,7 @@ static struct tr *begin(struct xlate *x, struct block *b, bool step)
 	t->x = x;
 	t->cpu = x->cpu;
 	t->b = b;
-	t->key = t->keys[0] = x->cpu->key;
+	t->key = t->keys[0] = xcpu(x->cpu)->key;
 	t->step = step;
 	t->n = t->ncold = t->nexits = t->nmap = 0;
 	t->loops = false;
@@ -281,7 +281,7 @@ struct block *xlate_block_translate(struct xlate *x, struct fetch *f, enum gate 
 	x->tr->step = false; /* the last one was, perhaps */
 	xlate_cache_make_room(x);
 	struct block *b = xlate_cache_alloc(x, sizeof(*b));
-	if (!(x->cpu->key & KEY_FLAT_CS))
+	if (!(xcpu(x->cpu)->key & KEY_FLAT_CS))
 		want = GATE_NONE;
 	set_identity(x, b, f);
 	number_page(x, b, 0, b->rip);
@@ -345,12 +345,12 @@ noreturn void xlate_block_bad_target_raise(struct xlate *x, uint64_t rip, unsign
 	cpu_fpu_park(cpu);
 	cpu->s.rip = rip;
 	if (pushed) {
-		move_stack(cpu, cpu_code64(cpu) ? 8 : cpu->key & KEY_STACK32 ? 4 : 2, pushed);
+		move_stack(cpu, cpu_code64(cpu) ? 8 : xcpu(cpu)->key & KEY_STACK32 ? 4 : 2, pushed);
 		cpu_raise(cpu, EXC_GP, 0);
 	}
 	while (n < sizeof(bytes) && mmu_peek(cpu, cpu_code64(cpu) ? rip + n : (uint32_t)(base + rip + n), &gpa))
 		mem_read(x->mem, gpa, &bytes[n++], 1);
-	if (dec_decode(&x->isa, &d, cpu->key, cpu->key & KEY_REAL, bytes, n) == DEC_OK) {
+	if (dec_decode(&x->isa, &d, xcpu(cpu)->key, xcpu(cpu)->key & KEY_REAL, bytes, n) == DEC_OK) {
 		if (d.cls == DC_RET)
 			move_stack(cpu, d.in.stsize, -(uint64_t)(d.in.opsize + (d.in.imm & 0xffff)));
 		else if (d.cls == DC_LOOP && d.cc != 0xe3) /* not J(E)CXZ: only 16- and 32-bit code gets here */

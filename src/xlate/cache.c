@@ -301,10 +301,10 @@ static void forget_blocks(struct xlate *x)
 void xlate_cache_refresh_key(struct xlate *x)
 {
 	x->seen = x->c->flushes;
-	x->cpu->key = key_of(x->cpu);
-	x->cpu->ks = xlate_keyspace(x, x->cpu->key);
+	xcpu(x->cpu)->key = key_of(x->cpu);
+	xcpu(x->cpu)->ks = xlate_keyspace(x, xcpu(x->cpu)->key);
 	x->cpu->mode_dirty = false;
-	if (x->cpu->key & KEY_WINDOW)
+	if (xcpu(x->cpu)->key & KEY_WINDOW)
 		mmu_window_enter(x->cpu);
 }
 

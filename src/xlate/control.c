@@ -24,7 +24,7 @@ static bool flat_code(const struct tr *t)
 
 static void emit_poll(struct tr *t)
 {
-	emit_ld_cpu(&t->e, 8, S1, CPU_OFF(poll));
+	emit_ld_cpu(&t->e, 8, S1, X_OFF(poll));
 	emit_op_mem(&t->e, 4, 0x8b, S1, S1, H_NONE, 1, 0);
 }
 
@@ -81,7 +81,7 @@ static void emit_jc_slot(struct tr *t)
 		emit_movzx(e, 1, S1, S0);
 		return;
 	}
-	emit_ld_cpu(e, 8, S1, CPU_OFF(jc_seed));
+	emit_ld_cpu(e, 8, S1, X_OFF(jc_seed));
 	e3(e, 0xf2, 0x4d, 0x0f); /* crc32 S1, S0 */
 	e3(e, 0x38, 0xf1, 0xc0 | (S1 & 7) << 3 | (S0 & 7));
 	emit_movzx(e, 2, S1, S1);
@@ -98,7 +98,7 @@ static void emit_rc_slot(struct tr *t)
 	}
 	e3(e, 0xc4, 0x62, 0x80 | (~S0 & 15u) << 3 | 2); /* pext S1, S0, [rc_mask] */
 	e1(e, 0xf5);
-	emit_modrm_mem(e, S1, H_RSP, H_NONE, 1, (int32_t)CPU_OFF(rc_mask));
+	emit_modrm_mem(e, S1, H_RSP, H_NONE, 1, (int32_t)X_OFF(rc_mask));
 }
 
 /* S0 = target RIP, already truncated: to the run loop if it has to be. */
@@ -107,7 +107,7 @@ static bool exit_unknown(struct tr *t)
 	note_source(t);
 	if (!t->step && flat_code(t))
 		return false;
-	emit_jmp_cpu(&t->e, CPU_OFF(thunk) + XT_EXIT_INDIRECT * 8);
+	emit_jmp_cpu(&t->e, X_OFF(thunk) + XT_EXIT_INDIRECT * 8);
 	return true;
 }
 
@@ -119,7 +119,7 @@ static void exit_indirect(struct tr *t)
 	emit_jc_slot(t);
 	emit_rex(e, false, 0, S1, H_RSP, false);
 	e1(e, 0xff); /* jmp */
-	emit_modrm_mem(e, 4, H_RSP, S1, 8, (int32_t)(CPU_OFF(jc) + t->ks * JC_SIZE * 8));
+	emit_modrm_mem(e, 4, H_RSP, S1, 8, (int32_t)(X_OFF(jc) + t->ks * JC_SIZE * 8));
 }
 
 void xlate_exit_return_to(struct tr *t)
@@ -130,7 +130,7 @@ void xlate_exit_return_to(struct tr *t)
 	emit_rc_slot(t);
 	emit_rex(e, false, 0, S1, H_RSP, false);
 	e1(e, 0xff); /* jmp */
-	emit_modrm_mem(e, 4, H_RSP, S1, 8, (int32_t)(CPU_OFF(rc) + t->ks * RC_SIZE * 8));
+	emit_modrm_mem(e, 4, H_RSP, S1, 8, (int32_t)(X_OFF(rc) + t->ks * RC_SIZE * 8));
 }
 
 /* Leave the way to the instruction behind a call in the return cache. */
@@ -145,7 +145,7 @@ static void offer_return(struct tr *t, uint64_t ret)
 	e3(e, 0x4c, 0x8d, (S1 & 7) << 3 | 5); /* lea S1, [rip + disp] */
 	ex->disp_off = here(t);
 	e_32(e, 0);
-	emit_st_cpu(e, 8, CPU_OFF(rc) + (t->ks * RC_SIZE + xlate_rc_slot(t->x, ret)) * 8, S1);
+	emit_st_cpu(e, 8, X_OFF(rc) + (t->ks * RC_SIZE + xlate_rc_slot(t->x, ret)) * 8, S1);
 }
 
 void xlate_exit_to(struct tr *t, uint64_t target)
@@ -178,7 +178,7 @@ static void branch_to(struct tr *t, uint64_t target)
 	}
 	xlate_move_rip(t, S0, target);
 	note_source(t);
-	emit_jmp_cpu(&t->e, CPU_OFF(thunk) + XT_EXIT_INDIRECT * 8);
+	emit_jmp_cpu(&t->e, X_OFF(thunk) + XT_EXIT_INDIRECT * 8);
 }
 
 static void truncate_s0(struct tr *t, unsigned size)

@@ -91,7 +91,5 @@ void emit_jcc_to(struct emit *e, int cc, const uint8_t *target);
 void emit_flags_save(struct emit *e);
 void emit_flags_restore(struct emit *e);
 
-/* Of a member of struct cpu from RSP on. */
-#define CPU_OFF(m) ((uint32_t)offsetof(struct cpu, m) - CPU_RSP)
 
 #endif

@@ -31,7 +31,7 @@ static void save_registers(struct cpu *cpu, const greg_t *g)
 	for (unsigned k = 0; k < ARRAY_LEN(map); k++)
 		cpu->s.gpr[map[k].reg] = (uint64_t)g[map[k].from];
 	uint64_t f = (uint64_t)g[REG_EFL];
-	cpu->host_flags = (f & 0xd7) << 8 | (f >> 11 & 1);
+	xcpu(cpu)->host_flags = (f & 0xd7) << 8 | (f >> 11 & 1);
 }
 
 /* RIP at which the guest goes on after a safe point. */
@@ -134,7 +134,7 @@ static uint64_t signal_ticks(struct xlate *x)
 	for (unsigned k = 0; k < PROBES; k++) {
 		uint64_t from = __builtin_ia32_rdtsc();
 		__asm__ volatile("leaq 1f(%%rip), %%rax\n\tmovq %%rax, %0\n\tmovb (%1), %%al\n1:"
-		                 : "=m"(x->sig_probe) : "r"(x->cpu->window_none) : "rax", "memory");
+		                 : "=m"(x->sig_probe) : "r"(x->cpu->mmu->window_none) : "rax", "memory");
 		from = __builtin_ia32_rdtsc() - from;
 		least = MIN(least, from);
 		sum += from;
@@ -156,8 +156,8 @@ int xlate_thread_init(struct xlate *x, struct err *err)
 	for (unsigned k = 0; k < ARRAY_LEN(sigs); k++)
 		if (sigaction(sigs[k], &sa, NULL) < 0)
 			return err_set(err, -errno, "cannot handle signal %d", sigs[k]);
-	if (x->cpu->window_use != WINDOW_NEVER)
-		x->cpu->signal_ticks = signal_ticks(x);
+	if (x->cpu->mmu->window_use != WINDOW_NEVER)
+		x->cpu->mmu->signal_ticks = signal_ticks(x);
 	return 0;
 }
 

@@ -40,7 +40,7 @@ void xlate_find_fetch(struct xlate *x, struct fetch *f)
 	struct cpu *cpu = x->cpu;
 	struct mem_page pg;
 	gla_t gla = linear_rip(cpu, cpu->s.rip);
-	if (!(cpu->key & KEY_FLAT_CS) && cpu->s.rip > cpu->s.seg[SEG_CS].limit)
+	if (!(xcpu(cpu)->key & KEY_FLAT_CS) && cpu->s.rip > cpu->s.seg[SEG_CS].limit)
 		cpu_raise(cpu, EXC_GP, 0);
 	gpa_t gpa = mmu_translate_raise(cpu, gla, MMU_EXEC);
 	f->page_off = gpa & 4095;
@@ -94,7 +94,7 @@ void xlate_find_second(struct xlate *x, struct fetch *f)
 	gla_t next = (gla & ~4095ull) + 4096;
 	if (!cpu_code64(cpu))
 		next = (uint32_t)next;
-	if (!(cpu->key & KEY_FLAT_CS) && cpu->s.rip + (next - gla) > cpu->s.seg[SEG_CS].limit)
+	if (!(xcpu(cpu)->key & KEY_FLAT_CS) && cpu->s.rip + (next - gla) > cpu->s.seg[SEG_CS].limit)
 		cpu_raise(cpu, EXC_GP, 0);
 	gpa_t gpa = mmu_translate_raise(cpu, next, MMU_EXEC);
 	mem_lookup(x->mem, gpa, &pg);
@@ -119,9 +119,9 @@ void xlate_find_second(struct xlate *x, struct fetch *f)
 static bool matches(const struct xlate *x, const struct block *b, const struct fetch *f)
 {
 	const struct cpu *cpu = x->cpu;
-	if (b->rip != cpu->s.rip || b->ks != cpu->ks || b->host[0] != f->host[0] || b->page_off != f->page_off)
+	if (b->rip != cpu->s.rip || b->ks != xcpu(cpu)->ks || b->host[0] != f->host[0] || b->page_off != f->page_off)
 		return false;
-	if (cpu->key & KEY_FLAT_CS)
+	if (xcpu(cpu)->key & KEY_FLAT_CS)
 		return true;
 	return b->cs_base == cpu->s.seg[SEG_CS].base && b->cs_limit == cpu->s.seg[SEG_CS].limit;
 }
@@ -151,8 +151,8 @@ struct block *xlate_find_known(struct xlate *x)
 	const uint8_t *page = mmu_exec_page(cpu, linear_rip(cpu, cpu->s.rip));
 	if (!page)
 		return NULL;
-	for (struct block *b = x->c->hash[xlate_cache_hash(cpu->s.rip, cpu->ks)]; b; b = b->next_hash) {
-		if (b->rip != cpu->s.rip || b->ks != cpu->ks || b->host[0] != page)
+	for (struct block *b = x->c->hash[xlate_cache_hash(cpu->s.rip, xcpu(cpu)->ks)]; b; b = b->next_hash) {
+		if (b->rip != cpu->s.rip || b->ks != xcpu(cpu)->ks || b->host[0] != page)
 			continue;
 		if (b->host[1] && b->host[1] != mmu_exec_page(cpu, linear_rip(cpu, x->c->vpages[b->live[1]].gla)))
 			continue;
@@ -169,7 +169,7 @@ struct block *xlate_find_block(struct xlate *x, enum gate want)
 		x->stepping = true;
 		return xlate_block_step(x);
 	}
-	for (struct block *b = x->c->hash[xlate_cache_hash(x->cpu->s.rip, x->cpu->ks)]; b; b = b->next_hash)
+	for (struct block *b = x->c->hash[xlate_cache_hash(x->cpu->s.rip, xcpu(x->cpu)->ks)]; b; b = b->next_hash)
 		if (matches(x, b, &f) && second_page_matches(x, b))
 			return set_live(x, b);
 	return set_live(x, xlate_block_translate(x, &f, want));

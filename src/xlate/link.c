@@ -26,7 +26,7 @@ static void ask_live(struct emit *e, const struct block *b, unsigned k, const ui
 {
 	for (; k < 2 && b->live[k]; k++) {
 		e2(e, 0x0f, 0xb6); /* movzx ecx, byte [live] */
-		emit_modrm_mem(e, H_RCX, H_RSP, H_NONE, 1, (int32_t)(CPU_OFF(live) + b->live[k]));
+		emit_modrm_mem(e, H_RCX, H_RSP, H_NONE, 1, (int32_t)(X_OFF(live) + b->live[k]));
 		jrcxz_to(e, dead);
 	}
 	emit_mov(e, 8, H_RCX, S1);
@@ -36,15 +36,15 @@ void xlate_gate_checked(struct xlate *x, struct emit *e, struct block *b)
 {
 	b->checked_off = (uint32_t)(e->p - x->c->rw);
 	emit_mov(e, 8, S1, H_RCX);
-	emit_ld_cpu(e, 8, H_RCX, CPU_OFF(minus) + b->live[0] * 8u);
+	emit_ld_cpu(e, 8, H_RCX, X_OFF(minus) + b->live[0] * 8u);
 	emit_lea(e, 8, H_RCX, S0, H_RCX, 1, -(int32_t)b->page_off);
 	uint8_t *equal = emit_short(e, 0xe3), *dead = e->p;
 	emit_mov(e, 8, H_RCX, S1);
 	b->away = (uint8_t)(e->p - x->c->rw - b->checked_off);
-	emit_jmp_cpu(e, CPU_OFF(thunk) + XT_EXIT_INDIRECT * 8);
+	emit_jmp_cpu(e, X_OFF(thunk) + XT_EXIT_INDIRECT * 8);
 	emit_patch_short(equal, e->p);
 	if (!xlate_rc_slot(x, b->rip)) { /* a kick leads here, and the RET cannot tell */
-		emit_ld_cpu(e, 8, H_RCX, CPU_OFF(poll));
+		emit_ld_cpu(e, 8, H_RCX, X_OFF(poll));
 		jrcxz_to(e, dead);
 	}
 	ask_live(e, b, 1, dead);
@@ -56,7 +56,7 @@ void xlate_gate_page(struct xlate *x, struct emit *e, struct block *b)
 
 	emit_mov(e, 8, H_RCX, S1);
 	emit_mov_imm(e, S0, b->rip);
-	emit_jmp_cpu(e, CPU_OFF(thunk) + XT_EXIT_PAGE * 8);
+	emit_jmp_cpu(e, X_OFF(thunk) + XT_EXIT_PAGE * 8);
 	b->gate_off = (uint32_t)(e->p - x->c->rw);
 	emit_mov(e, 8, S1, H_RCX);
 	ask_live(e, b, 0, dead);
@@ -119,7 +119,7 @@ void xlate_link_unchain(struct xlate *x, struct xexit *ex)
 
 static uint64_t *slot_of(struct xlate *x, const struct block *b)
 {
-	return &x->cpu->jc[b->ks][xlate_jc_slot(x, b->rip)];
+	return &xcpu(x->cpu)->jc[b->ks][xlate_jc_slot(x, b->rip)];
 }
 
 void xlate_link_jc_fill(struct xlate *x, struct block *b)
@@ -151,7 +151,7 @@ void xlate_link_drop(struct xlate *x, struct block *b)
 	if (x->c->shared)
 		lead_away(x, b);
 	jc = slot_of(x, b);
-	rc = &x->cpu->rc[b->ks][xlate_rc_slot(x, b->rip)];
+	rc = &xcpu(x->cpu)->rc[b->ks][xlate_rc_slot(x, b->rip)];
 	if (*jc == gate)
 		*jc = (uint64_t)(uintptr_t)x->jc_empty;
 	if (*rc == gate)
@@ -161,7 +161,7 @@ void xlate_link_drop(struct xlate *x, struct block *b)
 void xlate_link_clear(struct xlate *x, uint32_t ks)
 {
 	for (unsigned k = 0; k < JC_SIZE; k++)
-		x->cpu->jc[ks][k] = (uint64_t)(uintptr_t)x->jc_empty;
+		xcpu(x->cpu)->jc[ks][k] = (uint64_t)(uintptr_t)x->jc_empty;
 	for (unsigned k = 0; k < RC_SIZE; k++)
-		x->cpu->rc[ks][k] = (uint64_t)(uintptr_t)x->jc_empty;
+		xcpu(x->cpu)->rc[ks][k] = (uint64_t)(uintptr_t)x->jc_empty;
 }

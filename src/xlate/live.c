@@ -18,7 +18,7 @@
 #include "xlate/xlate_int.h"
 
 enum { DEAD, NONGLOBAL, GLOBAL };
-#define LOG_GLOBAL CPU_CTX
+#define LOG_GLOBAL MMU_CTX
 
 static uint16_t *chain_of(struct xlate *x, gla_t page)
 {
@@ -47,8 +47,8 @@ uint16_t xlate_live_number(struct xlate *x, gla_t gla, const uint8_t *host, bool
 
 static void set(struct xlate *x, uint16_t id, uint8_t how)
 {
-	x->cpu->live[id] = how;
-	x->cpu->minus[id] = how == DEAD ? x->nowhere : -x->c->vpages[id].gla;
+	xcpu(x->cpu)->live[id] = how;
+	xcpu(x->cpu)->minus[id] = how == DEAD ? x->nowhere : -x->c->vpages[id].gla;
 }
 
 static void clear_log(struct xlate *x, struct live_log *log)
@@ -60,10 +60,10 @@ static void clear_log(struct xlate *x, struct live_log *log)
 
 void xlate_live_set(struct xlate *x, uint16_t id)
 {
-	if (!id || x->cpu->live[id])
+	if (!id || xcpu(x->cpu)->live[id])
 		return;
 	bool global = mmu_exec_global(x->cpu, x->c->vpages[id].gla);
-	struct live_log *log = &x->live_log[global ? LOG_GLOBAL : x->cpu->ctx];
+	struct live_log *log = &x->live_log[global ? LOG_GLOBAL : x->cpu->mmu->ctx];
 	if (log->n == ARRAY_LEN(log->id))
 		clear_log(x, log);
 	log->id[log->n++] = id;
@@ -72,9 +72,9 @@ void xlate_live_set(struct xlate *x, uint16_t id)
 
 static void clear_all(struct xlate *x)
 {
-	clear_log(x, &x->live_log[x->cpu->ctx]);
+	clear_log(x, &x->live_log[x->cpu->mmu->ctx]);
 	clear_log(x, &x->live_log[LOG_GLOBAL]);
-	for (unsigned k = 0; k < CPU_CTX; k++)
+	for (unsigned k = 0; k < MMU_CTX; k++)
 		x->live_log[k].n = 0;
 }
 
@@ -116,7 +116,7 @@ static void leave_context(struct xlate *x, struct live_log *log)
 	unsigned n = 0;
 
 	for (unsigned k = 0; k < log->n; k++) {
-		if (x->cpu->live[log->id[k]] != NONGLOBAL)
+		if (xcpu(x->cpu)->live[log->id[k]] != NONGLOBAL)
 			continue;
 		set(x, log->id[k], DEAD);
 		log->id[n++] = log->id[k];
@@ -127,25 +127,25 @@ static void leave_context(struct xlate *x, struct live_log *log)
 static void enter_context(struct xlate *x, const struct live_log *log)
 {
 	for (unsigned k = 0; k < log->n; k++)
-		if (!x->cpu->live[log->id[k]])
+		if (!xcpu(x->cpu)->live[log->id[k]])
 			set(x, log->id[k], NONGLOBAL);
 }
 
-void xlate_live_flushed(struct cpu *cpu, enum cpu_flush scope, gla_t gla)
+void xlate_live_flushed(struct cpu *cpu, enum mmu_flush scope, gla_t gla)
 {
 	struct xlate *x = cpu->engine;
 
 	switch (scope) {
 	case FLUSH_PAGE: clear_page(x, gla & ~4095ull); break;
 	case FLUSH_REGION:
-		clear_region(x, &x->live_log[cpu->ctx], gla);
+		clear_region(x, &x->live_log[cpu->mmu->ctx], gla);
 		clear_region(x, &x->live_log[LOG_GLOBAL], gla);
 		break;
-	case FLUSH_NONGLOBAL: clear_log(x, &x->live_log[cpu->ctx]); break;
+	case FLUSH_NONGLOBAL: clear_log(x, &x->live_log[cpu->mmu->ctx]); break;
 	case FLUSH_CONTEXT: x->live_log[gla].n = 0; break;
 	case FLUSH_ALL: clear_all(x); break;
 	case FLUSH_SWITCH:
-		leave_context(x, &x->live_log[cpu->ctx]);
+		leave_context(x, &x->live_log[cpu->mmu->ctx]);
 		enter_context(x, &x->live_log[gla]);
 		break;
 	}

@@ -165,12 +165,12 @@ static uint32_t view_rw(const struct tr *t, const struct access *a)
 
 static int32_t near_offset(const struct tr *t, const struct cold *c)
 {
-	return (int32_t)(CPU_OFF(near) + (view_rw(t, &c->a) * NEAR_SIZE + c->near) * sizeof(struct cpu_tlbe));
+	return (int32_t)(MMU_OFF(near) + (view_rw(t, &c->a) * NEAR_SIZE + c->near) * sizeof(struct mmu_tlbe));
 }
 
 static int32_t tlb_offset(const struct tr *t, const struct access *a)
 {
-	return (int32_t)(CPU_OFF(tlb) + view_rw(t, a) * sizeof(struct cpu_tlbe) * TLB_SIZE);
+	return (int32_t)(MMU_OFF(tlb) + view_rw(t, a) * sizeof(struct mmu_tlbe) * TLB_SIZE);
 }
 
 static void cmp_page(struct emit *e, unsigned size)
@@ -230,8 +230,8 @@ static unsigned near_for(const struct tr *t, const struct access *a)
 static void emit_near_miss(struct tr *t, const struct cold *c)
 {
 	struct emit *e = &t->e;
-	emit_mov_imm(e, S1, c->near * sizeof(struct cpu_tlbe) | (4096u - c->a.size) << 16);
-	emit_call_cpu(e, CPU_OFF(thunk) + (XT_NEAR + view_rw(t, &c->a)) * 8);
+	emit_mov_imm(e, S1, c->near * sizeof(struct mmu_tlbe) | (4096u - c->a.size) << 16);
+	emit_call_cpu(e, X_OFF(thunk) + (XT_NEAR + view_rw(t, &c->a)) * 8);
 	xlate_move_jcc_to(t, 3, c->checked); /* jnc */
 }
 
@@ -336,7 +336,7 @@ static void emit_segment_stub(struct tr *t, const struct cold *c)
 	if (c->flags_saved)
 		emit_flags_restore(e);
 	emit_mov_imm(e, S1, describe(t, &c->a));
-	emit_call_cpu(e, CPU_OFF(thunk) + XT_SEGMENT * 8);
+	emit_call_cpu(e, X_OFF(thunk) + XT_SEGMENT * 8);
 	if (c->flags_saved)
 		emit_flags_save(e);
 	xlate_move_jcc_to(t, -1, c->resume);
@@ -359,11 +359,11 @@ static void emit_commit(struct tr *t, const struct dec *d)
 {
 	xlate_x87_note(t, d);
 	if (d->cls == DC_CALL) {
-		emit_call_cpu(&t->e, CPU_OFF(thunk) + XT_PUSHED * 8);
+		emit_call_cpu(&t->e, X_OFF(thunk) + XT_PUSHED * 8);
 		return;
 	}
 	xlate_move_rip(t, S1, t->rips[t->i + 1]);
-	emit_call_cpu(&t->e, CPU_OFF(thunk) + XT_COMMIT * 8);
+	emit_call_cpu(&t->e, X_OFF(thunk) + XT_COMMIT * 8);
 }
 
 static void emit_miss_stub(struct tr *t, const struct cold *c)
@@ -375,7 +375,7 @@ static void emit_miss_stub(struct tr *t, const struct cold *c)
 	if (c->flags_saved)
 		emit_flags_restore(e);
 	emit_mov_imm(e, S1, describe(t, &c->a));
-	emit_call_cpu(e, CPU_OFF(thunk) + XT_SLOW * 8);
+	emit_call_cpu(e, X_OFF(thunk) + XT_SLOW * 8);
 	if (c->a.store) {
 		c->a.body(t, d, &in_s0);
 		xlate_homed_forget(t);

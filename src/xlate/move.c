@@ -39,11 +39,11 @@ static bool same_code(const struct block *a, const struct block *b)
  * 32-bit code: no block at rip comes round the end. */
 static bool may_lie(uint32_t key, uint64_t rip)
 {
-	uint64_t off = rip & ((1ull << CPU_SLOT_SHIFT) - 1);
+	uint64_t off = rip & ((1ull << MMU_SLOT_SHIFT) - 1);
 
 	if (!key_code64(key))
 		return rip >= 65536 && rip < (1ull << 32) - 65536;
-	return rip >> 47 == 0 && off >= MARGIN && off < (1ull << CPU_SLOT_SHIFT) - MARGIN;
+	return rip >> 47 == 0 && off >= MARGIN && off < (1ull << MMU_SLOT_SHIFT) - MARGIN;
 }
 
 void xlate_move_begin(struct tr *t)
@@ -200,7 +200,7 @@ const struct block *xlate_move_find(struct xlate *x, const struct block *b)
 		return NULL;
 	if (!key_code64(key))
 		return same_sides(from, b->rip - from->rip) ? from : NULL;
-	return from->rip >> CPU_SLOT_SHIFT == b->rip >> CPU_SLOT_SHIFT ? from : NULL;
+	return from->rip >> MMU_SLOT_SHIFT == b->rip >> MMU_SLOT_SHIFT ? from : NULL;
 }
 
 static uint64_t moved_site(struct xlate *x, uint64_t was, uint64_t delta)

@@ -1,22 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* what: offsets in struct cpu that assembly uses; xlate.c asserts that they are true */
+/* what: offsets in struct xcpu that assembly uses; xlate.c asserts that they are true */
 #ifndef XLATE_OFFSETS_H
 #define XLATE_OFFSETS_H
 
 #define OFF_RSP 40 /* CPU_RSP; the others count from there */
 #define OFF_RIP 128
-#define OFF_TMP 1160
+#define OFF_TMP 1144
 #define OFF_LEFT_AT (OFF_TMP + 24)
-#define OFF_HOST_FLAGS 1192
-#define OFF_HOST_PC 1200
-#define OFF_HOST_RSP 1208
-#define OFF_BOUNCE_LEN 1400
-#define OFF_NEAR_LIVE 1416
-#define OFF_NEAR_BUDGET 1424
-#define OFF_KEPT 1432
-#define OFF_NEAR 1880
-#define OFF_TLB 3800
-#define OFF_RMAX (OFF_TLB + 6 * (TLB_MASK + 1) * TLBE_BYTES)
+#define OFF_HOST_FLAGS 23096
+#define OFF_HOST_PC 1176
+#define OFF_HOST_RSP 1184
+#define OFF_BOUNCE_LEN 1192
+#define OFF_NEAR_LIVE 9134080
+#define OFF_NEAR_BUDGET 23272
+#define OFF_KEPT 1208
+#define OFF_NEAR 9134104
+#define OFF_TLB 9136024
+#define OFF_RMAX 1640
 #define OFF_WMAX (OFF_RMAX + 48)
 #define OFF_SEG 144
 #define OFF_GDT_BASE 272

@@ -250,7 +250,7 @@ void xlate_insn_helper(struct tr *t, const struct dec *d)
 	site->rip = t->rip;
 	site->ends = d->ends;
 	xlate_move_site(t, S0, site);
-	emit_call_cpu(&t->e, CPU_OFF(thunk) + XT_HELPER * 8);
+	emit_call_cpu(&t->e, X_OFF(thunk) + XT_HELPER * 8);
 }
 
 /* --- runs of pushes and pops ---

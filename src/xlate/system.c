@@ -301,8 +301,8 @@ static void set_view(struct tr *t, bool ac)
 	xlate_system_mode(t, i + 1);
 	change_flags(t, ac ? ALU_OR : ALU_AND, ac ? FL_AC : ~FL_AC);
 	store_byte(e, CPU_OFF(view), key_view(t->key));
-	store_dword(e, CPU_OFF(key), t->key);
-	store_dword(e, CPU_OFF(ks), t->ks);
+	store_dword(e, X_OFF(key), t->key);
+	store_dword(e, X_OFF(ks), t->ks);
 }
 
 /* CR4.TSD matters above CPL 0 (SDM vol 3 2.5). RDTSCP waits for what comes before it, as LFENCE does (vol 2). */
@@ -368,8 +368,8 @@ static void load_seg_body(struct tr *t, const struct dec *d, const struct host_m
 	emit_st_cpu(e, 8, CPU_OFF(tmp) + 8, S0);
 	if (saved)
 		emit_flags_save(e);
-	emit_mov_imm(e, S1, view * TLB_RW_COUNT * TLB_SIZE * sizeof(struct cpu_tlbe));
-	emit_call_cpu(e, CPU_OFF(thunk) + kept_thunk(d->in.reg) * 8);
+	emit_mov_imm(e, S1, view * TLB_RW_COUNT * TLB_SIZE * sizeof(struct mmu_tlbe));
+	emit_call_cpu(e, X_OFF(thunk) + kept_thunk(d->in.reg) * 8);
 	struct cold *c = to_helper(t, COLD_LOAD_SEG, saved);
 	if (saved)
 		emit_flags_restore(e);

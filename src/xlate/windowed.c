@@ -41,7 +41,7 @@ static bool windowed(const struct tr *t, unsigned seg, bool write)
 /* s = slot of the address in host register: bits 40 to 63, as the low six bits of RSP are 40. */
 static void slot_of(struct emit *e, unsigned s, unsigned host)
 {
-	_Static_assert(CPU_RSP == CPU_SLOT_SHIFT, "struct cpu is aligned to 64 bytes at least");
+	_Static_assert(CPU_RSP == MMU_SLOT_SHIFT, "struct cpu is aligned to 64 bytes at least");
 	e3(e, 0xc4, host & 8 ? 0x42 : 0x62, 0x80 | (~H_RSP & 15u) << 3 | 3); /* shrx s, host, rsp */
 	e2(e, 0xf7, 0xc0 | (s & 7) << 3 | (host & 7));
 }
@@ -49,7 +49,7 @@ static void slot_of(struct emit *e, unsigned s, unsigned host)
 /* s = bias of slot s. */
 static void load_slot(struct emit *e, unsigned s)
 {
-	emit_op_mem(e, 8, 0x8b, s, H_RSP, s, 8, (int32_t)CPU_OFF(bias));
+	emit_op_mem(e, 8, 0x8b, s, H_RSP, s, 8, (int32_t)MMU_OFF(bias));
 }
 
 /* Scratch register s = bias for the address in host register. Returns where in struct cpu it is too, 0: nowhere. */
@@ -58,7 +58,7 @@ static uint32_t look_up(struct tr *t, unsigned host, unsigned base, unsigned s)
 	struct emit *e = &t->e;
 	xlate_homed_take(t, s);
 	if ((t->loops || key_view(t->key) != VIEW_USER) && !t->live[t->i] && !xlate_lower_far(t)) {
-		uint32_t near = (uint32_t)(CPU_OFF(wnear) + base * sizeof(struct cpu_wnear));
+		uint32_t near = (uint32_t)(MMU_OFF(wnear) + base * sizeof(struct mmu_wnear));
 		struct cold *c = xlate_lower_new_cold(t, COLD_SLOT, false);
 		c->near = (uint8_t)base;
 		c->bias = (uint8_t)s;
@@ -82,7 +82,7 @@ static uint32_t look_up(struct tr *t, unsigned host, unsigned base, unsigned s)
 void xlate_window_slot_stub(struct tr *t, const struct cold *c)
 {
 	struct emit *e = &t->e;
-	uint32_t near = (uint32_t)(CPU_OFF(wnear) + c->near * sizeof(struct cpu_wnear));
+	uint32_t near = (uint32_t)(MMU_OFF(wnear) + c->near * sizeof(struct mmu_wnear));
 	unsigned s = c->bias;
 	load_slot(e, s); /* which faults if that is none */
 	emit_st_cpu(e, 8, near + 8, s);
@@ -90,9 +90,9 @@ void xlate_window_slot_stub(struct tr *t, const struct cold *c)
 	emit_st_cpu(e, 8, near, s);
 	emit_ld_cpu(e, 8, s, near + 8);
 	e1(e, 0xff); /* dec dword [near_budget] */
-	emit_modrm_mem(e, 1, H_RSP, H_NONE, 1, (int32_t)CPU_OFF(near_budget));
+	emit_modrm_mem(e, 1, H_RSP, H_NONE, 1, (int32_t)X_OFF(near_budget));
 	xlate_move_jcc_to(t, 5, c->resume);
-	emit_call_cpu(e, CPU_OFF(thunk) + XT_SLOT_OFTEN * 8);
+	emit_call_cpu(e, X_OFF(thunk) + XT_SLOT_OFTEN * 8);
 	xlate_move_jcc_to(t, -1, c->resume);
 }
 
@@ -207,7 +207,7 @@ static unsigned load_bias(struct tr *t, uint32_t at, unsigned what, unsigned hos
 
 static uint32_t wbias_of(unsigned k)
 {
-	return (uint32_t)(CPU_OFF(wbias) + k * sizeof(uint64_t));
+	return (uint32_t)(X_OFF(wbias) + k * sizeof(uint64_t));
 }
 
 /* Host register + disp + the bias in s, or without the register: the handler of faults is told where the bias is
@@ -283,8 +283,8 @@ static struct host_mem by_constant(struct tr *t, uint64_t ea, bool from_rip)
 		xlate_move_rip(t, S0, ea);
 	else if (!low)
 		emit_mov_imm(&t->e, S0, ea);
-	uint32_t slot = (uint32_t)(ea >> CPU_SLOT_SHIFT);
-	unsigned s = load_bias(t, (uint32_t)(CPU_OFF(bias) + slot * 8), HOLDS_SLOT + slot, S0);
+	uint32_t slot = (uint32_t)(ea >> MMU_SLOT_SHIFT);
+	unsigned s = load_bias(t, (uint32_t)(MMU_OFF(bias) + slot * 8), HOLDS_SLOT + slot, S0);
 	return operand(t, low ? H_NONE : S0, s, low ? (int32_t)ea : 0);
 }
 

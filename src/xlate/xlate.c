@@ -15,13 +15,13 @@ _Static_assert(OFF_RSP == CPU_RSP && CPU_OFF(s.gpr) == 0, "entry.S");
 _Static_assert(CPU_OFF(s.rip) == OFF_RIP, "entry.S");
 _Static_assert(CPU_OFF(tmp) == OFF_TMP, "entry.S");
 _Static_assert(CPU_OFF(tmp[TMP_LEFT_AT]) == OFF_LEFT_AT, "entry.S");
-_Static_assert(CPU_OFF(host_flags) == OFF_HOST_FLAGS, "entry.S");
+_Static_assert(X_OFF(host_flags) == OFF_HOST_FLAGS, "entry.S");
 _Static_assert(CPU_OFF(host_pc) == OFF_HOST_PC, "entry.S");
 _Static_assert(CPU_OFF(host_rsp) == OFF_HOST_RSP, "entry.S");
 _Static_assert(CPU_OFF(bounce_len) == OFF_BOUNCE_LEN, "entry.S");
-_Static_assert(CPU_OFF(near_live) == OFF_NEAR_LIVE, "entry.S");
-_Static_assert(CPU_OFF(near_budget) == OFF_NEAR_BUDGET, "entry.S");
-_Static_assert(CPU_OFF(near) == OFF_NEAR, "entry.S");
+_Static_assert(MMU_OFF(near_live) == OFF_NEAR_LIVE, "entry.S");
+_Static_assert(X_OFF(near_budget) == OFF_NEAR_BUDGET, "entry.S");
+_Static_assert(MMU_OFF(near) == OFF_NEAR, "entry.S");
 _Static_assert(CPU_OFF(kept) == OFF_KEPT && sizeof(struct cpu_kept) == KEPT_BYTES, "entry.S");
 _Static_assert(offsetof(struct cpu_kept, page) == KEPT_PAGE && offsetof(struct cpu_kept, off) == KEPT_OFF &&
 	offsetof(struct cpu_kept, raw) == KEPT_RAW && offsetof(struct cpu_kept, seg) == KEPT_SEG &&
@@ -34,22 +34,22 @@ _Static_assert(CPU_OFF(s.seg) == OFF_SEG && sizeof(struct cpu_seg) == SEG_BYTES 
 	offsetof(struct cpu_seg, attr) == 14 &&
 	CPU_OFF(s.gdt_base) == OFF_GDT_BASE &&
 	CPU_OFF(s.gdt_limit) == OFF_GDT_LIMIT, "entry.S");
-_Static_assert(CPU_OFF(tlb) == OFF_TLB, "entry.S");
-_Static_assert(sizeof(struct cpu_tlbe) == TLBE_BYTES && TLB_SIZE - 1 == TLB_MASK, "entry.S");
+_Static_assert(MMU_OFF(tlb) == OFF_TLB, "entry.S");
+_Static_assert(sizeof(struct mmu_tlbe) == TLBE_BYTES && TLB_SIZE - 1 == TLB_MASK, "entry.S");
 _Static_assert(NEAR_SIZE * TLBE_BYTES == NEAR_BYTES && VIEW_COUNT * TLB_RW_COUNT == 6, "entry.S");
 _Static_assert(OP_COUNT <= STATS_OPS, "stats.h");
 
 /* host_flags is AX after LAHF and SETO AL: SF ZF AF PF CF in bits 8-15, OF in bit 0. */
 static void flags_from_host(struct cpu *cpu)
 {
-	uint64_t f = cpu->host_flags;
+	uint64_t f = xcpu(cpu)->host_flags;
 	cpu->s.rflags = (cpu->s.rflags & ~(uint64_t)FL_ARITH) | (f >> 8 & 0xd5) | (f & 1) << 11;
 }
 
 static void flags_to_host(struct cpu *cpu)
 {
 	uint64_t f = cpu->s.rflags;
-	cpu->host_flags = (f & 0xd5) << 8 | 2 << 8 | (f >> 11 & 1);
+	xcpu(cpu)->host_flags = (f & 0xd5) << 8 | 2 << 8 | (f >> 11 & 1);
 }
 
 /* Did the mode key change since the running block was entered? */
@@ -57,7 +57,7 @@ static bool key_changed(struct cpu *cpu)
 {
 	if (!cpu->mode_dirty)
 		return false;
-	if (key_of(cpu) != cpu->key)
+	if (key_of(cpu) != xcpu(cpu)->key)
 		return true;
 	cpu->mode_dirty = false;
 	return false;
@@ -69,12 +69,12 @@ static void refresh_mode(struct xlate *x)
 	if (x->seen != x->c->flushes)
 		xlate_cache_refresh_key(x);
 	if (cpu->mode_dirty) {
-		cpu->key = key_of(cpu);
-		cpu->ks = xlate_keyspace(x, cpu->key);
+		xcpu(cpu)->key = key_of(cpu);
+		xcpu(cpu)->ks = xlate_keyspace(x, xcpu(cpu)->key);
 		cpu->mode_dirty = false;
-		if (cpu->key & KEY_WINDOW)
+		if (xcpu(cpu)->key & KEY_WINDOW)
 			mmu_window_enter(cpu);
-		if (cpu->key & KEY_WINDOW && cpu->window_wanted)
+		if (xcpu(cpu)->key & KEY_WINDOW && cpu->mmu->window_wanted)
 			mmu_window_wanted(cpu);
 	}
 	if (x->c->flush_wanted)
@@ -91,7 +91,7 @@ static bool bad_rip(const struct cpu *cpu)
 static bool leave_now(struct cpu *cpu)
 {
 	bool intr = __atomic_load_n(&cpu->intr, __ATOMIC_SEQ_CST) && cpu->s.rflags & FL_IF;
-	if (!__atomic_load_n(&cpu->poll, __ATOMIC_RELAXED) || cpu->s.halted || cpu->s.pending_dbg ||
+	if (!__atomic_load_n(&xcpu(cpu)->poll, __ATOMIC_RELAXED) || cpu->s.halted || cpu->s.pending_dbg ||
 	    cpu->s.nmi_pending || intr || cpu->s.rflags & FL_TF || cpu->s.dr[7] & 0xff)
 		return true;
 	cpu_shadow_pass(cpu);
@@ -113,11 +113,11 @@ static const void *next_block(struct xlate *x)
 	if (leave_now(cpu) || x->c->flush_wanted || x->stepping)
 		return to_run_loop(x);
 	refresh_mode(x);
-	if (!(cpu->key & KEY_FLAT_CS))
+	if (!(xcpu(cpu)->key & KEY_FLAT_CS))
 		return to_run_loop(x);
 	if (!cpu->fpu_live)
 		cpu_fpu_load(cpu);
-	return (const void *)(uintptr_t)cpu->jc[cpu->ks][xlate_jc_slot(x, cpu->s.rip)];
+	return (const void *)(uintptr_t)xcpu(cpu)->jc[xcpu(cpu)->ks][xlate_jc_slot(x, cpu->s.rip)];
 }
 
 /* The block to go on with at once, or NULL. */
@@ -125,9 +125,9 @@ static struct block *dispatched(struct cpu *cpu)
 {
 	struct xlate *x = cpu->engine;
 	stats_enter(&cpu->stats, PHASE_DISPATCH);
-	cpu->stats.count[STAT_EXIT_POLL] += !__atomic_load_n(&cpu->poll, __ATOMIC_RELAXED);
+	cpu->stats.count[STAT_EXIT_POLL] += !__atomic_load_n(&xcpu(cpu)->poll, __ATOMIC_RELAXED);
 	if (bad_rip(cpu) || leave_now(cpu) || cpu->mode_dirty || x->c->flush_wanted || x->stepping ||
-		!(cpu->key & KEY_FLAT_CS))
+		!(xcpu(cpu)->key & KEY_FLAT_CS))
 		return NULL;
 	cpu->stats.count[STAT_EXITS]++;
 	xlate_lock(x);
@@ -279,7 +279,7 @@ void *xlate_slow(struct cpu *cpu, gla_t gla, uint32_t desc)
 		look_for_loader(cpu);
 	if (desc & (DESC_ALIGNED | DESC_WAITS))
 		before_access_raise(cpu, gla, desc);
-	if (cpu->key & KEY_ALIGN && !(desc >> DESC_K_SHIFT & 7))
+	if (xcpu(cpu)->key & KEY_ALIGN && !(desc >> DESC_K_SHIFT & 7))
 		insn_align_raise(cpu, gla, desc & DESC_SIZE);
 	void *p = desc >> DESC_K_SHIFT & 7 ? masked_operand_raise(cpu, gla, desc)
 	                                   : mmu_slow_raise(cpu, gla, desc & DESC_SIZE, desc_kind(desc), desc & DESC_LOAD);
@@ -368,7 +368,7 @@ void xlate_near_often(struct cpu *cpu, uint64_t host_pc)
 {
 	struct xlate *x = cpu->engine;
 	uint64_t now = __builtin_ia32_rdtsc(), since = now - x->near_looked;
-	cpu->near_budget = NEAR_BUDGET;
+	xcpu(cpu)->near_budget = NEAR_BUDGET;
 	x->near_looked = now;
 	struct block *b = xlate_cache_at(x, host_pc);
 	if (!b || b->dead || since > NEAR_BUDGET * (b->window ? SLOT_DENSE : NEAR_DENSE))
@@ -568,10 +568,10 @@ static void code_written(struct cpu *cpu, uint64_t off, uint64_t len)
 	xlate_cache_written(cpu->engine, off, len);
 }
 
-void xlate_usage(const struct xlate *x, struct xlate_usage *u)
+void xlate_usage(const struct xlate *x, struct engine_usage *u)
 {
 	const struct cache *c = x->c;
-	*u = (struct xlate_usage){ .code = c->used + c->code_size - c->cold_base - (c->cold_end - c->cold_used),
+	*u = (struct engine_usage){ .code = c->used + c->code_size - c->cold_base - (c->cold_end - c->cold_used),
 		.code_size = c->code_size, .meta = c->arena_used, .meta_size = xlate_grow_tables(x) };
 }
 
@@ -582,7 +582,7 @@ void xlate_stats_code(struct xlate *x)
 	x->cpu->stats.code[1] = x->cpu->stats.code[0] + CODE_SIZE;
 }
 
-static void (*const thunks[ARRAY_LEN(((struct cpu *)0)->thunk)])(void) = {
+static void (*const thunks[ARRAY_LEN(((struct xcpu *)0)->thunk)])(void) = {
 	[XT_EXIT_DIRECT] = xlate_exit_direct,
 	[XT_EXIT_INDIRECT] = xlate_exit_indirect,
 	[XT_EXIT_PAGE] = xlate_exit_page,
@@ -598,23 +598,38 @@ static void (*const thunks[ARRAY_LEN(((struct cpu *)0)->thunk)])(void) = {
 	[XT_KEPT] = xlate_kept_es, xlate_kept_ds, xlate_kept_fs, xlate_kept_gs,
 };
 
+void xlate_kick(struct cpu *cpu)
+{
+	__atomic_store_n(&xcpu(cpu)->rc_mask, 0, __ATOMIC_RELAXED);
+	__atomic_store_n(&xcpu(cpu)->jc_seed, 1, __ATOMIC_RELAXED);
+	__atomic_store_n(&xcpu(cpu)->poll, 0, __ATOMIC_SEQ_CST);
+}
+
+void xlate_unkick(struct cpu *cpu)
+{
+	__atomic_store_n(&xcpu(cpu)->rc_mask, RC_SIZE - 1, __ATOMIC_RELAXED);
+	__atomic_store_n(&xcpu(cpu)->jc_seed, 0, __ATOMIC_RELAXED);
+	__atomic_store_n(&xcpu(cpu)->poll, (uint64_t)(uintptr_t)&xcpu(cpu)->poll_target, __ATOMIC_SEQ_CST);
+}
+
 void xlate_attach(struct xlate *x)
 {
 	struct cpu *cpu = x->cpu;
 	cpu->engine = x;
-	cpu->flushed = xlate_live_flushed;
-	cpu->code_written = code_written;
-	cpu->code_begin = code_begin;
-	cpu->code_end = code_end;
+	cpu->mmu->flushed = xlate_live_flushed;
+	cpu->mmu->gave_way = xlate_kick;
+	cpu->mmu->code_written = code_written;
+	cpu->mmu->code_begin = code_begin;
+	cpu->mmu->code_end = code_end;
 	cpu->x87_settle = xlate_x87_settle;
-	cpu->near_budget = NEAR_BUDGET;
-	for (unsigned k = 0; k < ARRAY_LEN(cpu->thunk); k++)
-		cpu->thunk[k] = (const void *)thunks[k];
+	xcpu(cpu)->near_budget = NEAR_BUDGET;
+	for (unsigned k = 0; k < ARRAY_LEN(thunks); k++)
+		xcpu(cpu)->thunk[k] = (const void *)thunks[k];
 	x->jc_empty = (const void *)xlate_jc_empty;
 	cpu->stats.gates[0] = (uint64_t)(uintptr_t)xlate_enter;
 	cpu->stats.gates[1] = (uint64_t)(uintptr_t)xlate_gates_end;
 	xlate_stats_code(x);
-	cpu->poll_target = 0;
-	cpu_unkick(cpu);
+	xcpu(cpu)->poll_target = 0;
+	xlate_unkick(cpu);
 	cpu->mode_dirty = true;
 }

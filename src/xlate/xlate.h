@@ -4,14 +4,12 @@
 #ifndef XLATE_XLATE_H
 #define XLATE_XLATE_H
 
-#include "cpu/cpu.h"
+#include "engine/engine.h"
 
 struct xlate;
 
-/* Bytes of the code cache and of what describes it: in use, and there. */
-struct xlate_usage {
-	uint64_t code, code_size, meta, meta_size;
-};
+/* The translator behind the seam. */
+extern const struct engine_ops xlate_engine;
 
 /* cpu must outlive it and must lie in an arena made by xlate_arena_new (its stack lies below it). */
 /* with: the translator of another vCPU of the machine, whose code cache is shared; it must live longer. shared: there
@@ -20,7 +18,7 @@ struct xlate *xlate_new(struct cpu *cpu, struct xlate *with, bool shared, struct
 void xlate_free(struct xlate *x);
 /* Name translated code for Linux perf from now on; before anything was translated. */
 int xlate_perf_map(struct xlate *x, struct err *err);
-/* One mapping that holds a monitor stack and, above it, struct cpu (zeroed). NULL and err on failure. */
+/* One mapping that holds a monitor stack and, above it, struct xcpu (zeroed). NULL and err on failure. */
 struct cpu *xlate_arena_new(struct err *err);
 void xlate_arena_free(struct cpu *cpu);
 
@@ -46,7 +44,11 @@ void xlate_shrink(struct xlate *x);
 void xlate_invalidate(struct xlate *x, uint64_t off, uint64_t len);
 /* Drop translations of what devices have written (mem/coherence.h C4). FPU parked. */
 void xlate_drain(struct xlate *x);
-void xlate_usage(const struct xlate *x, struct xlate_usage *u);
+/* Translated code is to leave at its next safe point: any thread, signal handlers too; and need not any more: the
+ * vCPU's thread only. */
+void xlate_kick(struct cpu *cpu);
+void xlate_unkick(struct cpu *cpu);
+void xlate_usage(const struct xlate *x, struct engine_usage *u);
 
 /* Signal handling of the calling thread, for faults of translated code. */
 int xlate_thread_init(struct xlate *x, struct err *err);

@@ -10,6 +10,7 @@
 #include "xlate/decode.h"
 #include "xlate/emit.h"
 #include "xlate/key.h"
+#include "xlate/xcpu.h"
 #include "xlate/xlate.h"
 
 /* Order of cpu->thunk[]. */
@@ -203,7 +204,7 @@ struct xlate {
 	uint64_t marked[2];           /* pages marked for the last translation, nmarked of them */
 	unsigned nmarked;
 	uint64_t nowhere;             /* cpu->minus of a page that is not live */
-	struct live_log live_log[CPU_CTX + 1]; /* of each context, and of global pages */
+	struct live_log live_log[MMU_CTX + 1]; /* of each context, and of global pages */
 	const void *jc_empty;
 	uint64_t near_looked;         /* host TSC at the last look for instructions that miss their near entry */
 	/* set by the signal handler */
@@ -442,7 +443,7 @@ void xlate_live_set(struct xlate *x, uint16_t id);
 /* No page is live nor has a number: the first time, and again. */
 void xlate_live_begin(struct xlate *x);
 void xlate_live_reset(struct xlate *x);
-void xlate_live_flushed(struct cpu *cpu, enum cpu_flush scope, gla_t gla);
+void xlate_live_flushed(struct cpu *cpu, enum mmu_flush scope, gla_t gla);
 
 /* link.c: emit the gate; the block's entry is to follow */
 void xlate_gate_checked(struct xlate *x, struct emit *e, struct block *b);

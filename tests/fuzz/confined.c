@@ -15,11 +15,11 @@
 #include "vcpu/vcpu_int.h"
 #include "xlate/xlate_int.h"
 
-#define WINDOW_SIZE (1ull << CPU_SLOT_SHIFT) /* mmu/window.c */
+#define WINDOW_SIZE (1ull << MMU_SLOT_SHIFT) /* mmu/window.c */
 
 void confined_forbid_syscalls(const struct vcpu *v)
 {
-	uint64_t from = (uint64_t)(uintptr_t)v->xlate->c->rx, to = from + CODE_SIZE;
+	uint64_t from = (uint64_t)(uintptr_t)((const struct xlate *)v->cpu->engine)->c->rx, to = from + CODE_SIZE;
 	struct sock_filter f[] = {
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, instruction_pointer) + 4),
 		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)(from >> 32), 0, 3),
@@ -50,8 +50,8 @@ static bool is_memory(const struct mem *mem, uint64_t host)
  * mmu/tlb.c). */
 static void check_tlb(const struct cpu *cpu, const struct mem *mem)
 {
-	const struct cpu_tlbe *e = &cpu->tlb[0][0][0];
-	const struct cpu_tlb_used *used = cpu->tlb_used;
+	const struct mmu_tlbe *e = &cpu->mmu->tlb[0][0][0];
+	const struct mmu_tlb_used *used = cpu->mmu->tlb_used;
 
 	for (unsigned k = 0; k < TLB_ALL; k++) {
 		bool valid = (e[k].tag >> 12 & (TLB_SIZE - 1)) == k % TLB_SIZE;
@@ -72,11 +72,11 @@ static uint64_t overlap(uint64_t first, uint64_t last, const uint8_t *at, uint64
 /* Bytes of [first, last) that lie in windows, or in guards of that size. */
 static uint64_t in_windows(const struct cpu *cpu, uint64_t first, uint64_t last, uint64_t guard)
 {
-	uint64_t sum = overlap(first, last, cpu->window_none, guard);
+	uint64_t sum = overlap(first, last, cpu->mmu->window_none, guard);
 
-	for (unsigned c = 0; c < CPU_CTX; c++)
-		for (unsigned k = 0; k < WINDOW_SLOTS && cpu->window[c].host[k]; k++)
-			sum += overlap(first, last, cpu->window[c].host[k], guard);
+	for (unsigned c = 0; c < MMU_CTX; c++)
+		for (unsigned k = 0; k < WINDOW_SLOTS && cpu->mmu->window[c].host[k]; k++)
+			sum += overlap(first, last, cpu->mmu->window[c].host[k], guard);
 	return sum;
 }
 
@@ -99,7 +99,7 @@ static void check_windows(const struct cpu *cpu, const struct mem *mem)
 		if (!memcmp(perms, "---", 3))
 			continue;
 		must(perms[2] == '-' && inode == ram.st_ino && offset + last - first <= mem_ram_size(mem));
-		must(!overlap(first, last, cpu->window_none, 0) && size == in_windows(cpu, first, last, 0));
+		must(!overlap(first, last, cpu->mmu->window_none, 0) && size == in_windows(cpu, first, last, 0));
 	}
 	fclose(f);
 	must(covered == in_windows(cpu, 0, UINT64_MAX, WINDOW_GUARD));
@@ -109,6 +109,6 @@ static void check_windows(const struct cpu *cpu, const struct mem *mem)
 void confined_check(const struct cpu *cpu, const struct mem *mem)
 {
 	check_tlb(cpu, mem);
-	if (cpu->window_none)
+	if (cpu->mmu->window_none)
 		check_windows(cpu, mem);
 }

@@ -92,7 +92,8 @@ static struct target *target_new(void)
 	loop_unlock(t->loop);
 	t->ram = mem_ram_base(t->mem);
 	mem_set_a20(t->mem, true);
-	t->vcpu = vcpu_new(&(struct vcpu_config){ .mem = t->mem, .loop = t->loop, .model = model, .opaque = t,
+	t->vcpu = vcpu_new(&(struct vcpu_config){ .engine = &xlate_engine, .mem = t->mem, .loop = t->loop, .model = model,
+		.opaque = t,
 		.triple_fault = on_triple_fault }, &err);
 	must(t->vcpu);
 	t->cpu = vcpu_cpu(t->vcpu);
@@ -222,7 +223,7 @@ static void set_state(struct target *t, struct input *in)
 	uint64_t seed = take(in, 2);
 
 	t->windows = first >= 128;
-	t->cpu->window_use = t->windows ? WINDOW_ALWAYS : WINDOW_LATER;
+	t->cpu->mmu->window_use = t->windows ? WINDOW_ALWAYS : WINDOW_LATER;
 	put_gdt(t->ram);
 	put_idt(t->ram, modes[mode].efer & EFER_LMA, modes[mode].efer & EFER_LMA ? CS64 : mode == PROT16 ? CS16 : CS32);
 	put_tss(t->ram, modes[mode].efer & EFER_LMA);
@@ -274,8 +275,8 @@ static void run(struct target *t, const uint8_t *code, size_t len)
 	t->vcpu->have_event = t->vcpu->delivering = false;
 	mmu_flush_all(t->cpu);
 	xlate_flush(t->vcpu->xlate);
-	t->cpu->window[t->cpu->ctx].on = t->windows; /* supervisor code, too */
-	t->cpu->window[t->cpu->ctx].view = t->cpu->view;
+	t->cpu->mmu->window[t->cpu->mmu->ctx].on = t->windows; /* supervisor code, too */
+	t->cpu->mmu->window[t->cpu->mmu->ctx].view = t->cpu->view;
 	memset(t->cpu->fpu, 0, 24);
 	put_le16(t->cpu->fpu, 0x37f);
 	put_le32(t->cpu->fpu + 24, 0x1f80);

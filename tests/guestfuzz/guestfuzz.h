@@ -144,7 +144,7 @@ struct tally {
 struct lives_config {
 	uint64_t seed;
 	enum gmode mode;
-	enum vcpu_mode engine;
+	enum engine_mode engine;
 	unsigned ms;     /* of CPU time for all lives of the case */
 	unsigned patience; /* seconds of CPU time to answer a stop in */
 };

@@ -25,7 +25,7 @@ struct lead {
 	uint64_t seed, first, times;
 	uint64_t cases, seconds, cpu; /* limits: cases, wall time, CPU time of each mode; 0: none */
 	int mode;             /* enum gmode, -1: all of them in turn */
-	enum vcpu_mode engine;
+	enum engine_mode engine;
 	unsigned ms, failures;
 	struct tally *t;      /* of each enum gmode; shared with the children */
 	int out;              /* what a child says */
@@ -205,11 +205,13 @@ static int mode_wanted(void)
 	return -1;
 }
 
-static enum vcpu_mode engine_wanted(void)
+static enum engine_mode engine_wanted(void)
 {
 	const char *name = getenv("RING3_MODE");
 
-	return name && !strcmp(name, "tlb") ? VCPU_TLB : name && !strcmp(name, "windows") ? VCPU_WINDOWS : VCPU_AUTOMATIC;
+	if (name && !strcmp(name, "tlb"))
+		return ENGINE_TLB;
+	return name && !strcmp(name, "windows") ? ENGINE_WINDOWS : ENGINE_AUTOMATIC;
 }
 
 int main(void)
@@ -227,7 +229,7 @@ int main(void)
 	};
 
 	l.cases = number("GUESTFUZZ_CASES", getenv("GUESTFUZZ_CASE") ? 1 : l.seconds || l.cpu ? 0 : M_COUNT);
-	if (l.engine == VCPU_WINDOWS && !vcpu_windows_possible()) {
+	if (l.engine == ENGINE_WINDOWS && !pc_engine()->can(ENGINE_WINDOWS)) {
 		printf("guest-fuzz: this host allows no windows: skipped\n");
 		return SKIP_STATUS;
 	}

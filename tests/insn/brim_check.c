@@ -23,8 +23,8 @@ static void set_key(struct xlate *x, uint32_t key)
 {
 	struct cpu *cpu = x->cpu;
 	for (unsigned k = 0; k < 2; k++) {
-		cpu->key = key;
-		cpu->ks = xlate_keyspace(x, key);
+		xcpu(cpu)->key = key;
+		xcpu(cpu)->ks = xlate_keyspace(x, key);
 		if (!x->c->flush_wanted)
 			break;
 		xlate_cache_flush(x);

@@ -101,8 +101,8 @@ enum moved_how moved_try(struct xlate *x, uint64_t further, unsigned gate, const
 	struct cpu *cpu = x->cpu;
 	if (__builtin_setjmp(cpu->unwind))
 		return MOVED_RAISED;
-	cpu->key = key_of(cpu);
-	cpu->ks = xlate_keyspace(x, cpu->key);
+	xcpu(cpu)->key = key_of(cpu);
+	xcpu(cpu)->ks = xlate_keyspace(x, xcpu(cpu)->key);
 	cpu->mode_dirty = false;
 	if (x->c->flush_wanted)
 		xlate_cache_flush(x);

@@ -9,7 +9,7 @@
 #include "base/loop.h"
 #include "cpu/cpuid.h"
 #include "insn/insn.h"
-#include "mmu/mmu.h"
+#include "soft_cpu.h"
 
 #define INSN(name, fn, flags) insn_fn fn;
 #include "insn/insn.def"
@@ -83,14 +83,12 @@ static inline void bench_tables(struct bench *b)
 static inline int bench_setup(void **state)
 {
 	struct bench *b = xalloc(sizeof(*b));
-	size_t size = (sizeof(struct cpu) + 4095) & ~(size_t)4095;
 
 	b->loop = loop_new_stepped();
 	b->mem = mem_new(b->loop, MIB(16), 0xe0000000, NULL);
 	b->ram = mem_ram_base(b->mem);
 	b->model = cpuid_model_new(NULL, NULL);
-	b->cpu = aligned_alloc(4096, size);
-	memset(b->cpu, 0, size);
+	b->cpu = soft_cpu_new();
 	b->cpu->mem = b->mem;
 	b->cpu->model = b->model;
 	mem_set_a20(b->mem, true);

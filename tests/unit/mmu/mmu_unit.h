@@ -6,7 +6,7 @@
 #include "unit.h"
 
 #include "cpu/cpuid.h"
-#include "mmu/mmu.h"
+#include "soft_cpu.h"
 
 enum { P = 1, W = 2, U = 4, A = 0x20, D = 0x40, PS = 0x80, G = 0x100 };
 #define NX (1ull << 63)
@@ -37,8 +37,7 @@ static __attribute__((unused)) int setup(void **state)
 {
 	loop = loop_new_stepped();
 	mem = mem_new(loop, MIB(8), 0xe0000000, NULL);
-	cpu = aligned_alloc(4096, (sizeof(*cpu) + 4095) & ~4095ul);
-	memset(cpu, 0, sizeof(*cpu));
+	cpu = soft_cpu_new();
 	model = (struct cpu_model){ .phys_bits = 46, .page1g = true, .long_mode = true, .nx = true, .xcr0_valid = 7,
 		.tsc_hz = 2000000000 };
 	cpu->model = &model;
@@ -164,7 +163,7 @@ static inline void expect_fault(bool ok, unsigned vector)
 
 static inline bool cached(unsigned view, unsigned rw, gla_t gla)
 {
-	const struct cpu_tlbe *e = &cpu->tlb[view][rw][gla >> 12 & (TLB_SIZE - 1)];
+	const struct mmu_tlbe *e = &cpu->mmu->tlb[view][rw][gla >> 12 & (TLB_SIZE - 1)];
 
 	return gla - e->tag <= 4095;
 }

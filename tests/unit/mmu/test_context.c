@@ -9,17 +9,17 @@ static uint64_t val;
 static gpa_t to;
 static struct { unsigned count[FLUSH_CONTEXT + 1]; gla_t last; uint32_t from; } heard;
 
-static void flushed(struct cpu *c, enum cpu_flush scope, gla_t gla)
+static void flushed(struct cpu *c, enum mmu_flush scope, gla_t gla)
 {
 	heard.count[scope]++;
 	heard.last = gla;
-	heard.from = c->ctx;
+	heard.from = c->mmu->ctx;
 }
 
 static void listen(void)
 {
 	memset(&heard, 0, sizeof(heard));
-	cpu->flushed = flushed;
+	cpu->mmu->flushed = flushed;
 }
 
 /* Four tables each, from 2 MiB on; the page table is for linear addresses 0 to 2 MiB. */
@@ -209,10 +209,10 @@ static void near_entries(void **state)
 	go(1, 0);
 	assert_true(try_load(0x1000, 1, 0, &val));
 	for (unsigned turn = 1; turn < 3; turn++) {
-		cpu->near[VIEW_SUP_AC][TLB_READ][3] = *(struct cpu_tlbe *)&cpu->tlb[VIEW_SUP_AC][TLB_READ][1];
-		cpu->near_live[VIEW_SUP_AC][TLB_READ] = true;
+		cpu->mmu->near[VIEW_SUP_AC][TLB_READ][3] = *(struct mmu_tlbe *)&cpu->mmu->tlb[VIEW_SUP_AC][TLB_READ][1];
+		cpu->mmu->near_live[VIEW_SUP_AC][TLB_READ] = true;
 		go(1 + turn % 2, KEEP);
-		assert_true(cpu->near[VIEW_SUP_AC][TLB_READ][3].tag == NEAR_NONE);
+		assert_true(cpu->mmu->near[VIEW_SUP_AC][TLB_READ][3].tag == NEAR_NONE);
 	}
 }
 
@@ -374,14 +374,14 @@ static void many(void **state)
 	/* More PCIDs than contexts: the one left longest ago gives way, and the engine hears of it before the switch. */
 	spaces();
 	mmu_flush_all(cpu);
-	for (unsigned space = 1; space <= CPU_CTX; space++) {
-		uint32_t was = cpu->ctx;
+	for (unsigned space = 1; space <= MMU_CTX; space++) {
+		uint32_t was = cpu->mmu->ctx;
 
 		listen();
 		go(space, KEEP);
-		assert_int_equal(heard.count[FLUSH_CONTEXT], space == CPU_CTX); /* PCID 0's */
+		assert_int_equal(heard.count[FLUSH_CONTEXT], space == MMU_CTX); /* PCID 0's */
 		assert_int_equal(heard.count[FLUSH_SWITCH], 1);
-		assert_int_equal(heard.last, cpu->ctx);
+		assert_int_equal(heard.last, cpu->mmu->ctx);
 		assert_int_equal(heard.from, was);
 		assert_true(try_load(0x1000, 1, 0, &val));
 	}
@@ -423,8 +423,8 @@ static void too_much(void **state)
 	for (unsigned turn = 0; turn < 3; turn++) {
 		go(2, KEEP);
 		for (unsigned k = 0; k < TLB_ALL / 64; k++)
-			assert_true(!cpu->tlb_used[0].bits[k]);
-		assert_int_equal(cpu->context[1].saved.used, SAVED_FRAMES - 1);
+			assert_true(!cpu->mmu->tlb_used[0].bits[k]);
+		assert_int_equal(cpu->mmu->context[1].saved.used, SAVED_FRAMES - 1);
 		go(1, KEEP);
 		load_all(true, 0);
 		load_all(false, 8 * 512);
@@ -441,7 +441,7 @@ static uint32_t roll(uint32_t n)
 	return (seed >> 8) % n;
 }
 
-static void check_entry(unsigned id, const struct cpu_tlbe *e)
+static void check_entry(unsigned id, const struct mmu_tlbe *e)
 {
 	gpa_t gpa;
 
@@ -453,7 +453,7 @@ static void check_entry(unsigned id, const struct cpu_tlbe *e)
 /* What is saved of the current space must be right as well, and stand in for nothing that is in the TLB. */
 static void check_saved(void)
 {
-	const struct cpu_saved *s = &cpu->context[cpu->ctx].saved;
+	const struct mmu_saved *s = &cpu->mmu->context[cpu->mmu->ctx].saved;
 	unsigned used = 0;
 
 	for (unsigned group = 0; group < ARRAY_LEN(s->frame); group++) {
@@ -463,7 +463,7 @@ static void check_saved(void)
 			continue;
 		used++;
 		assert_false(s->free[frame / 64] >> frame % 64 & 1);
-		assert_false((uint32_t)(cpu->tlb_used[0].bits[id / 64] >> id % 64));
+		assert_false((uint32_t)(cpu->mmu->tlb_used[0].bits[id / 64] >> id % 64));
 		for (unsigned k = 0; k < SAVED_GROUP; k++)
 			if (s->bits[frame] >> k & 1)
 				check_entry(id + k, &s->e[frame][k]);
@@ -477,8 +477,8 @@ static void check_all(void)
 	gpa_t gpa;
 
 	for (unsigned id = 0; id < TLB_ALL; id++) {
-		const struct cpu_tlbe *e = &((const struct cpu_tlbe *)cpu->tlb)[id];
-		bool used = (cpu->tlb_used[0].bits[id / 64] | cpu->tlb_used[1].bits[id / 64]) >> id % 64 & 1;
+		const struct mmu_tlbe *e = &((const struct mmu_tlbe *)cpu->mmu->tlb)[id];
+		bool used = (cpu->mmu->tlb_used[0].bits[id / 64] | cpu->mmu->tlb_used[1].bits[id / 64]) >> id % 64 & 1;
 
 		assert_true(used == ((e->tag >> 12 & (TLB_SIZE - 1)) == id % TLB_SIZE));
 		if (!used)

@@ -135,7 +135,7 @@ static void slow_code(void **state)
 {
 	/* A write to a code page bounces; commit writes it, then tells the engine which bytes. */
 	mode_long();
-	cpu->code_written = note_code;
+	cpu->mmu->code_written = note_code;
 	map(1, 0x20000 | P | W);
 	mem_code_map(mem)[0x20] = 1;
 	assert_ptr_equal(try_slow(0x1004, 4, MMU_WRITE, true), cpu->bounce);

@@ -65,7 +65,7 @@ static void flush_scopes(void **state)
 	mmu_flush_all(cpu);
 	assert_false(cached(VIEW_SUP_AC, TLB_READ, 0x3000));
 	for (unsigned i = 0; i < TLB_ALL / 64; i++)
-		assert_true(!cpu->tlb_used[0].bits[i] && !cpu->tlb_used[1].bits[i]);
+		assert_true(!cpu->mmu->tlb_used[0].bits[i] && !cpu->mmu->tlb_used[1].bits[i]);
 }
 
 static void replaced(void **state)
@@ -203,12 +203,13 @@ static unsigned check_all(void)
 	unsigned n = 0;
 
 	for (unsigned id = 0; id < TLB_ALL; id++) {
-		const struct cpu_tlbe *e = &((const struct cpu_tlbe *)cpu->tlb)[id];
+		const struct mmu_tlbe *e = &((const struct mmu_tlbe *)cpu->mmu->tlb)[id];
 		gpa_t gpa;
 
 		if ((e->tag >> 12 & (TLB_SIZE - 1)) != id % TLB_SIZE)
 			continue;
-		assert_true(cpu->tlb_used[0].bits[id / 64] >> id % 64 & 1 || cpu->tlb_used[1].bits[id / 64] >> id % 64 & 1);
+		assert_true(cpu->mmu->tlb_used[0].bits[id / 64] >> id % 64 & 1 ||
+		            cpu->mmu->tlb_used[1].bits[id / 64] >> id % 64 & 1);
 		assert_true(mmu_peek(cpu, e->tag, &gpa));
 		assert_true(e->host == (uintptr_t)(mem_ram_base(mem) + gpa));
 		n++;

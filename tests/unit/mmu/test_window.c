@@ -10,7 +10,7 @@
 
 #include "mmu_unit.h"
 
-#define SLOT_SIZE (1ull << CPU_SLOT_SHIFT)
+#define SLOT_SIZE (1ull << MMU_SLOT_SHIFT)
 
 static int begin(void **state)
 {
@@ -31,23 +31,23 @@ static int end(void **state)
 /* What translated code does. */
 static uint64_t biased(gla_t gla)
 {
-	return gla + cpu->bias[gla >> CPU_SLOT_SHIFT];
+	return gla + cpu->mmu->bias[gla >> MMU_SLOT_SHIFT];
 }
 
 static bool in_windows(uint64_t at)
 {
-	const struct cpu_window *w = &cpu->window[cpu->ctx];
+	const struct mmu_window *w = &cpu->mmu->window[cpu->mmu->ctx];
 
 	for (unsigned k = 0; k < w->n; k++)
 		if (at - (uint64_t)w->host[k] < SLOT_SIZE)
 			return true;
-	return at - (uint64_t)cpu->window_none < SLOT_SIZE;
+	return at - (uint64_t)cpu->mmu->window_none < SLOT_SIZE;
 }
 
 /* An access by translated code at gla: what the handler says in the end. */
 static enum mmu_window_fault touch(gla_t gla, bool write)
 {
-	uint64_t bias = cpu->bias[gla >> CPU_SLOT_SHIFT];
+	uint64_t bias = cpu->mmu->bias[gla >> MMU_SLOT_SHIFT];
 	enum mmu_window_fault how = WINDOW_FILLED;
 
 	if (!cpu_canonical(gla + bias))
@@ -57,12 +57,12 @@ static enum mmu_window_fault touch(gla_t gla, bool write)
 
 static void check_biases(void)
 {
-	for (uint64_t slot = 0; slot < CPU_BIASES; slot++) {
-		uint64_t first = biased(slot << CPU_SLOT_SHIFT), last = first + SLOT_SIZE - 1;
+	for (uint64_t slot = 0; slot < MMU_BIASES; slot++) {
+		uint64_t first = biased(slot << MMU_SLOT_SHIFT), last = first + SLOT_SIZE - 1;
 
 		if (first >> 47 == 0 || last >> 47 == 0)
 			assert_true(in_windows(first) && in_windows(last));
-		assert_true(slot < CPU_SLOTS || first >> 47);
+		assert_true(slot < MMU_SLOTS || first >> 47);
 	}
 }
 
@@ -72,7 +72,7 @@ static void stays_in_windows(void **state)
 	check_biases();
 	map(1, 0x100000 | P | W | U | A | D);
 	assert_int_equal(touch(0x1000, false), WINDOW_FILLED);
-	assert_int_equal(cpu->window[cpu->ctx].n, 1);
+	assert_int_equal(cpu->mmu->window[cpu->mmu->ctx].n, 1);
 	check_biases();
 }
 
@@ -144,7 +144,7 @@ static void flushed(void **state)
 	HAS(0x1000, "rw");
 	assert_true(try_cr3(PML4));
 	HAS(0x1000, "--"), HAS(0x3000, "--");
-	assert_int_equal(cpu->window_pages, 0);
+	assert_int_equal(cpu->mmu->window_pages, 0);
 }
 
 /* A large page is mapped in one piece, unless code, RAM's end or A20 cut it; INVLPG of any address takes all. */
@@ -196,7 +196,7 @@ static void wanted(void **state)
 	assert_int_equal(peek(PT + 8 * 3, 8), 0x102000 | P | W | U | A);
 	GUEST(0x4000, true);
 	map(4, 0x103000 | ALL);
-	cpu->window_wanted_ctx ^= 1;
+	cpu->mmu->window_wanted_ctx ^= 1;
 	mmu_window_wanted(cpu);
 	HAS(0x4000, "--");
 }
@@ -238,12 +238,12 @@ static void views(void **state)
 {
 	cpu->s.cr4 |= CR4_PCIDE;
 	map(1, 0x100000 | P | W | A | D), map(2, 0x101000 | ALL);
-	cpu->window[cpu->ctx].on = true;
+	cpu->mmu->window[cpu->mmu->ctx].on = true;
 	FILLED(0x2000, true);
 	assert_true(try_cr3(PML4 | 1));
 	user(false);
 	mmu_window_enter(cpu);
-	cpu->window[cpu->ctx].on = true;
+	cpu->mmu->window[cpu->mmu->ctx].on = true;
 	FILLED(0x1000, true);
 	cpu->mode_dirty = false;
 	assert_true(mmu_window_on(cpu));
@@ -318,9 +318,9 @@ static void many_pages(void **state)
 			assert_true(mmu_window_on(cpu));
 		}
 		FILLED(gla, false);
-		assert_in_range(cpu->window_pages, 1, 20000);
+		assert_in_range(cpu->mmu->window_pages, 1, 20000);
 	}
-	assert_int_equal(cpu->window_pages, room - 20000);
+	assert_int_equal(cpu->mmu->window_pages, room - 20000);
 }
 
 /* INVLPG at the limit takes everything. */
@@ -333,14 +333,14 @@ static void cut_at_limit(void **state)
 	HAS(0x1000, "rw");
 	mmu_flush_page(cpu, 0x2000);
 	HAS(0x1000, "--"), HAS(0x2000, "--");
-	assert_int_equal(cpu->window_pages, 0);
+	assert_int_equal(cpu->mmu->window_pages, 0);
 }
 
 static int begin_later(void **state)
 {
 	begin(state);
 	mmu_window_fini(cpu);
-	memset(cpu->window, 0, sizeof(cpu->window));
+	memset(cpu->mmu->window, 0, sizeof(cpu->mmu->window));
 	mmu_window_init(cpu, WINDOW_LATER);
 	map(1, 0x100000 | ALL);
 	return 0;
@@ -364,8 +364,8 @@ static uint64_t cpu_time(void)
 }
 
 /* As if the last flush had been some minutes ago; right now. */
-#define LONG_AGO() (cpu->window[cpu->ctx].since -= 1ull << 40)
-#define NOW() (cpu->window[cpu->ctx].since = cpu_time(), cpu->window[cpu->ctx].cost += model.tsc_hz)
+#define LONG_AGO() (cpu->mmu->window[cpu->mmu->ctx].since -= 1ull << 40)
+#define NOW() (cpu->mmu->window[cpu->mmu->ctx].since = cpu_time(), cpu->mmu->window[cpu->mmu->ctx].cost += model.tsc_hz)
 
 /* A flush leaves windows on, without pages, if those cost little of the time since the last one. */
 static void late_flush(void **state)
@@ -379,7 +379,7 @@ static void late_flush(void **state)
 	LONG_AGO();
 	flush(PML4, true);
 	HAS(0x1000, "--");
-	assert_int_equal(cpu->window_pages, 0);
+	assert_int_equal(cpu->mmu->window_pages, 0);
 	flush(PML4, true); /* no page was mapped */
 }
 
@@ -412,8 +412,8 @@ static void dear(void **state)
 
 	ticks(4);
 	map(2, 0x101000 | ALL);
-	cpu->signal_ticks = model.tsc_hz / 100;
-	cpu->window[cpu->ctx].pages = 1;
+	cpu->mmu->signal_ticks = model.tsc_hz / 100;
+	cpu->mmu->window[cpu->mmu->ctx].pages = 1;
 	while (mmu_window_on(cpu) && n++ < 100) {
 		enum mmu_window_fault how = touch(0x1000 + n % 2 * 0x1000, false);
 
@@ -421,7 +421,7 @@ static void dear(void **state)
 	}
 	assert_in_range(n, 2, 40);
 	assert_int_equal(cpu->stats.count[STAT_WINDOW_ENDS], 1);
-	cpu->signal_ticks = 0;
+	cpu->mmu->signal_ticks = 0;
 	OFF_AFTER(24, PML4);
 	ON_AFTER(1, PML4);
 }
@@ -429,10 +429,10 @@ static void dear(void **state)
 /* The dearer the host's signals, the longer an address space waits, up to ten times. */
 static void dear_signals(void **state)
 {
-	cpu->signal_ticks = 30000;
+	cpu->mmu->signal_ticks = 30000;
 	OFF_AFTER(15, PML4);
 	ON_AFTER(1, PML4);
-	cpu->signal_ticks = 1u << 30;
+	cpu->mmu->signal_ticks = 1u << 30;
 	flush(0x14000, false);
 	OFF_AFTER(30, 0x14000);
 	ON_AFTER(1, 0x14000);
@@ -518,50 +518,50 @@ static void written_forgotten(void **state)
 {
 	map(1, 0x100000 | ALL);
 	FILLED(0x1000, true);
-	assert_int_equal(cpu->window_written[0x100 / 8], 1);
+	assert_int_equal(cpu->mmu->window_written[0x100 / 8], 1);
 	mmu_flush_all(cpu);
-	assert_int_equal(cpu->window_written[0x100 / 8], 0);
+	assert_int_equal(cpu->mmu->window_written[0x100 / 8], 0);
 }
 
 /* What a block compares slots with must not match before there is a window: its bias would lead anywhere. */
 static void nothing_near(void **state)
 {
 	for (unsigned k = 0; k < NEAR_SIZE; k++)
-		assert_int_equal(cpu->wnear[k].slot, UINT64_MAX);
+		assert_int_equal(cpu->mmu->wnear[k].slot, UINT64_MAX);
 	map(1, 0x100000 | ALL);
 	for (unsigned k = 0; k < NEAR_SIZE; k++)
-		cpu->wnear[k] = (struct cpu_wnear){ .slot = 0, .bias = cpu->bias[0] };
+		cpu->mmu->wnear[k] = (struct mmu_wnear){ .slot = 0, .bias = cpu->mmu->bias[0] };
 	FILLED(0x1000, true);
 	for (unsigned k = 0; k < NEAR_SIZE; k++)
-		assert_int_equal(cpu->wnear[k].slot, UINT64_MAX);
+		assert_int_equal(cpu->mmu->wnear[k].slot, UINT64_MAX);
 }
 
 /* Code may hold the bias of a slot from before it had a window: it gets the new one, once. */
 static void bias_of_old(void **state)
 {
-	uint64_t old[2] = { cpu->bias[0], cpu->bias[CPU_SLOTS - 1] }, bias;
+	uint64_t old[2] = { cpu->mmu->bias[0], cpu->mmu->bias[MMU_SLOTS - 1] }, bias;
 
 	map(1, 0x100000 | ALL);
 	FILLED(0x1000, true);
 	bias = old[0];
 	assert_int_equal(mmu_window_fault(cpu, false, 0, true, &bias), WINDOW_FILLED);
-	assert_int_equal(bias, cpu->bias[0]);
+	assert_int_equal(bias, cpu->mmu->bias[0]);
 	assert_int_equal(mmu_window_fault(cpu, false, 0, true, &bias), WINDOW_GUEST);
 	bias = old[1];
 	assert_int_equal(mmu_window_fault(cpu, false, 0, true, &bias), WINDOW_FILLED);
-	assert_int_equal(bias, cpu->bias[CPU_SLOTS - 1]);
+	assert_int_equal(bias, cpu->mmu->bias[MMU_SLOTS - 1]);
 	assert_int_not_equal(bias, old[1]);
 }
 
 /* What is no user address has a bias that never becomes a window's, or none: the look-up faults in the hole. */
 static void no_users(void **state)
 {
-	uint64_t hole = (uint64_t)(cpu->bias + CPU_BIASES), bias = cpu->bias[CPU_SLOTS];
+	uint64_t hole = (uint64_t)(cpu->mmu->bias + MMU_BIASES), bias = cpu->mmu->bias[MMU_SLOTS];
 
 	assert_int_equal(mmu_window_fault(cpu, false, 0, false, &bias), WINDOW_GUEST);
-	assert_int_equal(bias, cpu->bias[CPU_SLOTS]);
+	assert_int_equal(bias, cpu->mmu->bias[MMU_SLOTS]);
 	assert_int_equal(mmu_window_fault(cpu, true, hole, false, &bias), WINDOW_GUEST);
-	assert_int_equal(mmu_window_fault(cpu, true, hole + CPU_BIAS_HOLE - 1, false, &bias), WINDOW_GUEST);
+	assert_int_equal(mmu_window_fault(cpu, true, hole + MMU_BIAS_HOLE - 1, false, &bias), WINDOW_GUEST);
 	assert_int_equal(cpu->stats.count[STAT_ASTRAY], 0);
 }
 
@@ -570,7 +570,7 @@ static void guarded(void **state)
 {
 	map(1, 0x100000 | ALL);
 	FILLED(0x1000, true);
-	uint8_t *const windows[] = { cpu->window[cpu->ctx].host[0], cpu->window_none };
+	uint8_t *const windows[] = { cpu->mmu->window[cpu->mmu->ctx].host[0], cpu->mmu->window_none };
 	for (unsigned k = 0; k < ARRAY_LEN(windows); k++) {
 		uint8_t *const at[] = { windows[k] - WINDOW_GUARD, windows[k] - 4096, windows[k] + SLOT_SIZE,
 			windows[k] + SLOT_SIZE + WINDOW_GUARD - 4096 };
@@ -596,7 +596,7 @@ static void not_canonical(void **state)
 		assert_int_equal(mmu_window_fault(cpu, false, 0, true, &bias), WINDOW_GUEST);
 		assert_int_equal(bias, at[k]);
 	}
-	assert_int_equal(cpu->window[cpu->ctx].n, 0);
+	assert_int_equal(cpu->mmu->window[cpu->mmu->ctx].n, 0);
 }
 
 #define T(name) cmocka_unit_test_setup_teardown(name, begin, end)

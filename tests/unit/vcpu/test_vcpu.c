@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "vcpu/vcpu_int.h"
+#include "xlate/xlate.h"
 
 #define CODE 0x1000u
 #define RESULT 0x2000u
@@ -42,7 +43,8 @@ static void code_written_while_stopped(void **state)
 	struct loop *loop = loop_new(&err);
 	struct mem *mem = mem_new(loop, MIB(1), 0xe0000000, &err);
 	struct cpu_model *model = cpuid_model_new(NULL, &err);
-	struct vcpu *v = vcpu_new(&(struct vcpu_config){ .mem = mem, .loop = loop, .model = model }, &err);
+	struct vcpu *v = vcpu_new(&(struct vcpu_config){ .engine = &xlate_engine, .mem = mem, .loop = loop,
+		.model = model }, &err);
 
 	assert_non_null(v);
 	loop_lock(loop);
@@ -79,7 +81,8 @@ static void messages(void **state)
 	struct loop *loop = loop_new(&err);
 	struct mem *mem = mem_new(loop, MIB(1), 0xe0000000, &err);
 	struct cpu_model *model = cpuid_model_new(NULL, &err);
-	struct vcpu *v = vcpu_new(&(struct vcpu_config){ .mem = mem, .loop = loop, .model = model, .number = 1 }, &err);
+	struct vcpu *v = vcpu_new(&(struct vcpu_config){ .engine = &xlate_engine, .mem = mem, .loop = loop,
+		.model = model, .number = 1 }, &err);
 
 	assert_non_null(v);
 	vcpu_sipi(v, 8);

@@ -78,8 +78,8 @@ static void unhandle(const struct sigaction was[2])
 static void go_to(uint32_t rip)
 {
 	cpu->s.rip = rip;
-	cpu->key = key_of(cpu);
-	cpu->ks = xlate_keyspace(x, cpu->key);
+	xcpu(cpu)->key = key_of(cpu);
+	xcpu(cpu)->ks = xlate_keyspace(x, xcpu(cpu)->key);
 	cpu->mode_dirty = false;
 }
 
