@@ -32,6 +32,9 @@ check-long: deps-check all
 check-sanitize: deps-check
 	@tools/sanitize
 
+check-threads: deps-check
+	@tools/threads --suite quick
+
 deps-demo:
 	@tools/deps.sh install build guest
 
@@ -48,4 +51,4 @@ clean:
 distclean: clean
 	rm -rf cache
 
-.PHONY: all demo check check-quick report check-long deps-demo deps-check bench clean distclean
+.PHONY: all demo check check-quick check-sanitize check-threads report check-long deps-demo deps-check bench clean distclean

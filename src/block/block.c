@@ -228,7 +228,7 @@ void block_submit(struct block *blk, struct block_req *req)
 
 void block_drain(struct block *blk)
 {
-	if (!blk->nworkers) {
+	if (loop_is_stepped(blk->loop)) {
 		loop_lock(blk->loop);
 		run_stepped(blk);
 		loop_unlock(blk->loop);
@@ -317,15 +317,18 @@ struct block *block_open(struct loop *loop, const char *path, const struct block
 
 void block_close(struct block *blk)
 {
+	unsigned n;
+
 	if (!blk)
 		return;
-	if (blk->nworkers) {
+	if (!loop_is_stepped(blk->loop)) {
 		block_drain(blk);
 		pthread_mutex_lock(&blk->queue_lock);
 		blk->stop = true;
+		n = blk->nworkers; /* it waits, so it starts no others */
 		pthread_cond_broadcast(&blk->wake);
 		pthread_mutex_unlock(&blk->queue_lock);
-		for (unsigned i = 0; i < blk->nworkers; i++)
+		for (unsigned i = 0; i < n; i++)
 			pthread_join(blk->worker[i], NULL);
 	} else if (blk->task.queued) {
 		loop_step(blk->loop, 0);

@@ -379,12 +379,22 @@ static int serve(struct pc *pc, enum want want, struct err *err)
 	return ret;
 }
 
+static bool ended(struct pc *pc)
+{
+	bool yes;
+
+	loop_lock(pc->loop);
+	yes = pc->end != PC_RUNNING;
+	loop_unlock(pc->loop);
+	return yes;
+}
+
 static int run_until_end(struct pc *pc, struct err *err)
 {
 	uint64_t deadline = pc->cfg.timeout_ms ? now_ms() + pc->cfg.timeout_ms : 0;
 	int ret = 0;
 
-	while (pc->end == PC_RUNNING && !ret) {
+	while (!ended(pc) && !ret) {
 		enum want want;
 
 		wait_for_event(pc, deadline);

@@ -107,7 +107,7 @@ void insn_align_raise(struct cpu *cpu, gla_t gla, size_t size)
 {
 	if (cpu->s.cpl != 3 || !(cpu->s.rflags & FL_AC) || !(cpu->s.cr0 & CR0_AM))
 		return;
-	if (gla & (alignment(cpu, size) - 1) && cpu_canonical(gla))
+	if (gla & (alignment(cpu, size) - 1) && cpu_canonical(gla) && cpu_canonical(gla + size - 1))
 		cpu_raise(cpu, EXC_AC, 0);
 }
 

@@ -62,7 +62,7 @@ gla_t insn_linear_raise(struct cpu *cpu, unsigned seg, uint64_t off, size_t size
 /* The same without the alignment check. */
 gla_t insn_seg_linear_raise(struct cpu *cpu, unsigned seg, uint64_t off, size_t size, unsigned kind);
 
-/* #AC if alignment is checked now and [gla, gla+size) is not aligned. */
+/* #AC if alignment is checked now and [gla, gla+size) is not aligned, unless it is not canonical, which comes first. */
 void insn_align_raise(struct cpu *cpu, gla_t gla, size_t size);
 
 /* Bytes of a slot of opsize bytes that PUSH and POP of a segment register touch: Intel's PUSH leaves the upper half of

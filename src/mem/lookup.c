@@ -35,17 +35,27 @@ bool mem_a20(const struct mem *mem)
 	return atomic_load_explicit(&mem->a20, memory_order_relaxed);
 }
 
+static gpa_t start_of(const struct mem_range *r)
+{
+	return __atomic_load_n(&r->start, __ATOMIC_RELAXED);
+}
+
+static gpa_t end_of(const struct mem_range *r)
+{
+	return __atomic_load_n(&r->end, __ATOMIC_RELAXED);
+}
+
 /* The first range that ends beyond gpa, or n. Bounded even in a map that is being rewritten. */
 static uint32_t map_search(const struct mem_range *range, uint32_t n, uint32_t hint, gpa_t gpa)
 {
 	uint32_t lo = 0, hi = n;
 
-	if (hint < n && gpa >= range[hint].start && gpa < range[hint].end)
+	if (hint < n && gpa >= start_of(&range[hint]) && gpa < end_of(&range[hint]))
 		return hint;
 	while (lo < hi) {
 		uint32_t mid = lo + (hi - lo) / 2;
 
-		if (range[mid].end > gpa)
+		if (end_of(&range[mid]) > gpa)
 			hi = mid;
 		else
 			lo = mid + 1;
@@ -53,26 +63,29 @@ static uint32_t map_search(const struct mem_range *range, uint32_t n, uint32_t h
 	return lo;
 }
 
-/* Not a struct assignment of the whole: compilers make that a memcpy. */
-static void range_copy(struct mem_range *out, const struct mem_range *r)
+/* Member by member: who looks for a range while others are made takes none of it twice, and throws away what does not
+ * fit together (mem_map_find). */
+void mem_range_copy(struct mem_range *out, const struct mem_range *r)
 {
-	out->start = r->start;
-	out->end = r->end;
-	out->read = r->read;
-	out->write = r->write;
-	out->read_io = r->read_io;
-	out->write_io = r->write_io;
-	out->dirty = r->dirty;
-	out->dirty_base = r->dirty_base;
-	out->read_ram = r->read_ram;
-	out->write_ram = r->write_ram;
+#define COPY(m) __atomic_store_n(&out->m, __atomic_load_n(&r->m, __ATOMIC_RELAXED), __ATOMIC_RELAXED)
+	COPY(start);
+	COPY(end);
+	COPY(read);
+	COPY(write);
+	COPY(read_io);
+	COPY(write_io);
+	COPY(dirty);
+	COPY(dirty_base);
+	COPY(read_ram);
+	COPY(write_ram);
+#undef COPY
 }
 
 static void range_gap(struct mem_range *out, gpa_t start, gpa_t end)
 {
 	const struct mem_range gap = { .start = start, .end = end };
 
-	range_copy(out, &gap);
+	mem_range_copy(out, &gap);
 }
 
 void mem_map_find(struct mem *mem, gpa_t gpa, struct mem_range *out)
@@ -93,10 +106,10 @@ void mem_map_find(struct mem *mem, gpa_t gpa, struct mem_range *out)
 		i = map_search(range, n, hint, gpa);
 		if (i == n)
 			range_gap(out, gpa, UINT64_MAX);
-		else if (range[i].start > gpa)
-			range_gap(out, gpa, range[i].start);
+		else if (start_of(&range[i]) > gpa)
+			range_gap(out, gpa, start_of(&range[i]));
 		else
-			range_copy(out, &range[i]);
+			mem_range_copy(out, &range[i]);
 		atomic_thread_fence(memory_order_acquire);
 	} while (atomic_load_explicit(&mem->gen, memory_order_relaxed) != gen);
 }

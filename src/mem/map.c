@@ -175,9 +175,9 @@ void mem_map_rebuild(struct mem *mem)
 		if (range_empty(&r))
 			continue;
 		if (n && range_extends(&range[n - 1], &r))
-			range[n - 1].end = r.end;
+			__atomic_store_n(&range[n - 1].end, r.end, __ATOMIC_RELAXED);
 		else
-			range[n++] = r;
+			mem_range_copy(&range[n++], &r);
 	}
 	map->hint = largest(range, n);
 	atomic_store(&map->n, n);

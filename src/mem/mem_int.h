@@ -23,6 +23,9 @@ struct mem_range {
 	bool read_ram, write_ram;
 };
 
+/* By relaxed loads and stores. */
+void mem_range_copy(struct mem_range *out, const struct mem_range *r);
+
 /* Sorted, without overlaps; gaps are unmapped. */
 struct mem_map {
 	struct mem_range *_Atomic range;

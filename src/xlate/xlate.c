@@ -39,6 +39,21 @@ _Static_assert(sizeof(struct mmu_tlbe) == TLBE_BYTES && TLB_SIZE - 1 == TLB_MASK
 _Static_assert(NEAR_SIZE * TLBE_BYTES == NEAR_BYTES && VIEW_COUNT * TLB_RW_COUNT == 6, "entry.S");
 _Static_assert(OP_COUNT <= STATS_OPS, "stats.h");
 
+/* Translated code has called C with the guest's FPU and vector state in the registers. Nothing here touches them, but
+ * what ThreadSanitizer adds to mem/ and vcpu/ does. */
+static void in_c(struct cpu *cpu)
+{
+#ifdef RING3_TSAN
+	cpu_fpu_park(cpu);
+#endif
+}
+
+static void back_to_code(struct cpu *cpu)
+{
+	if (!cpu->fpu_live)
+		cpu_fpu_load(cpu);
+}
+
 /* host_flags is AX after LAHF and SETO AL: SF ZF AF PF CF in bits 8-15, OF in bit 0. */
 static void flags_from_host(struct cpu *cpu)
 {
@@ -115,8 +130,7 @@ static const void *next_block(struct xlate *x)
 	refresh_mode(x);
 	if (!(xcpu(cpu)->key & KEY_FLAT_CS))
 		return to_run_loop(x);
-	if (!cpu->fpu_live)
-		cpu_fpu_load(cpu);
+	back_to_code(cpu);
 	return (const void *)(uintptr_t)xcpu(cpu)->jc[xcpu(cpu)->ks][xlate_jc_slot(x, cpu->s.rip)];
 }
 
@@ -130,6 +144,7 @@ static struct block *dispatched(struct cpu *cpu)
 		!(xcpu(cpu)->key & KEY_FLAT_CS))
 		return NULL;
 	cpu->stats.count[STAT_EXITS]++;
+	in_c(cpu);
 	xlate_lock(x);
 	return xlate_find_known(x);
 }
@@ -138,6 +153,8 @@ static struct block *dispatched(struct cpu *cpu)
 static const void *dispatch_to(struct xlate *x, const struct block *b, uint32_t off)
 {
 	xlate_unlock(x);
+	if (b)
+		back_to_code(x->cpu);
 	return b ? xlate_rx(x, off) : (const void *)xlate_leave;
 }
 
@@ -170,6 +187,7 @@ const void *xlate_helper(struct cpu *cpu, const struct xsite *site)
 {
 	struct xlate *x = cpu->engine;
 	uint64_t next = site->rip + site->in.len;
+	in_c(cpu);
 	stats_helper(&cpu->stats, site->in.op);
 	flags_from_host(cpu);
 	if (!cpu_code64(cpu))
@@ -186,8 +204,7 @@ const void *xlate_helper(struct cpu *cpu, const struct xsite *site)
 		cpu->s.rip = cpu->next_rip;
 		return next_block(x);
 	}
-	if (!cpu->fpu_live)
-		cpu_fpu_load(cpu);
+	back_to_code(cpu);
 	return NULL;
 }
 
@@ -202,8 +219,7 @@ static void before_access_raise(struct cpu *cpu, gla_t gla, uint32_t desc)
 {
 	uint16_t fsw;
 	if (desc & DESC_WAITS) {
-		if (!cpu->fpu_live)
-			cpu_fpu_load(cpu);
+		back_to_code(cpu);
 		__asm__ volatile("fnstsw %0" : "=a"(fsw));
 		if (fsw & 0x80)
 			cpu_raise(cpu, EXC_MF, 0);
@@ -273,6 +289,7 @@ static void *locked_raise(struct cpu *cpu, gla_t gla, uint32_t desc)
 
 void *xlate_slow(struct cpu *cpu, gla_t gla, uint32_t desc)
 {
+	in_c(cpu);
 	stats_enter(&cpu->stats, PHASE_MISS);
 	cpu->stats.count[STAT_MISSES]++;
 	if (!cpu->s.cpl && gla < LOADER_END && cpu->stats.count[STAT_MISSES] % 8 == 0)
@@ -286,14 +303,14 @@ void *xlate_slow(struct cpu *cpu, gla_t gla, uint32_t desc)
 	if (desc & DESC_LOCK && cpu->bounce_len && cpu->member && mem_shared(cpu->mem))
 		p = locked_raise(cpu, gla, desc);
 	cpu->host_pc = 0;
-	if (!cpu->fpu_live)
-		cpu_fpu_load(cpu);
+	back_to_code(cpu);
 	return p;
 }
 
 uint64_t xlate_segment(struct cpu *cpu, uint64_t off, uint32_t desc)
 {
 	unsigned seg = desc >> DESC_SEG_SHIFT & 7;
+	in_c(cpu);
 	stats_enter(&cpu->stats, PHASE_SEGMENT);
 	cpu->stats.count[STAT_SEGMENTS]++;
 	if (desc & (DESC_ALIGNED | DESC_WAITS))
@@ -304,13 +321,13 @@ uint64_t xlate_segment(struct cpu *cpu, uint64_t off, uint32_t desc)
 	else
 		gla = insn_seg_linear_raise(cpu, seg, off, desc & DESC_SIZE, desc_kind(desc));
 	cpu->host_pc = 0;
-	if (!cpu->fpu_live)
-		cpu_fpu_load(cpu);
+	back_to_code(cpu);
 	return gla;
 }
 
 int xlate_commit(struct cpu *cpu, uint64_t next_rip)
 {
+	in_c(cpu);
 	stats_enter(&cpu->stats, PHASE_COMMIT);
 	mmu_commit(cpu);
 	locked_end(cpu);
@@ -320,19 +337,18 @@ int xlate_commit(struct cpu *cpu, uint64_t next_rip)
 		cpu->s.rip = next_rip;
 		return 1;
 	}
-	if (!cpu->fpu_live)
-		cpu_fpu_load(cpu);
+	back_to_code(cpu);
 	return 0;
 }
 
 void xlate_pushed(struct cpu *cpu)
 {
+	in_c(cpu);
 	stats_enter(&cpu->stats, PHASE_COMMIT);
 	mmu_commit(cpu);
 	cpu->stats.count[STAT_EXIT_CODE] += cpu->bounce_exit;
 	cpu->bounce_exit = false;
-	if (!cpu->fpu_live)
-		cpu_fpu_load(cpu);
+	back_to_code(cpu);
 }
 
 static uint32_t offset_in(const struct xlate *x, const struct block *b, uint64_t host_pc)
@@ -374,12 +390,14 @@ void xlate_near_often(struct cpu *cpu, uint64_t host_pc)
 	if (!b || b->dead || since > NEAR_BUDGET * (b->window ? SLOT_DENSE : NEAR_DENSE))
 		return;
 	uint32_t h = xlate_far_bit(xlate_guest_rip(x, host_pc - 1), b->window);
+	in_c(cpu);
 	bool begun = xlate_lock(x);
 	x->c->far[h / 64] |= 1ull << h % 64;
 	if (!b->dead)
 		xlate_cache_kill(x, b);
 	if (begun)
 		xlate_unlock(x);
+	back_to_code(cpu);
 }
 
 void xlate_sync(struct xlate *x)
@@ -426,11 +444,11 @@ static void retry(struct xlate *x)
 static struct xexit *enter(struct xlate *x, uint32_t code_off)
 {
 	struct cpu *cpu = x->cpu;
-	if (!cpu->fpu_live)
-		cpu_fpu_load(cpu);
+	back_to_code(cpu);
 	flags_to_host(cpu);
 	cpu->tmp[TMP_LEFT_AT] = 0;
 	struct xexit *ex = xlate_enter(cpu, xlate_rx(x, code_off));
+	in_c(cpu);
 	stats_enter(&cpu->stats, PHASE_DISPATCH);
 	flags_from_host(cpu);
 	cpu->host_pc = 0;

@@ -142,7 +142,9 @@ static void stands_and_goes(void **state)
 	assert_int_equal(loop_now(l), at);
 	loop_go(l);
 	wait_for(&n, 1);
+	loop_lock(l);
 	assert_true(before.armed || loop_now(l) >= before.when);
+	loop_unlock(l);
 	wait_for(&n, 2);
 	assert_true(loop_now(l) >= before.when);
 	loop_stop(l);
@@ -169,7 +171,7 @@ static void note_fire(void *opaque)
 	struct keeper *k = opaque;
 
 	k->fired_in = pthread_self();
-	k->fired++;
+	__atomic_add_fetch(&k->fired, 1, __ATOMIC_SEQ_CST);
 }
 
 static void set_in(struct loop_timer *t, uint64_t ns)
@@ -202,7 +204,7 @@ static void keeper_fires(void **state)
 	while (loop_now(l) < b.when)
 		;
 	usleep(20000);
-	assert_int_equal(k.fired, 0);
+	assert_int_equal(__atomic_load_n(&k.fired, __ATOMIC_SEQ_CST), 0);
 	loop_keep_timers(l);
 	assert_int_equal(k.fired, 1);
 	assert_true(pthread_equal(k.fired_in, pthread_self()));

@@ -254,6 +254,10 @@ static void quick_checks(void **state)
 	set_regs(b, AREA + 1, AREA + 0x1000, 8);
 	assert_false(run(b, insn_movs, &in));
 	assert_raised(b, EXC_AC, 0);
+	/* an operand that ends beyond the canonical addresses is not looked at for alignment (seen on a Zen 5) */
+	set_regs(b, 0x7ffffffffffd, AREA + 0x1000, 8);
+	assert_false(run(b, insn_movs, &in));
+	assert_raised(b, EXC_GP, 0);
 }
 
 static void limit_in_the_middle(void **state)
