@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* what: commands that write guest memory into files of the host: memsave, pmemsave
+/* what: commands that write guest memory into files of the host: memsave, pmemsave, and the whole machine
  *
  * A file of many gigabytes takes its time, and the machine's thread with it: CPUs, chips and disks go on meanwhile, but
  * other clients wait.
@@ -87,6 +87,16 @@ API_COMMAND(memsave)
 	if (cpu < 0 || cpu >= pc_cpus(call->pc))
 		return api_fail(call, "Parameter 'cpu-index' expects a CPU number");
 	return size_ok(call, args) && !save(call->api, args, cpu, &call->err) ? js_object() : NULL;
+}
+
+API_COMMAND(x_ring3_save)
+{
+	return pc_save(call->pc, js_get_str(args, "filename", ""), &call->err) ? NULL : js_object();
+}
+
+API_COMMAND(x_ring3_load)
+{
+	return pc_load(call->pc, js_get_str(args, "filename", ""), &call->err) ? NULL : js_object();
 }
 
 API_COMMAND(pmemsave)

@@ -48,6 +48,8 @@ API_COMMAND(remove_fd);
 API_COMMAND(query_fdsets);
 API_COMMAND(x_ring3_stats);
 API_COMMAND(x_ring3_engine);
+API_COMMAND(x_ring3_load);
+API_COMMAND(x_ring3_save);
 API_COMMAND(x_ring3_state);
 API_COMMAND(x_ring3_type);
 

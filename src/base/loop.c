@@ -302,6 +302,14 @@ void loop_go(struct loop *l)
 	loop_unlock(l);
 }
 
+void loop_set(struct loop *l, uint64_t now)
+{
+	loop_lock(l);
+	must(l->stands_at != NEVER && now < NEVER / 2);
+	l->stands_at = now;
+	loop_unlock(l);
+}
+
 int loop_start(struct loop *l, struct err *err)
 {
 	sigset_t all, old;

@@ -38,6 +38,8 @@ uint64_t loop_now(const struct loop *loop);
  * not of stepped loops. */
 void loop_stand(struct loop *loop);
 void loop_go(struct loop *loop);
+/* The time, below 2^63, at which it stands. */
+void loop_set(struct loop *loop, uint64_t now);
 /* Stepped loops: move time forward by ns, running every timer due, in order of expiry. */
 void loop_step(struct loop *loop, uint64_t ns);
 

@@ -20,6 +20,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "board/panel.h"
 #include "board/pc_int.h"
 
 /* A machine whose every boot ends in a triple fault within this time, so many times in a row, is going nowhere. */
@@ -427,19 +428,22 @@ static void tell_end(struct pc *pc)
 
 static int begin(struct pc *pc, struct err *err)
 {
+	bool stand = pc->cfg.paused || pc->cfg.load;
 	int ret = loop_start(pc->loop, err);
 
 	if (ret)
 		return ret;
-	if (pc->cfg.paused)
+	if (stand)
 		pc_ask_stand(pc);
 	ret = pc_start_cpus(pc, err);
-	if (ret || !pc->cfg.paused)
+	if (ret || !stand)
 		return ret;
 	pc->standing = 1;
 	pc->paused = true;
 	pc_clock_stand(pc);
-	return 0;
+	if (pc->cfg.load)
+		ret = pc_load(pc, pc->cfg.load, err);
+	return ret || pc->cfg.paused ? ret : pc_resume(pc, err);
 }
 
 int pc_run(struct pc *pc, struct pc_result *result, struct err *err)

@@ -41,6 +41,11 @@ void pc_pause(struct pc *pc);
 /* -EPERM: the machine is off, and a reset is what it needs. */
 int pc_resume(struct pc *pc, struct err *err);
 void pc_quit(struct pc *pc);
+/* A paused machine into a file, which is whole or not there; and a file into a paused machine that has the same chips,
+ * CPU model, memory and disks, whose contents are as they were when it was saved. -EBUSY: not paused. The machine is as
+ * before if anything is refused. */
+int pc_save(struct pc *pc, const char *path, struct err *err);
+int pc_load(struct pc *pc, const char *path, struct err *err);
 /* What follows happens as soon as the machine's thread is back in pc_run. */
 void pc_press_reset(struct pc *pc);
 void pc_press_power(struct pc *pc);

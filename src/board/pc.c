@@ -484,6 +484,7 @@ struct pc *pc_new(const struct pc_config *cfg, struct err *err)
 	cpuid_set_topology(pc->model, &cfg->cpus);
 	pc->loop = cfg->stepped ? loop_new_stepped() : loop_new(err);
 	pc->states = state_set_new();
+	state_set_add(pc->states, "machine", &pc_saved_type, &pc->saved, NULL, NULL);
 	pc->mem = pc->loop ? mem_new(pc->loop, cfg->memory, PC_RAM_LOW_MAX, err) : NULL;
 	if (!pc->mem || check_width(pc, err) || (pc->kernel && guestinfo_check_kernel(pc, err)))
 		goto fail;

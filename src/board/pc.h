@@ -60,6 +60,7 @@ struct pc_config {
 	uint16_t debugcon_port;
 	bool test_device;
 	bool no_reboot;
+	const char *load;     /* NULL, or pc_load() that before the first instruction */
 	bool paused;          /* pc_run begins so; who steers it goes on */
 	bool stepped;         /* for tests: no I/O thread, time moves by loop_step(); never pc_run() */
 	uint64_t timeout_ms;  /* 0: none */

@@ -51,6 +51,15 @@ struct pc_cpu {
 	struct lapic *lapic; /* NULL: the CPU has none */
 };
 
+/* suspend.c: what a saved machine has besides its chips. Guest time, UTC ns, host TSC when the clock stopped and its
+ * rate, host TSC at which the guests' TSCs were 0, the halves of gate A20. */
+struct pc_saved {
+	uint64_t now, wall, tsc, tsc_hz, tsc_zero;
+	bool a20_kbd, a20_fast;
+	uint8_t pad_[6];
+};
+extern const struct st_type pc_saved_type;
+
 struct pc {
 	struct pc_config cfg;
 	struct loop *loop;
@@ -114,6 +123,7 @@ struct pc {
 	bool off_pauses, quit_asked, reset_pressed;
 	bool tray_told;    /* the tray was open when it was told of last */
 	uint64_t stood_at; /* host TSC when the clock stopped */
+	struct pc_saved saved;
 	int wake_fd;       /* eventfd: end or reset_wanted changed */
 };
 

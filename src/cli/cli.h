@@ -34,6 +34,7 @@ int cmd_resume(int argc, char **argv);
 int cmd_reset(int argc, char **argv);
 int cmd_powerdown(int argc, char **argv);
 int cmd_screenshot(int argc, char **argv);
+int cmd_suspend(int argc, char **argv);
 int cmd_type(int argc, char **argv);
 int cmd_key(int argc, char **argv);
 int cmd_disk(int argc, char **argv);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* what: `ring3 screenshot`, `ring3 type` and `ring3 key`: eyes and hands of scripts
+/* what: `ring3 screenshot`, `ring3 type`, `ring3 key` and `ring3 suspend`: eyes and hands of scripts
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -57,6 +57,54 @@ int cmd_screenshot(int argc, char **argv)
 	js_set(args, "format", js_str(len > 4 && !strcmp(s.word + len - 4, ".ppm") ? "ppm" : "png"));
 	free(path);
 	return ctl_call(s.where, "screendump", args, NULL, &err) ? ctl_complain(&err) : 0;
+}
+
+static int call_void(struct api_link *l, const char *command, struct json *args, struct err *err)
+{
+	struct json *r = api_link_call(l, command, args, err);
+
+	js_free(r);
+	return r ? 0 : -EPROTO;
+}
+
+/* What was running goes on if it cannot be saved. */
+static int suspend(struct api_link *l, const char *path, struct err *err)
+{
+	struct json *status = api_link_call(l, "query-status", NULL, err);
+	bool ran = !strcmp(js_get_str(status, "status", ""), "running");
+	struct err why = { .code = 0 };
+
+	js_free(status);
+	if (!status || call_void(l, "stop", NULL, err))
+		return -EPROTO;
+	if (!call_void(l, "x-ring3-save", js_set(js_object(), "filename", js_str(path)), err))
+		return call_void(l, "quit", NULL, err);
+	if (ran && call_void(l, "cont", NULL, &why))
+		fprintf(stderr, "ring3: the machine is still paused: %s\n", why.msg);
+	return -EPROTO;
+}
+
+int cmd_suspend(int argc, char **argv)
+{
+	struct err err = { .code = 0 };
+	struct api_link *l;
+	struct sight s;
+	char *path;
+	int status;
+
+	if (!take(argc, argv, "usage: ring3 suspend [NAME|SOCKET] FILE\n\n"
+	          "Writes the running machine to FILE and ends it. `ring3 run` with the options it had and --load FILE\n"
+	          "goes on with the guest's next instruction. Its disks stay where they are, and must not change meanwhile.\n",
+	          &s, &status))
+		return status;
+	l = ctl_open(s.where, &err);
+	if (!l)
+		return ctl_complain(&err);
+	path = absolute(s.word);
+	status = suspend(l, path, &err) ? ctl_complain(&err) : 0;
+	free(path);
+	api_link_close(l);
+	return status;
 }
 
 /* Pieces, each waited for: the machine keeps no more. */

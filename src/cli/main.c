@@ -15,7 +15,7 @@ static const char help[] =
 	"  disk     make, convert, check and change disk images; see `ring3 disk --help`\n"
 	"  switch   serve an Ethernet switch that machines join, until interrupted\n"
 	"  ctl      send a command to a running machine; ps lists those with a name\n"
-	"  stop, pause, resume, reset, powerdown, screenshot, type, key, console\n"
+	"  stop, pause, resume, reset, powerdown, suspend, screenshot, type, key, console\n"
 	"           steer one: each has --help\n"
 	"  doctor   say which engines this host allows, and what speed to expect\n"
 	"  version  print the version\n"
@@ -42,8 +42,8 @@ static const struct command {
 	int (*run)(int argc, char **argv);
 } commands[] = {
 	{ "ctl", cmd_ctl }, { "ps", cmd_ps }, { "stop", cmd_stop }, { "pause", cmd_pause }, { "resume", cmd_resume },
-	{ "reset", cmd_reset }, { "powerdown", cmd_powerdown }, { "screenshot", cmd_screenshot }, { "type", cmd_type },
-	{ "key", cmd_key }, { "console", cmd_console },
+	{ "reset", cmd_reset }, { "powerdown", cmd_powerdown }, { "suspend", cmd_suspend },
+	{ "screenshot", cmd_screenshot }, { "type", cmd_type }, { "key", cmd_key }, { "console", cmd_console },
 	{ "run", cmd_run }, { "disk", cmd_disk }, { "doctor", cmd_doctor }, { "switch", cmd_switch }, { "help", cmd_help },
 	{ "--help", cmd_help }, { "-h", cmd_help }, { "version", cmd_version }, { "--version", cmd_version },
 };

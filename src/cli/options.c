@@ -294,6 +294,12 @@ static int set_paused(struct run_options *o, const char *arg, struct err *err)
 	return 0;
 }
 
+static int set_load(struct run_options *o, const char *arg, struct err *err)
+{
+	o->pc.load = arg;
+	return 0;
+}
+
 static int set_debug_exit(struct run_options *o, const char *arg, struct err *err)
 {
 	char *end;

@@ -95,11 +95,7 @@ static int run_machine(const struct pc_config *cfg, const struct api_config *ste
 	api_close(api);
 	pc_free(pc);
 	tell(result.stats);
-	if (ret) {
-		fprintf(stderr, "ring3: %s\n", err.msg);
-		return EXIT_HOST;
-	}
-	return report(&result);
+	return ret ? complain(&err) : report(&result);
 }
 
 static int run_with_signals(struct pc_config *cfg, const struct api_config *steered)

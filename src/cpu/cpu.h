@@ -363,5 +363,7 @@ static inline unsigned cpu_iopl(const struct cpu *cpu)
 void cpu_fpu_park(struct cpu *cpu);
 /* Bring it back; the engine calls it before entering translated code. */
 void cpu_fpu_load(struct cpu *cpu);
+/* The area came from outside: make it one that can be loaded. Parked. */
+void cpu_fpu_tame(struct cpu *cpu);
 
 #endif

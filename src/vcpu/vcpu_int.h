@@ -16,6 +16,15 @@
 
 #define VCPU_ENDED UINT32_MAX
 
+/* boundary.c: declared, and filled when the machine is saved */
+struct vcpu_saved {
+	uint64_t next_rip, cr2, dr6;
+	uint32_t error, request;
+	uint8_t vector, sipi_vector;
+	bool have_event, has_error, soft, ext, icebp, ignore_x87, init_reset, sipi_open;
+	uint8_t pad_[6];
+};
+
 struct vcpu {
 	struct vcpu_config cfg;
 	struct cpu_hooks hooks;
@@ -40,6 +49,7 @@ struct vcpu {
 	bool sipi_open;         /* a start-up message would be taken */
 	uint8_t sipi_vector;    /* of REQ_SIPI */
 	struct mem_member member;
+	struct vcpu_saved saved;
 };
 
 /* loop.c: run until asked to stop. */
@@ -59,6 +69,9 @@ void vcpu_ended(struct vcpu *v);
 void vcpu_triple_fault(struct vcpu *v);
 void vcpu_drain_code(struct vcpu *v);
 
+
+/* boundary.c: the blocks of this vCPU */
+void vcpu_register_state(struct vcpu *v, struct state_set *states);
 
 /* ferr.c: x87 errors with CR0.NE = 0. A waiting instruction found one pending; the guest asked for IGNNE#; flags aside
  * before an instruction that ignores them; after one instruction, or its exception, while IGNNE# is on */

@@ -71,7 +71,7 @@ def calls(test):
     folder = test.folder
     return {
         "qmp_capabilities": None, "quit": None, "getfd": None, "add-fd": None, "remove-fd": None, "closefd": None,
-        "system_wakeup": None,
+        "system_wakeup": None, "x-ring3-save": None, "x-ring3-load": None, # api_suspend.py
         "send-key": {"keys": [{"type": "qcode", "data": "shift"}, {"type": "number", "data": 30}], "hold-time": 1},
         "input-send-event": {"events": [
             {"type": "rel", "data": {"axis": "x", "value": 3}},

@@ -386,6 +386,14 @@ static void rtc_loaded(void *opaque)
 	arm(r, loop_now(r->cfg.loop));
 }
 
+void rtc_put_on(struct rtc *r, uint64_t ns)
+{
+	uint64_t sum = r->s.base_ns + ns % NS_PER_S;
+
+	r->s.base_s += ns / NS_PER_S + sum / NS_PER_S;
+	r->s.base_ns = (uint32_t)(sum % NS_PER_S);
+}
+
 static void set_base(struct rtc *r)
 {
 	struct timespec ts = { .tv_sec = (time_t)r->cfg.utc };

@@ -24,6 +24,8 @@ void rtc_free(struct rtc *rtc);
 /* System reset: interrupts off; time and RAM stay (they are on battery). */
 void rtc_reset(struct rtc *rtc);
 /* CMOS bytes 0x0e..0xff, for the board: memory size, floppy types, boot order. */
+/* The guest was away for so long, and its clock went on. Takes effect with what is armed next. */
+void rtc_put_on(struct rtc *rtc, uint64_t ns);
 void rtc_set_cmos(struct rtc *rtc, uint8_t index, uint8_t val);
 uint8_t rtc_cmos(const struct rtc *rtc, uint8_t index);
 /* Ports 0x70 + reg (0..3: index, data, extended index, extended data). */

@@ -340,12 +340,21 @@ void pci_config_write(struct pci_bus *bus, uint8_t busno, uint8_t devfn, unsigne
 		dev->config_written(dev, off, size);
 }
 
+/* What the device does behind its own block drives its line anew. */
+static void loaded(void *opaque)
+{
+	struct pci_dev *dev = opaque;
+
+	map_bars(dev);
+	update_intx(dev);
+}
+
 void pci_register_state(struct pci_dev *dev, struct state_set *states, const char *name)
 {
 	char full[64];
 
 	snprintf(full, sizeof(full), "%s.pci", name);
-	state_set_add(states, full, &pci_dev_state_type, &dev->s, NULL, NULL);
+	state_set_add(states, full, &pci_dev_state_type, &dev->s, loaded, dev);
 }
 
 struct pci_bus *pci_bus_new(struct mem *mem, const struct wire intx[4])
