@@ -136,6 +136,21 @@ def pinned(test):
     machine.must(b"core 1023 is none" in machine.errors, "--pin 1023 is not refused")
 
 
+@case("smp-idle", FULL, 60)
+def idle(test):
+    """Eight CPUs that sleep cost the host under 2 % of a core."""
+    machine = start(test, "linux-image-amd64", "amd64", "8")
+    machine.must(count(machine, "nproc") == 8, "not all CPUs are online")
+    time.sleep(5)
+    before, since = machine.cpu_seconds(), time.time()
+    time.sleep(30)
+    share = (machine.cpu_seconds() - before) / (time.time() - since)
+    test.said = f"eight idle CPUs: {share:.2%} of a core"
+    print(f"    {test.said}", flush=True)
+    machine.must(share < 0.02, f"eight idle CPUs use {share:.1%} of a core")
+    power_off(machine)
+
+
 for _kernel, _arch in KERNELS:
     for _cpus in (2, 8):
         @case(f"smp-{_kernel.removeprefix('linux-image-')}-{_cpus}", FULL if _cpus == 2 else LONG, 30)
