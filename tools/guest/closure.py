@@ -5,6 +5,8 @@ Libraries are looked for in the packages that the one in hand depends on, and on
 missing from: a program's dependencies of dependencies are mostly for others.
 """
 
+import json
+import os
 import re
 import subprocess
 from pathlib import Path
@@ -43,17 +45,30 @@ class Closure:
             self.add(*found)
 
 
+def libraries(package, paths, arch):
+    """{name: path}; looked for once, since apt takes its time for each package."""
+    kept = archive.CACHE / "unpacked" / arch / f"{package}.libraries.json"
+    with archive.held("closure"):
+        if kept.exists():
+            found = json.loads(kept.read_text())
+            if found["of"] == paths and all(map(os.path.exists, found["libraries"].values())):
+                return {name: Path(path) for name, path in found["libraries"].items()}
+        closure = Closure(arch)
+        for path in paths:
+            closure.add(package, path)
+        kept.write_text(json.dumps({"of": paths, "libraries": {n: str(p) for n, p in closure.libraries.items()}}))
+    return closure.libraries
+
+
 def files(package, names, arch="amd64"):
     """[(name in the guest, bytes, mode)] of programs of a package, in /bin, and all that they need."""
-    closure, found = Closure(arch), []
-    for name in names:
-        path = archive.unpacked(package, arch) / "usr/bin" / name
-        closure.add(package, path)
-        found.append((f"bin/{name}", path.read_bytes(), 0o755))
+    paths = [archive.unpacked(package, arch) / "usr/bin" / name for name in names]
+    found = [(f"bin/{path.name}", path.read_bytes(), 0o755) for path in paths]
+    needs = libraries(package, list(map(str, paths)), arch)
     loader = Path(LOADER[arch])
     folders = [loader.parent, *(Path(part) for part in ("lib", FOLDER[arch]))]
     found += [(str(folder), None, 0o755) for folder in dict.fromkeys(folders)]
-    for soname, path in sorted(closure.libraries.items()):
+    for soname, path in sorted(needs.items()):
         where = str(loader) if soname == loader.name else f"{FOLDER[arch]}/{soname}"
         found.append((where, path.read_bytes(), 0o755))
     return found
