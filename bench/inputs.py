@@ -103,6 +103,41 @@ def project():
             **{f"{name}.c": source(f"{name}_", 16, name) for name in names}}
 
 
+# Four threads, one lock: who holds it while the host runs another of them keeps all waiting.
+SPIN = """#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static pthread_spinlock_t lock;
+static unsigned long shared[64];
+
+static void *worker(void *turns)
+{
+	for (long n = *(long *)turns; n--;) {
+		pthread_spin_lock(&lock);
+		for (int k = 0; k < 64; k++)
+			shared[k]++;
+		pthread_spin_unlock(&lock);
+	}
+	return NULL;
+}
+
+int main(int argc, char **argv)
+{
+	long turns = argc > 1 ? atol(argv[1]) : 1;
+	pthread_t thread[4];
+
+	pthread_spin_init(&lock, PTHREAD_PROCESS_PRIVATE);
+	for (int k = 0; k < 4; k++)
+		pthread_create(&thread[k], NULL, worker, &turns);
+	for (int k = 0; k < 4; k++)
+		pthread_join(thread[k], NULL);
+	printf("%lu\\n", shared[63]);
+	return 0;
+}
+"""
+
+
 def write(folder):
     """All inputs into folder."""
     (folder / "project").mkdir(parents=True, exist_ok=True)
@@ -112,5 +147,6 @@ def write(folder):
     (folder / "script.py").write_text(PYTHON)
     (folder / "script.pl").write_text(PERL)
     (folder / "script.sql").write_text(SQL)
+    (folder / "spin.c").write_text(SPIN)
     for name, content in project().items():
         (folder / "project" / name).write_text(content)

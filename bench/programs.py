@@ -48,7 +48,7 @@ def tree(arch):
     """The Debian tree, made once, with fresh inputs."""
     where = archive.CACHE / "bench" / f"tree-{arch}"
     with archive.held(f"bench-{arch}"):
-        if not (where / "usr/bin/make").exists() or (where / "debootstrap").exists():
+        if not (where / "usr/bin/hackbench").exists() or (where / "debootstrap").exists():
             archive.say(f"  making the Debian tree for whole programs ({arch}; some minutes, once)")
             subprocess.run(["rm", "-rf", where], check=True)
             cache = archive.CACHE / ("debootstrap" if arch == "amd64" else f"debootstrap-{arch}")
@@ -80,11 +80,15 @@ def image(arch):
 class Programs:
     """Rows of the group "programs"."""
 
+    cpus = 1
+
     def __init__(self, arch, kernel, names, paths):
         self.names, self.paths = [name for name in NAMES if not names or name in names], paths
         self.sums = {}
-        if not self.names:
-            return
+        if self.names:
+            self.prepare(arch, kernel)
+
+    def prepare(self, arch, kernel):
         self.tree, self.image = tree(arch), image(arch)
         self.kernel = archive.kernel(kernel, arch)
         modules = [(path.name, path.read_bytes(), 0o644) for path in archive.modules(kernel, MODULES, arch)]
@@ -93,15 +97,16 @@ class Programs:
 
     def native(self):
         """tree.sh in the shape of a machine: a program that is told to "run"."""
-        cpu = str(max(os.sched_getaffinity(0)))
-        os.environ["BENCH_PREFIX"] = " ".join(["taskset", "-c", cpu, *privileged(False)])
+        cores = ",".join(map(str, sorted(os.sched_getaffinity(0))[-self.cpus:]))
+        os.environ["BENCH_PREFIX"] = " ".join(["taskset", "-c", cores, *privileged(False)])
         return self.timed("native", HERE / "tree.sh", [self.tree, "/bin/sh", "/root/bench/programs.sh", *self.names])
 
     def guest(self, name):
         append = f"console=ttyS0,115200 quiet panic=-1 rdinit=/programs programs={','.join(self.names)} "
         return self.timed(name, self.paths[name], [
             "--memory", "1G", "--kernel", self.kernel, "--initrd", self.initrd, "--append", append, "--disk",
-            f"{self.image},interface=virtio,snapshot", "--display", "none", "--serial", "stdio"])
+            f"{self.image},interface=virtio,snapshot", "--display", "none", "--serial", "stdio",
+            *(["--cpus", self.cpus] if self.cpus > 1 else [])])
 
     def timed(self, name, program, args):
         marks = []

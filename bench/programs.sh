@@ -19,6 +19,11 @@ short() {
 	python3) python3 -c 'import hashlib, json, re, zlib' ;;
 	perl) perl -e 'print 1' ;;
 	sqlite3) echo 'select 1;' | sqlite3 ;;
+	make_j*) echo 'int main(void) { return 0; }' > /tmp/short.c && gcc -O2 -o /tmp/short /tmp/short.c ;;
+	openssl_two) openssl dgst -sha512 < part ;;
+	xz_two) echo short | xz -T2 ;;
+	hackbench) hackbench -g 1 -f 2 -l 1 ;;
+	spin) gcc -O2 -pthread -o /tmp/spin spin.c && /tmp/spin 1 ;;
 	esac > /dev/null
 }
 
@@ -32,6 +37,18 @@ long() {
 	python3) python3 script.py ;;
 	perl) perl script.pl ;;
 	sqlite3) rm -f /tmp/base.db && sqlite3 /tmp/base.db < script.sql ;;
+	make_j*)
+		rm -rf /tmp/project && cp -r project /tmp/project && make -s "-${1#make_}" -C /tmp/project &&
+			/tmp/project/project ;;
+	openssl_two)
+		for job in 1 2; do
+			cat data data data data data data | openssl dgst -sha512 > "/tmp/digest.$job" &
+		done
+		wait
+		cat /tmp/digest.[12] ;;
+	xz_two) cat part part | xz -6 -T2 --block-size=1MiB -c ;;
+	hackbench) hackbench -g 2 -f 10 -l 400 | sed 's/^Time.*/Time/' ;;
+	spin) /tmp/spin 300000 ;;
 	esac
 }
 

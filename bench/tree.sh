@@ -24,7 +24,7 @@ make_tree() {
 	mirror=$1 suite=$2 arch=$3 cache=$4 tree=$5
 	mkdir -p "$cache"
 	debootstrap --foreign --variant=minbase --arch="$arch" --cache-dir="$cache" \
-		--include=gcc,libc6-dev,make,perl,python3,sqlite3,xz-utils "$suite" "$tree" "$mirror"
+		--include=gcc,libc6-dev,make,openssl,perl,python3,rt-tests,sqlite3,xz-utils "$suite" "$tree" "$mirror"
 	if [ -n "${FAKEROOTKEY:-}" ]; then
 		library=$(dirname "$(find /usr/lib -name 'libfakeroot-sysv.so' | head -n 1)")
 		mkdir -p "$tree$library"

@@ -2,7 +2,7 @@
 /* what: rows for two CPUs: work shared out, and what one says to the other.
  *
  * Each row is pinned: the caller to CPU 0, its partner, a thread or a process, to CPU 1.  `smp_work_one` does the work
- * of `smp_work_two` on one CPU.
+ * of `smp_work_two` on one CPU, `smp_faults_one` that of the two behind it.
  */
 #include <linux/futex.h>
 #include <linux/membarrier.h>
@@ -141,6 +141,13 @@ static void fresh(uint64_t n)
 	}
 }
 
+static uint64_t run_fresh_one(uint64_t n)
+{
+	pin(0);
+	fresh(2 * n);
+	return 0;
+}
+
 static uint64_t run_fresh_threads(uint64_t n)
 {
 	return with_thread(fresh, n);
@@ -212,6 +219,54 @@ static uint64_t run_pipe_between(uint64_t n)
 	close(back[0]);
 	close(back[1]);
 	waitpid(child, NULL, 0);
+	return start;
+}
+
+/* Each sleeps until the other wakes it: the futex's wake natively, in a guest an interrupt to a CPU in HLT besides. */
+static uint32_t turn_of;
+
+static void wait_turn(uint32_t mine)
+{
+	uint32_t seen;
+
+	while ((seen = __atomic_load_n(&turn_of, __ATOMIC_SEQ_CST)) != mine)
+		syscall(SYS_futex, &turn_of, FUTEX_WAIT_PRIVATE, seen, NULL, NULL, 0);
+}
+
+static void pass_turn(uint32_t to)
+{
+	__atomic_store_n(&turn_of, to, __ATOMIC_SEQ_CST);
+	syscall(SYS_futex, &turn_of, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+}
+
+static void *answerer(void *count)
+{
+	uint64_t n = *(uint64_t *)count;
+
+	pin(1);
+	while (n--) {
+		wait_turn(1);
+		pass_turn(0);
+	}
+	return NULL;
+}
+
+static uint64_t run_wake(uint64_t n)
+{
+	pthread_t thread;
+	uint64_t start;
+
+	pin(0);
+	turn_of = 0;
+	if (pthread_create(&thread, NULL, answerer, &n))
+		fail("pthread_create");
+	start = now_ns();
+	for (uint64_t i = 0; i < n; i++) {
+		pass_turn(1);
+		wait_turn(0);
+	}
+	start = now_ns() - start;
+	pthread_join(thread, NULL);
 	return start;
 }
 
@@ -310,9 +365,11 @@ const struct row smp_rows[] = {
 	{"smp_line", "smp", run_line, two_cpus},
 	{"smp_locked", "smp", run_locked, two_cpus},
 	{"smp_pipe", "smp", run_pipe_between, two_cpus},
+	{"smp_wake", "smp", run_wake, two_cpus},
 	{"smp_ipi", "smp", run_ipi, two_cpus},
 	{"smp_fork", "smp", run_fork, two_cpus},
 	{"smp_mmap", "smp", run_mmap, two_cpus},
+	{"smp_faults_one", "smp", run_fresh_one, two_cpus},
 	{"smp_faults_threads", "smp", run_fresh_threads, two_cpus},
 	{"smp_faults_processes", "smp", run_fresh_processes, two_cpus},
 	{0},

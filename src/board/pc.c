@@ -157,6 +157,7 @@ static int make_vcpu(struct pc *pc, unsigned n, struct err *err)
 		.apic_wrmsr = apic ? pc_apic_wrmsr : NULL,
 		.ferr = cpu_ferr,
 	};
+	const struct pc_pin *pin = &pc->cfg.pin;
 
 	*c = (struct pc_cpu){ .pc = pc, .n = n };
 	c->vcpu = vcpu_new(&(struct vcpu_config){
@@ -165,6 +166,7 @@ static int make_vcpu(struct pc *pc, unsigned n, struct err *err)
 		.first = n ? pc->cpu[0].vcpu : NULL, .number = n, .count = pc->ncpus, .tsc_zero = pc->tsc_zero,
 		.opaque = c, .ack = pc_ack, .triple_fault = cpu_triple_fault, .halted = cpu_halted,
 		.stats = pc->cfg.stats, .perf_map = pc->cfg.perf_map, .mode = pc->cfg.mode,
+		.pin = pin->n ? pin->core[n % pin->n] + 1u : 0,
 	}, err);
 	return c->vcpu ? 0 : -EIO;
 }

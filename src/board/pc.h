@@ -36,10 +36,17 @@ struct pc_net {
 };
 
 /* Strings are the caller's and stay valid until pc_free. */
+/* Cores of the host that the vCPUs' threads are kept to, in turn; n 0: none. */
+struct pc_pin {
+	unsigned n;
+	uint16_t core[PC_CPUS_MAX];
+};
+
 struct pc_config {
 	uint64_t memory;      /* bytes */
 	const char *cpu;      /* NULL: the host's */
 	struct cpu_topology cpus; /* all 0: one */
+	struct pc_pin pin;
 	const char *kernel, *initrd, *append;
 	const char *firmware; /* NULL: SeaBIOS where the distribution has it */
 	struct pc_disk disk[PC_DISKS_MAX];

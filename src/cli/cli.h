@@ -56,6 +56,8 @@ void options_free(struct run_options *o);
 void options_print_help(void);
 /* options_net.c: the argument of --net, which is changed and has to stay. */
 int options_net(struct run_options *o, char *spec, struct err *err);
+/* options_pin.c: the argument of --pin. */
+int options_pin(struct run_options *o, const char *arg, struct err *err);
 /* "64K", "1G": a number with a unit, in bytes. */
 int options_parse_size(const char *text, uint64_t *size, struct err *err);
 

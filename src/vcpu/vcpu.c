@@ -135,6 +135,25 @@ static void *thread_main(void *arg)
 	return NULL;
 }
 
+/* Its affinity is the thread's before it runs. */
+static int start_thread(struct vcpu *v)
+{
+	pthread_attr_t attr;
+	cpu_set_t cores;
+	int rc = pthread_attr_init(&attr);
+
+	if (rc)
+		return rc;
+	CPU_ZERO(&cores);
+	if (v->cfg.pin) {
+		CPU_SET(v->cfg.pin - 1, &cores);
+		rc = pthread_attr_setaffinity_np(&attr, sizeof(cores), &cores);
+	}
+	rc = rc ? rc : pthread_create(&v->thread, &attr, thread_main, v);
+	pthread_attr_destroy(&attr);
+	return rc;
+}
+
 int vcpu_start(struct vcpu *v, struct err *err)
 {
 	/* After a stop. What devices and the board have written is still to be looked at, also if that was asked for
@@ -146,7 +165,10 @@ int vcpu_start(struct vcpu *v, struct err *err)
 	v->stands = 0;
 	cpu_derive(v->cpu);
 	v->engine->forget(v->cpu);
-	int rc = pthread_create(&v->thread, NULL, thread_main, v);
+	int rc = start_thread(v);
+	if (rc && v->cfg.pin)
+		return err_set(err, -rc, "cannot start a thread for virtual CPU %u on core %u: %s", v->cfg.number,
+		               v->cfg.pin - 1, strerror(rc));
 	if (rc)
 		return err_set(err, -rc, "cannot start a thread for the virtual CPU: %s", strerror(rc));
 	v->started = true;

@@ -37,6 +37,7 @@ struct vcpu_config {
 	bool stats;    /* take samples, for vcpu_stats() */
 	bool perf_map; /* name translated code for Linux perf */
 	enum engine_mode mode;
+	unsigned pin;  /* 0, or 1 and the number of the host's core that the thread is kept to */
 };
 
 struct vcpu *vcpu_new(const struct vcpu_config *cfg, struct err *err);

@@ -44,6 +44,24 @@ static uint64_t poll_target(const struct xlate *x, const struct block *b, uint32
 	return (uint64_t)g[REG_R15];
 }
 
+/* Where in the code cache, in what block, and what the access had. */
+static void tell_code(const greg_t *g)
+{
+	char buf[256];
+	const struct cache *c = current->c;
+	uint64_t off = (uint64_t)g[REG_RIP] - (uint64_t)(uintptr_t)c->rx;
+	const struct block *b = xlate_cache_at(current, (uint64_t)g[REG_RIP]);
+	int n = snprintf(buf, sizeof(buf), "ring3: code +0x%llx, %u blocks, %llu flushes; trap %lld, error 0x%llx, "
+	                 "S1 0x%llx, S2 0x%llx; block +0x%x, 0x%x bytes, cold +0x%x%s%s\n", (unsigned long long)off,
+	                 c->nblocks, (unsigned long long)c->flushes, g[REG_TRAPNO], (unsigned long long)g[REG_ERR],
+	                 (unsigned long long)g[REG_R10], (unsigned long long)g[REG_R11], b ? b->host_off : 0,
+	                 b ? b->host_len : 0, b ? b->cold_off : 0, b && b->dead ? ", dead" : "",
+	                 b && b->window ? ", windows" : "");
+
+	if (n > 0 && write(2, buf, MIN((size_t)n, sizeof(buf) - 1)) < 0)
+		_exit(1);
+}
+
 static noreturn void our_fault(int sig, const siginfo_t *si, const greg_t *g)
 {
 	char buf[256];
@@ -51,6 +69,8 @@ static noreturn void our_fault(int sig, const siginfo_t *si, const greg_t *g)
 	                 (unsigned long long)g[REG_RIP], si->si_addr, current ? "" : " (not a vCPU thread)");
 	if (n > 0 && write(2, buf, (size_t)MIN((size_t)n, sizeof(buf))) < 0)
 		_exit(1);
+	if (current)
+		tell_code(g);
 	signal(sig, SIG_DFL);
 	raise(sig);
 	_exit(1);

@@ -2,7 +2,10 @@
 """what: stock kernels with several CPUs (docs/smp.md): all of them work, are taken off and on, and switch off."""
 
 import hashlib
+import os
 import subprocess
+import time
+from pathlib import Path
 
 import archive
 import initramfs
@@ -104,6 +107,48 @@ def options(test):
         machine.must_end(BAD_INPUT)
         right = line.encode() in machine.errors and machine.errors.count(b"\n") == 1
         machine.must(right, f"--cpus {wrong} says no such thing")
+
+
+def cores_of(machine):
+    """{name of a thread: the host's cores that it may run on}, of the virtual CPUs."""
+    found = {}
+    for status in Path(f"/proc/{machine.process.pid}/task").glob("*/status"):
+        fields = dict(line.split(":", 1) for line in status.read_text().splitlines())
+        if fields["Name"].strip().startswith("vcpu"):
+            found[fields["Name"].strip()] = fields["Cpus_allowed_list"].strip()
+    return found
+
+
+@case("smp-pin", QUICK, 3)
+def pinned(test):
+    """--pin keeps each CPU's thread on its core, in turn; a core that there is not is refused."""
+    own = sorted(os.sched_getaffinity(0))
+    for words, wanted in ((f"{own[-1]},{own[0]}", [own[-1], own[0], own[-1]]), ("auto", (own * 3)[:3])):
+        machine = test.machine("--cpus", "3", "--pin", words, "--timeout", "60")
+        until = time.time() + 20 * test.slow
+        while len(cores_of(machine)) < 3 and time.time() < until:
+            time.sleep(0.05)
+        found = cores_of(machine)
+        machine.must(found == {f"vcpu{n}": str(core) for n, core in enumerate(wanted)}, f"--pin {words}: {found}")
+        machine.close()
+    machine = test.machine("--pin", "1023")
+    machine.must_end(BAD_INPUT)
+    machine.must(b"core 1023 is none" in machine.errors, "--pin 1023 is not refused")
+
+
+@case("smp-idle", FULL, 60)
+def idle(test):
+    """Eight CPUs that sleep cost the host under 2 % of a core."""
+    machine = start(test, "linux-image-amd64", "amd64", "8")
+    machine.must(count(machine, "nproc") == 8, "not all CPUs are online")
+    time.sleep(5)
+    before, since = machine.cpu_seconds(), time.time()
+    time.sleep(30)
+    share = (machine.cpu_seconds() - before) / (time.time() - since)
+    test.said = f"eight idle CPUs: {share:.2%} of a core"
+    print(f"    {test.said}", flush=True)
+    machine.must(share < 0.02, f"eight idle CPUs use {share:.1%} of a core")
+    power_off(machine)
 
 
 for _kernel, _arch in KERNELS:

@@ -2,6 +2,9 @@
 /* what: tests of cli/options.c: what the options mean, and the one line for each that is wrong */
 #include "unit.h"
 
+#include <sched.h>
+#include <stdio.h>
+
 #include "cli/cli.h"
 
 #define PARSE(o, err, ...) parse(o, err, (char *[]){ __VA_ARGS__, NULL })
@@ -178,6 +181,37 @@ static void floppies_fill_two_drives(void **state)
 	options_free(&o);
 }
 
+static void pinning_names_cores(void **state)
+{
+	/* Issue 15: --pin takes cores, ranges of them and auto, and only those that there are. */
+	static const char *const bad[] = { "", "x", "0,", ",0", "0-", "-1", "1-0", "0x0", "0,99999999999", "autos", "0;0" };
+	struct run_options o;
+	struct err err;
+	cpu_set_t own;
+	unsigned core = 0;
+	char text[64];
+
+	assert_int_equal(sched_getaffinity(0, sizeof(own), &own), 0);
+	while (!CPU_ISSET(core, &own))
+		core++;
+	snprintf(text, sizeof(text), "%u,%u-%u,%u", core, core, core, core);
+	assert_int_equal(PARSE(&o, &err, "--pin", text), 0);
+	assert_int_equal(o.pc.pin.n, 3);
+	assert_int_equal(o.pc.pin.core[2], core);
+	options_free(&o);
+	assert_int_equal(PARSE(&o, &err, "--pin", "auto"), 0);
+	assert_int_equal(o.pc.pin.n, MIN(CPU_COUNT(&own), PC_CPUS_MAX));
+	assert_int_equal(o.pc.pin.core[0], core);
+	options_free(&o);
+	for (unsigned i = 0; i < ARRAY_LEN(bad); i++) {
+		assert_int_not_equal(PARSE(&o, &err, "--pin", (char *)bad[i]), 0);
+		options_free(&o);
+	}
+	snprintf(text, sizeof(text), "%d", CPU_SETSIZE);
+	assert_int_not_equal(PARSE(&o, &err, "--pin", text), 0);
+	options_free(&o);
+}
+
 static void sizes_have_units(void **state)
 {
 	/* A size is a number with K, M, G or T; anything else is told, nothing overflows. */
@@ -237,6 +271,7 @@ int main(void)
 		cmocka_unit_test(nets_have_keys), cmocka_unit_test(debugcon_has_port_and_file),
 		cmocka_unit_test(console_takes_one_stream),
 		cmocka_unit_test(floppies_fill_two_drives),
+		cmocka_unit_test(pinning_names_cores),
 		cmocka_unit_test(sizes_have_units),
 		cmocka_unit_test(wrong_options_are_told),
 	};
