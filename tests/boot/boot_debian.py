@@ -71,12 +71,6 @@ def debian_virtio(test):
     boot_and_shut_down(test, "virtio", "virtio")
 
 
-@case("debian-ahci", FULL, 80)
-def debian_ahci(test):
-    """The same over AHCI, with queued commands."""
-    boot_and_shut_down(test, "ahci", "ata")
-
-
 def boot_converted(test, kind, interface):
     """The disk in another format, as the backing file of an overlay, which takes what the guest writes."""
     base, top = test.folder / f"debian.{kind}", test.folder / f"top.{kind}"
