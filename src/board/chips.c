@@ -40,6 +40,8 @@ static void free_virtio(struct storage_disk *d)
 
 static const struct chip_disk disks[] = {
 	{ .name = "ide", .what = "PIIX3 IDE, four drives, known to every guest", .attach = storage_attach_ide },
+	{ .name = "ahci", .what = "an AHCI controller, six disks, with native command queueing",
+		.attach = storage_attach_ahci },
 	{ .name = "virtio", .what = "a virtio block device of its own, fastest", .attach = attach_virtio,
 		.reset = reset_virtio, .free = free_virtio },
 };

@@ -49,7 +49,8 @@ struct chip_card {
 };
 const struct chip_card *chip_card_find(const char *name); /* NULL name: the default */
 
-/* storage.c: a place on the IDE channels. */
+/* storage.c: a place on the IDE channels, a port of the AHCI controller. */
 int storage_attach_ide(struct storage *st, struct pc *pc, struct storage_disk *d, struct err *err);
+int storage_attach_ahci(struct storage *st, struct pc *pc, struct storage_disk *d, struct err *err);
 
 #endif

@@ -12,6 +12,7 @@
 #include "block/block.h"
 #include "board/chips.h"
 #include "dev/isa/fdc.h"
+#include "dev/pci/ahci.h"
 #include "dev/pci/piix_ide.h"
 
 #define IDE_PLACES 4
@@ -24,6 +25,8 @@ struct storage {
 	char cdrom_path[64];
 	struct ide_unit unit[2][2];
 	struct piix_ide *ide;
+	struct ahci *ahci; /* NULL: no disk is on one */
+	unsigned ahci_slot;
 	struct fdc *fdc;
 	bool with_cdrom;
 	unsigned nfloppies;
@@ -116,6 +119,25 @@ int storage_attach_ide(struct storage *st, struct pc *pc, struct storage_disk *d
 	return place_ide(st, places, (struct ide_unit){ .blk = d->blk }, d->boot_path, sizeof(d->boot_path), err);
 }
 
+int storage_attach_ahci(struct storage *st, struct pc *pc, struct storage_disk *d, struct err *err)
+{
+	unsigned port;
+
+	if (!st->ahci && pc->next_slot == PC_SLOTS)
+		return err_set(err, -EINVAL, "no PCI slot is left for an AHCI controller");
+	if (!st->ahci) {
+		st->ahci_slot = pc->next_slot++;
+		st->ahci = ahci_new(&(struct ahci_config){ .mem = pc->mem, .bus = pc->pci, .states = pc->states,
+			.devfn = PC_DEVFN(st->ahci_slot) });
+	}
+	port = ahci_plug(st->ahci, &(struct ide_unit){ .blk = d->blk });
+	if (port == AHCI_PORTS)
+		return err_set(err, -EINVAL, "more than six AHCI disks: use ,interface=virtio for further ones");
+	snprintf(d->chip_name, sizeof(d->chip_name), "ahci0-hd%u", port);
+	snprintf(d->boot_path, sizeof(d->boot_path), "/pci@i0cf8/sata@%x/drive@%x/disk@0", st->ahci_slot, port);
+	return 0;
+}
+
 static int attach_cdrom(struct storage *st, struct err *err)
 {
 	static const uint8_t places[IDE_PLACES] = { 2, 3, 1, 0 };
@@ -162,6 +184,8 @@ void storage_reset(struct storage *st)
 		if (st->row[i]->reset)
 			st->row[i]->reset(&st->disk[i]);
 	piix_ide_reset(st->ide);
+	if (st->ahci)
+		ahci_reset(st->ahci);
 	fdc_reset(st->fdc);
 }
 
@@ -195,6 +219,7 @@ void storage_free(struct storage *st)
 		if (st->row[i]->free)
 			st->row[i]->free(&st->disk[i]);
 	piix_ide_free(st->ide);
+	ahci_free(st->ahci);
 	fdc_free(st->fdc);
 	free(st->cdrom_file);
 	for (unsigned i = 0; i < PC_FLOPPIES_MAX; i++)
@@ -271,12 +296,14 @@ static void list_disk(const struct storage *st, const struct pc *pc, unsigned i,
 	unsigned channel, unit, nvirtio = 0;
 
 	for (unsigned k = 0; k < i; k++)
-		nvirtio += !find_ide(st, st->disk[k].blk, &channel, &unit);
+		nvirtio += st->disk[k].chip != NULL;
 	*d = (struct pc_drive){ .snapshot = pc->cfg.disk[i].snapshot };
 	if (find_ide(st, st->disk[i].blk, &channel, &unit))
 		snprintf(d->name, sizeof(d->name), "ide%u-hd%u", channel, unit);
-	else
+	else if (st->disk[i].chip)
 		snprintf(d->name, sizeof(d->name), "virtio%u", nvirtio);
+	else
+		snprintf(d->name, sizeof(d->name), "%s", st->disk[i].chip_name);
 	fill_image(d, st->disk[i].blk, pc->cfg.disk[i].path);
 }
 

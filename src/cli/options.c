@@ -158,12 +158,12 @@ static int set_disk_key(struct pc_disk *d, char *key, struct err *err)
 		d->interface = value;
 	else
 		return err_set(err, -EINVAL,
-		               "'%s%s%s' is unknown: format=FORMAT, interface=ide, interface=virtio, readonly and snapshot are known",
+		               "'%s%s%s' is unknown: format=FORMAT, interface=ide, ahci or virtio, readonly and snapshot are known",
 		               key, value ? "=" : "", value ? value : "");
 	if (d->format && !block_format_known(d->format))
 		return err_set(err, -EINVAL, "format '%s' is unknown: %s are known", d->format, block_format_names());
 	if (d->interface && !pc_disk_interface_known(d->interface))
-		return err_set(err, -EINVAL, "interface '%s' is unknown: ide and virtio are known", d->interface);
+		return err_set(err, -EINVAL, "interface '%s' is unknown: ide, ahci and virtio are known", d->interface);
 	return 0;
 }
 

@@ -48,6 +48,6 @@ def guest_case(mode):
 for _mode in ("real", "unreal", "prot16", "prot32", "paged32", "pae32", "long64", "compat32", "compat16", "v86",
               "user16", "user32", "userpae", "user64", "usercompat"):
     case(f"guest-fuzz-{_mode}", suite=LONG, weight=3600)(guest_case(_mode))
-for _target in ("options", "kernel", "image", "devices", "virtio", "net", "wire", "qmp", "xlate", "qcow2", "vdi", "vhd",
-                "vhdx", "vmdk"):
+for _target in ("ahci", "options", "kernel", "image", "devices", "virtio", "net", "wire", "qmp", "state", "xlate",
+                "qcow2", "vdi", "vhd", "vhdx", "vmdk"):
     case(f"fuzz-{_target}", suite=FULL, weight=60)(fuzz_case(_target))

@@ -108,6 +108,33 @@ def linux_686_pae(test):
     whole_boot(test, "linux-image-686-pae", "i386")
 
 
+@case("linux-ahci", FULL, 30)
+def linux_ahci(test):
+    """Linux's AHCI driver finds the disk with its queue, reads all of it, writes, flushes and discards."""
+    names = ["crc64", "crc64-rocksoft", "crct10dif_common", "crc-t10dif", "t10-pi", "scsi_common", "scsi_mod", "sd_mod",
+	         "libata", "libahci", "ahci"]
+    extra = [(path.name, path.read_bytes(), 0o644) for path in archive.modules("linux-image-amd64", names)]
+    load = "; ".join(f"insmod /{name}" for name, _, _ in extra)
+    data = random.Random(f"{test.seed}ahci").randbytes(32 << 20)
+    disk = test.folder / "disk.img"
+    disk.write_bytes(data)
+    image = initramfs.build(demo=True, extra=extra, tag="-ahci")
+    machine = test.machine("--memory", "256M", "--kernel", archive.kernel("linux-image-amd64"), "--initrd", image,
+                           "--append", "console=ttyS0 quiet", "--disk", f"{disk},format=raw,interface=ahci")
+    machine.expect(PROMPT, 120)
+    machine.line(f"{load}; sleep 5; md5sum /dev/sda")
+    machine.expect(hashlib.md5(data).hexdigest(), 60)
+    machine.line("dmesg | grep -c 'NCQ (depth 32)'; echo depth: $(cat /sys/block/sda/device/queue_depth)")
+    machine.expect(r"depth: 32", 20)
+    machine.line("dd if=/dev/sda of=/dev/sda bs=1M count=4 seek=16 conv=fsync; echo ended: $?")
+    machine.expect("ended: 0", 30)
+    machine.line("blkdiscard -o 8388608 -l 4194304 /dev/sda; echo discarded: $?")
+    machine.expect("discarded: 0", 30)
+    power_off(machine)
+    want = data[:8 << 20] + bytes(4 << 20) + data[12 << 20:16 << 20] + data[:4 << 20] + data[20 << 20:]
+    test.must(disk.read_bytes() == want, "the disk is not what the guest made of it")
+
+
 @case("linux-floppy", FULL, 20)
 def linux_floppy(test):
     """Linux's floppy driver reads drives A and B, writes B, and for a drive without a disk gets its answer at once."""

@@ -68,9 +68,7 @@ static void fail(struct ide_channel *ch, uint8_t key, uint8_t asc)
 	d->sense_key = key;
 	d->asc = asc;
 	d->ascq = 0;
-	ide_error(ch, (uint8_t)(key << 4 | IDE_E_ABRT));
-	d->count = 3;
-	d->status = IDE_DRDY | IDE_ERR;
+	ide_error(ch, (uint8_t)(key << 4 | IDE_E_ABRT)); /* last: its interrupt may bring the next command */
 }
 
 void atapi_medium_error(struct ide_channel *ch)

@@ -67,6 +67,7 @@ void ide_done(struct ide_channel *ch)
 
 	end_transfer(ch);
 	end_dma(ch, false);
+	ch->s.trim = false;
 	d->s->error = 0;
 	d->s->status = IDE_DRDY | IDE_DSC;
 	if (ch->s.packet)
@@ -81,7 +82,9 @@ void ide_error(struct ide_channel *ch, uint8_t error)
 	end_transfer(ch);
 	end_dma(ch, false);
 	d->s->error = error;
-	d->s->status = IDE_DRDY | IDE_DSC | IDE_ERR;
+	d->s->status = IDE_DRDY | IDE_ERR | (ch->s.packet ? 0 : IDE_DSC);
+	if (ch->s.packet)
+		d->s->count = 3; /* interrupt reason: status, SFF-8020i 5.10 */
 	raise_irq(ch);
 }
 
@@ -107,7 +110,7 @@ static void submit(struct ide_channel *ch, enum block_op op, struct iovec *iov, 
 		return;
 	}
 	ch->req = (struct block_req){.op = op, .offset = ch->s.offset, .iov = iov, .niov = niov,
-	                             .done = request_done, .opaque = ch};
+	                             .len = op == BLOCK_DISCARD ? ch->trim_len : 0, .done = request_done, .opaque = ch};
 	ch->s.phase = IDE_BUSY;
 	ide_active(ch)->s->status = IDE_BSY | IDE_DRDY | IDE_DSC;
 	ch->inflight = true;
@@ -241,9 +244,53 @@ static void step_dma_reply(struct ide_channel *ch)
 	ide_done(ch);
 }
 
+static bool fetch_ranges(struct ide_channel *ch)
+{
+	uint32_t want = (uint32_t)ch->s.left, at = 0;
+
+	if (ch->cfg.dma.map(ch->cfg.dma.opaque, &ch->sg, want, 1) != want)
+		return false;
+	for (unsigned i = 0; i < ch->sg.n; i++) {
+		memcpy(ch->s.buf + at, ch->sg.iov[i].iov_base, ch->sg.iov[i].iov_len);
+		at += (uint32_t)ch->sg.iov[i].iov_len;
+	}
+	ch->s.buf_fill = ch->s.drq_end = want;
+	ch->s.left = 0;
+	return true;
+}
+
+/* ACS-2 7.10.3: entries of 48 bits LBA and 16 bits count; count 0 is no range. */
+static void step_trim(struct ide_channel *ch)
+{
+	const struct ide_drive *d = ide_active(ch);
+
+	if (!ch->s.buf_fill && !fetch_ranges(ch)) {
+		transfer_failed(ch, IDE_E_ABRT);
+		return;
+	}
+	while (ch->s.buf_pos < ch->s.buf_fill) {
+		uint64_t entry = get_le64(ch->s.buf + ch->s.buf_pos), lba = entry & 0xffffffffffffull, count = entry >> 48;
+
+		ch->s.buf_pos += 8;
+		if (!count)
+			continue;
+		if (lba >= d->sectors || count > d->sectors - lba) {
+			transfer_failed(ch, IDE_E_IDNF);
+			return;
+		}
+		ch->s.offset = lba * 512;
+		ch->trim_len = count * 512;
+		submit(ch, BLOCK_DISCARD, NULL, 0);
+		return;
+	}
+	ide_done(ch);
+}
+
 static void step_dma(struct ide_channel *ch)
 {
-	if (ch->s.buf_fill) {
+	if (ch->s.trim) {
+		step_trim(ch);
+	} else if (ch->s.buf_fill) {
 		step_dma_reply(ch);
 	} else if (!ch->s.left) {
 		if (ch->s.writing)
@@ -269,18 +316,29 @@ static void step(struct ide_channel *ch)
 		finish_write(ch);
 }
 
-static void start(struct ide_channel *ch, uint32_t drq_max, bool dma, bool writing)
+static bool serial(const struct ide_channel *ch)
 {
-	ch->s.drq_max = MIN(drq_max, IDE_BUF_SIZE);
-	ch->s.dma = dma;
-	ch->s.writing = writing;
-	ch->s.buf_pos = ch->s.drq_end = 0;
-	if (!dma)
-		return;
+	return ch->cfg.dma.packet;
+}
+
+static void go_dma(struct ide_channel *ch)
+{
 	ch->s.phase = IDE_DMA_WAIT;
 	ide_active(ch)->s->status = IDE_BSY | IDE_DRDY | IDE_DSC;
 	if (ch->cfg.dma.request)
 		ch->cfg.dma.request(ch->cfg.dma.opaque);
+}
+
+static void start(struct ide_channel *ch, uint32_t drq_max, bool dma, bool writing)
+{
+	ch->s.drq_max = MIN(drq_max, IDE_BUF_SIZE);
+	ch->s.dma = dma || serial(ch);
+	ch->s.writing = writing;
+	ch->s.trim = false;
+	ch->s.buf_pos = ch->s.drq_end = 0;
+	if (!ch->s.dma)
+		return;
+	go_dma(ch);
 }
 
 void ide_start_read(struct ide_channel *ch, uint64_t offset, uint64_t bytes, uint32_t drq_max, bool dma)
@@ -289,7 +347,7 @@ void ide_start_read(struct ide_channel *ch, uint64_t offset, uint64_t bytes, uin
 	ch->s.left = bytes;
 	ch->s.buf_fill = 0;
 	start(ch, drq_max, dma, false);
-	if (!dma)
+	if (!dma && !serial(ch))
 		step(ch);
 }
 
@@ -299,7 +357,7 @@ void ide_start_write(struct ide_channel *ch, uint64_t offset, uint64_t bytes, ui
 	ch->s.left = bytes;
 	ch->s.buf_fill = 0;
 	start(ch, drq_max, dma, true);
-	if (!dma)
+	if (!dma && !serial(ch))
 		demand_block(ch, false); /* ATA/ATAPI-6 9.6: no interrupt before the first block */
 }
 
@@ -308,8 +366,16 @@ void ide_start_reply(struct ide_channel *ch, uint32_t len, uint32_t drq_max, boo
 	ch->s.left = 0;
 	ch->s.buf_fill = len;
 	start(ch, drq_max, dma, false);
-	if (!dma)
+	if (!dma && !serial(ch))
 		step(ch);
+}
+
+void ide_start_trim(struct ide_channel *ch, uint32_t bytes)
+{
+	ch->s.left = bytes;
+	ch->s.buf_pos = ch->s.buf_fill = ch->s.drq_end = 0;
+	ch->s.dma = ch->s.trim = ch->s.writing = true;
+	go_dma(ch);
 }
 
 void ide_start_packet(struct ide_channel *ch)
@@ -322,6 +388,12 @@ void ide_start_packet(struct ide_channel *ch)
 	ch->s.buf_fill = ch->s.drq_end = PACKET_LEN;
 	d->count = 1; /* interrupt reason: command packet, to the device */
 	d->status = IDE_DRDY | IDE_DSC | IDE_DRQ;
+	if (!serial(ch))
+		return;
+	ch->cfg.dma.packet(ch->cfg.dma.opaque, ch->s.buf);
+	ch->s.phase = IDE_BUSY;
+	d->status = IDE_BSY | IDE_DRDY | IDE_DSC;
+	atapi_packet(ch);
 }
 
 void ide_dma_go(struct ide_channel *ch)
@@ -392,7 +464,7 @@ static void reset_channel(struct ide_channel *ch)
 	if (ch->inflight)
 		return;
 	end_transfer(ch);
-	ch->s.dma = false;
+	ch->s.dma = ch->s.trim = false;
 	ch->s.selected = ch->s.active = 0;
 	ch->s.irq = false;
 	for (unsigned i = 0; i < 2; i++) {
@@ -410,7 +482,7 @@ static void device_reset(struct ide_channel *ch)
 		return;
 	}
 	end_transfer(ch);
-	ch->s.dma = false;
+	ch->s.dma = ch->s.trim = false;
 	ide_set_signature(&ch->drive[ch->s.selected]);
 	ch->s.drive[ch->s.selected].device |= (uint8_t)(ch->s.selected << 4);
 }
@@ -515,6 +587,37 @@ static void reg_write(struct ide_channel *ch, unsigned reg, uint8_t val)
 		ch->s.selected = val >> 4 & 1;
 }
 
+/* SATA 2.6 10.3.4 */
+void ide_fis_command(struct ide_channel *ch, const uint8_t fis[20])
+{
+	static const uint8_t at[][2] = { {1, 11}, {1, 3}, {2, 13}, {2, 12}, {3, 8}, {3, 4}, {4, 9}, {4, 5}, {5, 10},
+		{5, 6} };
+
+	for (unsigned i = 0; i < ARRAY_LEN(at); i++)
+		reg_write(ch, at[i][0], fis[at[i][1]]);
+	reg_write(ch, 6, fis[7] & 0xef);
+	command(ch, fis[2]);
+}
+
+/* SATA 2.6 10.3.5 */
+void ide_fis_registers(const struct ide_channel *ch, uint8_t fis[20])
+{
+	const struct ide_drive_state *d = &ch->s.drive[0];
+
+	fis[2] = d->status;
+	fis[3] = d->error;
+	memcpy(fis + 4, d->lba, 3);
+	fis[7] = d->device;
+	memcpy(fis + 8, d->hob_lba, 3);
+	fis[12] = d->count;
+	fis[13] = d->hob_count;
+}
+
+void ide_soft_reset(struct ide_channel *ch)
+{
+	reset_channel(ch);
+}
+
 static uint64_t cmd_read(void *opaque, uint64_t off, unsigned size)
 {
 	struct ide_channel *ch = opaque;
@@ -604,6 +707,7 @@ static const struct st_field ide_channel_type_fields[] = {
 	ST(struct ide_channel_state, control), ST(struct ide_channel_state, selected),
 	ST(struct ide_channel_state, active), ST(struct ide_channel_state, phase), ST(struct ide_channel_state, irq),
 	ST(struct ide_channel_state, dma), ST(struct ide_channel_state, writing), ST(struct ide_channel_state, packet),
+	ST(struct ide_channel_state, trim), ST_ARRAY(struct ide_channel_state, pad_),
 	ST_ARRAY(struct ide_channel_state, buf),
 };
 static ST_TYPE(ide_channel_type, struct ide_channel_state, 1, check_channel);
@@ -641,8 +745,10 @@ struct ide_channel *ide_new(const struct ide_config *cfg)
 		.opaque = ch};
 	ch->ctl_ports = (struct mem_ports){.name = cfg->name, .base = cfg->ctl_base, .count = 1, .ops = &ctl_ops,
 		.opaque = ch};
-	mem_ports_enable(cfg->mem, &ch->cmd_ports);
-	mem_ports_enable(cfg->mem, &ch->ctl_ports);
+	if (!serial(ch)) {
+		mem_ports_enable(cfg->mem, &ch->cmd_ports);
+		mem_ports_enable(cfg->mem, &ch->ctl_ports);
+	}
 	state_set_add(cfg->states, cfg->name, &ide_channel_type, &ch->s, loaded, ch);
 	ide_reset(ch);
 	return ch;

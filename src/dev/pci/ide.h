@@ -27,6 +27,9 @@ struct ide_dma {
 	 * usable. */
 	uint32_t (*map)(void *opaque, struct ide_sg *sg, uint32_t want, uint32_t unit);
 	void (*finish)(void *opaque, bool error);
+	/* Serial ATA: there are no ports, all data moves by map, also that of PIO commands, and a command packet is asked
+	 * for. NULL: parallel ATA. */
+	void (*packet)(void *opaque, uint8_t cdb[12]);
 };
 
 struct ide_unit {
@@ -39,7 +42,7 @@ struct ide_config {
 	struct mem *mem;
 	struct state_set *states;
 	const char *name;            /* "ide0" */
-	uint16_t cmd_base, ctl_base; /* 0x1f0 and 0x3f6 */
+	uint16_t cmd_base, ctl_base; /* 0x1f0 and 0x3f6; unused for Serial ATA */
 	struct ide_unit unit[2];
 	struct wire irq;
 	struct wire tray; /* pulsed when the guest has moved a tray */

@@ -13,6 +13,7 @@
 #define CHS_HEADS 16
 #define CHS_SECTORS 63
 #define CHS_MAX_CYLINDERS 16383
+#define TRIM_BLOCKS 8 /* of 64 ranges each, in one command */
 
 struct ata_cmd {
 	void (*run)(struct ide_channel *ch, const struct ata_cmd *c);
@@ -69,6 +70,16 @@ static void identify_features(const struct ide_drive *d, uint8_t *page)
 	put_word(page, 87, 0x4000);
 	put_word(page, 88, 0x3f | d->s->udma << 8);
 	put_word(page, 93, 0x6001); /* 80-conductor cable */
+	put_word(page, 105, TRIM_BLOCKS);
+	put_word(page, 169, 1); /* DATA SET MANAGEMENT with TRIM */
+}
+
+/* Words of Serial ATA (SATA 2.6 13.2.1): queue depth 32, both speeds, native queueing; no cable to tell of. */
+static void identify_serial(uint8_t *page)
+{
+	put_word(page, 75, 31);
+	put_word(page, 76, 0x0106);
+	put_word(page, 93, 0);
 }
 
 static void identify_page(const struct ide_drive *d, uint8_t *page)
@@ -157,6 +168,8 @@ static void run_identify(struct ide_channel *ch, const struct ata_cmd *c)
 		return;
 	}
 	identify_page(d, ch->s.buf);
+	if (ch->cfg.dma.packet)
+		identify_serial(ch->s.buf);
 	ide_start_reply(ch, 512, 512, false);
 }
 
@@ -172,6 +185,18 @@ static void run_packet(struct ide_channel *ch, const struct ata_cmd *c)
 		ide_error(ch, IDE_E_ABRT);
 	else
 		ide_start_packet(ch);
+}
+
+/* ACS-2 7.10 */
+static void run_trim(struct ide_channel *ch, const struct ata_cmd *c)
+{
+	const struct ide_drive *d = ide_active(ch);
+	unsigned blocks = d->s->count | (unsigned)d->s->hob_count << 8;
+
+	if (!(d->s->feature & 1) || !blocks || blocks > TRIM_BLOCKS || block_readonly(d->unit.blk))
+		ide_error(ch, IDE_E_ABRT);
+	else
+		ide_start_trim(ch, blocks * 512);
 }
 
 static void run_nothing(struct ide_channel *ch, const struct ata_cmd *c)
@@ -282,6 +307,7 @@ static void run_set_features(struct ide_channel *ch, const struct ata_cmd *c)
 }
 
 static const struct ata_cmd commands[256] = {
+	[0x06] = {run_trim, DISK, EXT | DMA}, /* DATA SET MANAGEMENT */
 	[0x10 ... 0x1f] = {run_nothing, DISK, 0}, /* RECALIBRATE */
 	[0x20 ... 0x21] = {run_transfer, DISK, 0},
 	[0x24] = {run_transfer, DISK, EXT},

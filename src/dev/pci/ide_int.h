@@ -56,6 +56,8 @@ struct ide_channel_state {
 	bool dma;         /* the command moves data by DMA */
 	bool writing;
 	bool packet;      /* the command is PACKET: byte counts, interrupt reasons, sense */
+	bool trim;        /* the command's data are ranges to discard */
+	uint8_t pad_[7];
 	uint8_t buf[IDE_BUF_SIZE];
 };
 
@@ -75,6 +77,7 @@ struct ide_channel {
 	struct block_req req;
 	struct iovec iov;
 	struct ide_sg sg;
+	uint64_t trim_len;  /* of the range being discarded */
 	bool inflight;      /* req is with the block layer */
 	bool reset_pending; /* to be reset when req comes back */
 	bool flushing;      /* req is a flush, the last step of the command */
@@ -95,8 +98,16 @@ void ide_start_write(struct ide_channel *ch, uint64_t offset, uint64_t bytes, ui
 void ide_start_reply(struct ide_channel *ch, uint32_t len, uint32_t drq_max, bool dma);
 /* Take 12 bytes of command packet, then call atapi_packet. */
 void ide_start_packet(struct ide_channel *ch);
+/* Take bytes (at most IDE_BUF_SIZE) of ranges by DMA, discard them one after another. */
+void ide_start_trim(struct ide_channel *ch, uint32_t bytes);
 /* Flush the medium, then end the command. */
 void ide_start_flush(struct ide_channel *ch);
+/* Serial ATA: a register FIS that carries a command; the device answers by its interrupt. */
+void ide_fis_command(struct ide_channel *ch, const uint8_t fis[20]);
+/* The task file as a register FIS of the device shows it, from its byte 2 (status) to byte 15. */
+void ide_fis_registers(const struct ide_channel *ch, uint8_t fis[20]);
+/* End what is under way, without a word to the guest; waits for a request (inflight), then lowers the interrupt. */
+void ide_soft_reset(struct ide_channel *ch);
 /* Signature and default register contents (ATA/ATAPI-6 9.12). */
 void ide_set_signature(struct ide_drive *d);
 
