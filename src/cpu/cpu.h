@@ -275,7 +275,7 @@ struct cpu {
 
 /* Request bits. */
 enum { REQ_FLUSH = 1, REQ_CODE = 2, REQ_NMI = 4, REQ_RESET = 8, REQ_STOP = 16, REQ_STAND = 32, REQ_IGNNE = 64,
-       REQ_TIMERS = 128, REQ_SIPI = 256 };
+       REQ_TIMERS = 128, REQ_SIPI = 256, REQ_INIT = 512 };
 
 /* Power-on state after RESET (SDM vol 3 table 9-1) or INIT. Keeps hooks, model and engine members. */
 void cpu_reset(struct cpu *cpu, bool init);

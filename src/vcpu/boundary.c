@@ -9,12 +9,12 @@
 #include "vcpu/vcpu_int.h"
 
 /* Messages that come from the guest's own world; what else is requested is our own. */
-#define MESSAGES (REQ_NMI | REQ_RESET | REQ_SIPI | REQ_IGNNE)
+#define MESSAGES (REQ_NMI | REQ_RESET | REQ_INIT | REQ_SIPI | REQ_IGNNE)
 
 #define S(m) ST(struct vcpu_saved, m)
 static const struct st_field vcpu_saved_type_fields[] = {
 	S(next_rip), S(cr2), S(dr6), S(error), S(request), S(vector), S(sipi_vector), S(have_event), S(has_error), S(soft),
-	S(ext), S(icebp), S(ignore_x87), S(init_reset), S(sipi_open), ST_ARRAY(struct vcpu_saved, pad_),
+	S(ext), S(icebp), S(ignore_x87), S(sipi_open), ST_ARRAY(struct vcpu_saved, pad_),
 };
 
 static const char *check(const void *state)
@@ -41,7 +41,7 @@ void vcpu_save(struct vcpu *v)
 	if (cpu->x87_at)
 		cpu->x87_settle(cpu);
 	v->saved = (struct vcpu_saved){
-		.next_rip = cpu->next_rip, .ignore_x87 = v->ignore_x87, .init_reset = v->init_reset,
+		.next_rip = cpu->next_rip, .ignore_x87 = v->ignore_x87,
 		.request = __atomic_load_n(&cpu->request, __ATOMIC_SEQ_CST) & MESSAGES,
 		.sipi_open = v->sipi_open, .sipi_vector = v->sipi_vector, .have_event = v->have_event,
 	};
@@ -69,7 +69,6 @@ static void loaded(void *opaque)
 	v->have_event = s->have_event;
 	v->delivering = false;
 	v->ignore_x87 = s->ignore_x87;
-	v->init_reset = s->init_reset;
 	v->sipi_open = s->sipi_open;
 	v->sipi_vector = s->sipi_vector;
 	cpu->next_rip = s->next_rip;

@@ -213,9 +213,7 @@ void vcpu_drop_messages(struct vcpu *v)
 void vcpu_request_reset(struct vcpu *v, bool init)
 {
 	vcpu_drop_messages(v);
-	if (!init)
-		v->init_reset = false;
-	vcpu_request(v, REQ_RESET);
+	vcpu_request(v, init ? REQ_INIT : REQ_RESET);
 }
 
 /* Of an INIT and a start-up message that come one after the other before the thread looks, both count; a message before

@@ -30,13 +30,12 @@ static uint32_t take_requests(struct vcpu *v)
 	return __atomic_exchange_n(&v->cpu->request, 0, __ATOMIC_SEQ_CST);
 }
 
-static void reset(struct vcpu *v)
+static void reset(struct vcpu *v, bool init)
 {
-	bool all = !v->init_reset && !v->cfg.number;
+	bool all = !init && !v->cfg.number;
 
 	cpu_fpu_park(v->cpu);
-	cpu_reset(v->cpu, v->init_reset);
-	v->init_reset = true;
+	cpu_reset(v->cpu, init);
 	v->have_event = v->delivering = v->ignore_x87 = false;
 	if (all)
 		v->engine->flush(v->cpu);
@@ -80,8 +79,8 @@ static bool do_requests(struct vcpu *v)
 		return true;
 	if (req & REQ_STOP)
 		return false;
-	if (req & REQ_RESET)
-		reset(v);
+	if (req & (REQ_RESET | REQ_INIT))
+		reset(v, !(req & REQ_RESET));
 	if (req & REQ_FLUSH)
 		v->engine->forget(cpu);
 	if (req & REQ_TIMERS)

@@ -21,8 +21,8 @@ struct vcpu_saved {
 	uint64_t next_rip, cr2, dr6;
 	uint32_t error, request;
 	uint8_t vector, sipi_vector;
-	bool have_event, has_error, soft, ext, icebp, ignore_x87, init_reset, sipi_open;
-	uint8_t pad_[6];
+	bool have_event, has_error, soft, ext, icebp, ignore_x87, sipi_open;
+	uint8_t pad_[7];
 };
 
 struct vcpu {
@@ -45,7 +45,6 @@ struct vcpu {
 	uint32_t stand;         /* that while it is to stand, else 0 */
 	uint32_t stands;        /* futex: the ticket it stood for last, or VCPU_ENDED */
 	uint64_t since, slept;  /* ns of guest time: a second or more is looked at, and the part of it spent in HLT */
-	bool init_reset;
 	bool sipi_open;         /* a start-up message would be taken */
 	uint8_t sipi_vector;    /* of REQ_SIPI */
 	struct mem_member member;

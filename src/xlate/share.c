@@ -67,13 +67,18 @@ void xlate_outside(struct xlate *x)
 void xlate_stop_others(struct xlate *x)
 {
 	struct cache *c = x->c;
+	struct xlate *none = NULL;
 
 	if (!c->shared)
 		return;
 	xlate_outside(x);
-	__atomic_store_n(&c->flusher, x, __ATOMIC_SEQ_CST);
 	xlate_unlock(x);
 	mem_member_away(x->cpu->member);
+	/* Another may be about to flush: who was inside came here with the lock all the same. One after the other. */
+	while (!__atomic_compare_exchange_n(&c->flusher, &none, x, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)) {
+		none = NULL;
+		mem_member_nap();
+	}
 	for (unsigned k = 0; k < c->nusers; k++) {
 		struct xlate *o = c->user[k];
 

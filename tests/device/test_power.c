@@ -171,7 +171,7 @@ static void warm_resets(void **state)
 		board_out(b, ways[k / 2].port, ways[k / 2].val, 1);
 		board_step(b, MS);
 		assert_false(b->pc->reset_wanted);
-		assert_int_equal(*request, REQ_RESET);
+		assert_int_equal(*request, REQ_INIT);
 		board_out(b, 0x92, 2, 1), board_out(b, 0xcf9, 0, 1);
 	}
 	board_out(b, 0xcf9, 6, 1);
