@@ -3,13 +3,16 @@
 
 import hashlib
 import os
+import re
+import shutil
 import subprocess
 import time
 from pathlib import Path
 
 import archive
 import initramfs
-from cases import FULL, LONG, QUICK, TREE, case
+from boot_guests import FLAGS, FOLDER, WAY_OUT
+from cases import FULL, LONG, QUICK, TREE, Skip, case
 from machine import BAD_INPUT, POWERED_OFF
 
 PROMPT = r"guest# "
@@ -174,6 +177,58 @@ def hammer(test, rounds):
     machine.must("WRONG" not in machine.text, "see above")
     machine.must(machine.text.count(" right") == 19, "not all was tried")
     power_off(machine)
+
+
+def bare(test, cpus, rounds, mode=None, seconds=50):
+    """tests/guest/smp on the bare machine; the lines it says and how many checks it made."""
+    if test.is_reference:
+        raise Skip("its clock is the TSC's of ring3")
+    if not shutil.which("objcopy"):
+        raise Skip("objcopy is missing")
+    elf, image = test.folder / "smp.elf", test.folder / "smp.bin"
+    sources = sorted((TREE / "tests/guest/smp").glob("*.c"))
+    for command in (["gcc", "-m64", *FLAGS, f"-DCPUS={cpus}", f"-DROUNDS={rounds}", "-o", elf, "start.S", "lib.c",
+                     *sources], ["objcopy", "-O", "binary", elf, image]):
+        done = subprocess.run(command, cwd=FOLDER, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        test.must(not done.returncode, f"it does not build:\n{done.stdout}")
+    done = test.ring3("run", "--memory", "64M", "--cpus", cpus, "--display", "none", "--serial", "stdio",
+                      "--debug-exit", "--no-reboot", "--timeout", int(seconds * test.slow),
+                      *(["--mode", mode] if mode else []),
+                      "--kernel", image, timeout=seconds + 10)
+    (test.logs / f"{test.name}.log").write_text(done.stdout + done.stderr)
+    test.said = done.stdout.replace("\r", "")
+    found = re.search(r"(\d+) checks, (\d+) failed", done.stdout)
+    test.must(found and found[2] == "0" and done.returncode == WAY_OUT, (done.stdout + done.stderr)[-3000:])
+    return test.said
+
+
+@case("smp-bare-two", QUICK, 3)
+def bare_two(test):
+    """Issue 15: orders of memory, LOCK, shootdowns, patched code, IPIs and start-up messages between two CPUs."""
+    said = bare(test, 2, 4000)
+    test.must(re.search(r"SB relaxed \(allowed\) [1-9]", said) or os.cpu_count() < 2, "no store was ever buffered")
+
+
+@case("smp-bare-two-windows", QUICK, 3)
+def bare_windows(test):
+    """The same with user memory in windows from the start."""
+    bare(test, 2, 2000, "windows")
+
+
+@case("smp-bare-four", QUICK, 3)
+def bare_four(test):
+    """The same with four CPUs, which take turns where the host has fewer."""
+    bare(test, 4, 400, seconds=300)
+
+
+@case("smp-bare-long", LONG, 3600)
+def bare_long(test):
+    """The same again and again for RING3_LITMUS_SECONDS (an hour), with counts."""
+    until, runs = time.time() + float(os.environ.get("RING3_LITMUS_SECONDS", "3600")), 0
+    while time.time() < until:
+        bare(test, 2, 200000, ("tlb", "windows", None)[runs % 3], seconds=900)
+        runs += 1
+    test.said += f"\n{runs} runs of 200000 rounds"
 
 
 @case("smp-hammer", QUICK, 20)
