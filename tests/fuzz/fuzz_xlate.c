@@ -97,7 +97,7 @@ static struct target *target_new(void)
 		.triple_fault = on_triple_fault }, &err);
 	must(t->vcpu);
 	t->cpu = vcpu_cpu(t->vcpu);
-	must(xlate_thread_init(t->vcpu->xlate, &err) == 0);
+	must(xlate_thread_init(t->vcpu->cpu->engine, &err) == 0);
 	must(pthread_create(&thread, NULL, stopper, t) == 0);
 	confined_forbid_syscalls(t->vcpu);
 	return t;
@@ -274,7 +274,7 @@ static void run(struct target *t, const uint8_t *code, size_t len)
 {
 	t->vcpu->have_event = t->vcpu->delivering = false;
 	mmu_flush_all(t->cpu);
-	xlate_flush(t->vcpu->xlate);
+	xlate_flush(t->vcpu->cpu->engine);
 	t->cpu->mmu->window[t->cpu->mmu->ctx].on = t->windows; /* supervisor code, too */
 	t->cpu->mmu->window[t->cpu->mmu->ctx].view = t->cpu->view;
 	memset(t->cpu->fpu, 0, 24);
